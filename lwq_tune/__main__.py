@@ -1,0 +1,8 @@
+"""Entry point of ``python -m lwq_tune``."""
+
+import sys
+
+from lwq_tune.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""The command line: flags to calls to exit codes. Heavy imports stay inside the commands."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from lwq_tune import __version__
+from lwq_tune.errors import UserInputError
+
+EXIT_BAD_INPUT, EXIT_INTERRUPTED = 2, 130
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lwq_tune",
+        description="Sweeps over layer-wise quantization: accuracy against measured energy and emissions.",
+        epilog="Then: python -m analysis pareto RUN_DIR. Exit codes: 0 all trials done, 1 some trial failed, "
+        "2 bad input, 130 interrupted (resume goes on).",
+    )
+    parser.add_argument("--version", action="version", version=f"lwq_tune {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_sweep(commands)
+    resume = commands.add_parser("resume", help="finish the unfinished trials of a run")
+    resume.add_argument("run_dir", metavar="RUN_DIR", help="run folder, as a sweep prints it")
+    spaces = commands.add_parser("spaces", help="list the search spaces that come along, or print one")
+    spaces.add_argument("name", nargs="?", metavar="NAME")
+    _add_train(commands)
+    return parser
+
+
+def _add_sweep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    sweep = commands.add_parser("sweep", help="train every trial of a search space")
+    sweep.add_argument("--space", required=True, metavar="NAME|FILE", help="search space (see: spaces)")
+    sweep.add_argument("--run", metavar="NAME", help="name of the run folder (default: space and time)")
+    sweep.add_argument("--results", default="results", metavar="DIR", help="where run folders go (default: results)")
+    sweep.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="replace a setting of the space; repeatable"
+    )
+    sweep.add_argument(
+        "--max-concurrent", type=int, default=1, metavar="N", help="trials at a time; 1 while the meter sees the host"
+    )
+    sweep.add_argument("--cpus-per-trial", type=float, metavar="F", help="CPUs and threads of a trial (default: all)")
+    sweep.add_argument("--gpus-per-trial", type=float, metavar="F", help="GPUs of a trial (default: 1 where there is one)")
+    sweep.add_argument("--dry-run", action="store_true", help="list the trials and their costs, start nothing")
+    _add_data_and_location(sweep)
+
+
+def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    train = commands.add_parser("train", help="train one trial, without Ray")
+    train.add_argument("--bits", required=True, metavar="B1,B2,B3", help="bits per stage, or a schedule's name")
+    train.add_argument("--dataset", default="digits", help="digits, cifar10, cifar100 or a folder (default: digits)")
+    train.add_argument("--model", help="resnet14 (default), resnet20, resnet32, resnet44, resnet56")
+    train.add_argument("--width", type=float, help="multiplier on the channels")
+    train.add_argument("--epochs", type=int)
+    train.add_argument("--batch-size", type=int)
+    train.add_argument("--lr", type=float)
+    train.add_argument("--weight-decay", type=float)
+    train.add_argument("--lr-curve", help="cosine (default), step or constant")
+    train.add_argument("--augmentation", help="crop_flip, crop or none")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    train.add_argument("--json", action="store_true", help="print one JSON object per epoch")
+    train.add_argument("--no-energy", action="store_true", help="do not measure energy")
+    _add_data_and_location(train)
+
+
+def _add_data_and_location(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data-dir", default="data", metavar="DIR", help="downloaded data sets (default: data)")
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--country", metavar="ISO3", help="its yearly mean carbon intensity, such as FRA")
+    place.add_argument("--carbon-intensity", type=float, metavar="G_PER_KWH", help="carbon intensity in g/kWh")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    parsed = make_parser().parse_args(arguments)
+    try:
+        command = importlib.import_module(f"lwq_tune.commands.{parsed.command}")
+        code: int = command.run(parsed)
+    except UserInputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return code

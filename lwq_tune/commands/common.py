@@ -1,0 +1,151 @@
+"""What several commands share: data set, carbon intensity, costs, and the last lines of a sweep."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from lwq_tune.config import SweepConfig, TrialConfig
+from lwq_tune.costs import ModelCosts, model_costs
+from lwq_tune.energy.meter import WORLD_AVERAGE, CarbonIntensity
+from lwq_tune.errors import ConfigError
+from lwq_tune.shapes import layer_shapes
+from lwq_tune.sweep.progress import duration, wh
+
+EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+def say(message: str) -> None:
+    """Tell the user something; stdout is kept for data."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def trial_costs(trial: TrialConfig, num_classes: int) -> ModelCosts:
+    """Return the modelled inference costs of a trial."""
+    shapes = layer_shapes(trial.blocks, trial.width, num_classes)
+    return model_costs(shapes, trial.bit_widths, trial.act_bit_widths)
+
+
+def choose_carbon_intensity(country: str | None, forced_g_per_kwh: float | None) -> CarbonIntensity:
+    """Return the carbon intensity to use, and say so where nobody chose it.
+
+    Raises:
+        ConfigError: The country is unknown.
+    """
+    from lwq_tune.energy.codecarbon_meter import find_carbon_intensity
+
+    if forced_g_per_kwh is None and country is None:
+        say(
+            f"carbon intensity: {WORLD_AVERAGE.g_per_kwh:g} g/kWh, the world average, since neither --country "
+            "nor --carbon-intensity was given"
+        )
+        return WORLD_AVERAGE
+    intensity = find_carbon_intensity(country, forced_g_per_kwh)
+    say(f"carbon intensity: {intensity.g_per_kwh:g} g/kWh ({intensity.source})")
+    return intensity
+
+
+def make_sweep_config(**values: Any) -> SweepConfig:
+    """Return the machine side of a sweep.
+
+    Raises:
+        ConfigError: Lists every problem.
+    """
+    from lwq_tune.sweep.space_file import explain
+
+    try:
+        return SweepConfig(**values)
+    except ValidationError as error:
+        raise ConfigError("\n".join(explain(error, tuple(SweepConfig.model_fields)))) from error
+
+
+def check_dataset_loads(dataset: str, data_dir: Path) -> None:
+    """Make sure that trials will find their data; cifar10 and cifar100 are downloaded here, once.
+
+    Raises:
+        DatasetError: The data cannot be had.
+    """
+    if dataset not in ("cifar10", "cifar100"):
+        return  # digits are embedded, and a folder has been read for its digest
+    say(f"looking for {dataset} in {data_dir}, downloading what is missing")
+    from lwq_tune.data.sources import load_torchvision
+
+    load_torchvision(dataset, data_dir, download=True)
+
+
+def format_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a text table; the first three columns are words, the others figures.
+
+    >>> print(format_columns(["a", "b", "c", "n"], [["x", "y", "z", "10"]]))
+    a  b  c   n
+    x  y  z  10
+    """
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    lines = []
+    for row in [header, *rows]:
+        cells = [
+            cell.ljust(width) if column < 3 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def report_end(run_dir: Path, trial_rows: Sequence[Mapping[str, Any]]) -> int:
+    """Say how a sweep ended and return the exit code; the run folder is the last line on stdout."""
+    statuses = [row["status"] for row in trial_rows]
+    counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
+    say(f"{len(statuses)} trials: {counts}")
+    say(_energy_line(trial_rows))
+    for row in trial_rows:
+        if row["status"] == "failed":
+            say(f"failed: {row['schedule']} seed {row['config_seed']}: {row['error']}")
+    code = EXIT_DONE
+    if "interrupted" in statuses or "pending" in statuses:
+        say(f"interrupted; every finished epoch is kept. Go on with:\n  python -m lwq_tune resume {_quoted(run_dir)}")
+        code = EXIT_INTERRUPTED
+    elif "failed" in statuses:
+        code = EXIT_FAILED
+    print(run_dir, flush=True)
+    return code
+
+
+def _quoted(path: Path) -> str:
+    import shlex
+
+    return shlex.quote(str(path))
+
+
+def _energy_line(trial_rows: Sequence[Mapping[str, Any]]) -> str:
+    started = [row for row in trial_rows if row["epochs_done"]]
+    energies = [row.get("energy_kwh") for row in started]
+    if not started or any(energy is None for energy in energies):
+        return "training energy: not measured"
+    total_kwh = sum(energy for energy in energies if energy is not None)
+    emissions_g = 1000 * sum(row["emissions_kg_co2eq"] for row in started)
+    time_s = sum(row["train_time_s"] for row in started)
+    sources = ", ".join(dict.fromkeys(f"CPU {row['cpu_source']}, RAM {row['ram_source']}, GPU {row['gpu_source']}" for row in started))
+    line = f"training energy of the host: {wh(total_kwh)}, {emissions_g:.3g} g CO2eq, in {duration(time_s)} ({sources})"
+    more = _extra_energy_of_quantized(started)
+    return f"{line}\n{more}" if more else line
+
+
+def _extra_energy_of_quantized(rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return a sentence where simulated quantization made training dearer, which is what it does."""
+
+    def mean_per_epoch(*, full_precision: bool) -> float | None:
+        chosen = [row for row in rows if (row["family"] == "full_precision") == full_precision]
+        values = [row["energy_kwh"] / row["epochs_done"] for row in chosen]
+        return sum(values) / len(values) if values else None
+
+    quantized, full = mean_per_epoch(full_precision=False), mean_per_epoch(full_precision=True)
+    if quantized is None or not full or quantized <= full:
+        return None
+    return (
+        f"quantized trials used {quantized / full:.2f} times the training energy of full precision per epoch: "
+        "quantization is simulated in float here and saves nothing while training"
+    )

@@ -1,0 +1,73 @@
+"""``python -m lwq_tune resume``: finish what is unfinished in a run folder."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from lwq_tune.commands.common import check_dataset_loads, report_end, say, trial_costs
+from lwq_tune.commands.sweep import table_metadata
+from lwq_tune.config import SweepConfig, TrialConfig
+from lwq_tune.data.catalog import DatasetInfo, describe_dataset
+from lwq_tune.energy.meter import CarbonIntensity
+from lwq_tune.errors import ResultsError
+
+
+def run(arguments: Namespace) -> int:
+    """Train the trials without an end; those that ended, failed ones included, are kept as they are."""
+    from lwq_tune.energy.host_lock import host_meter_lock
+    from lwq_tune.results.manifest import close_session, new_session, read_manifest
+    from lwq_tune.results.recorder import RunRecorder, utc_now
+    from lwq_tune.results.store import RunFolder, write_json
+    from lwq_tune.sweep.runner import Plan, find_checkpoints, run_trials
+
+    folder = RunFolder(Path(arguments.run_dir).expanduser().resolve())
+    manifest = read_manifest(folder.path)
+    dataset = _same_dataset(DatasetInfo(**manifest["dataset"]))
+    trials = {trial.trial_key: trial for trial in (TrialConfig(**values) for values in manifest["trials"])}
+    costs = {key: trial_costs(trial, dataset.num_classes) for key, trial in trials.items()}
+    with host_meter_lock(f"sweep {folder.path.name}"):
+        recorder = RunRecorder(folder, trials, costs, table_metadata(manifest))
+        unfinished = [key for key, status in recorder.statuses().items() if status not in ("done", "failed")]
+        if unfinished:
+            config = SweepConfig.model_validate_json(_json(manifest["sweep"]))
+            check_dataset_loads(dataset.dataset, config.data_dir)
+            manifest["sessions"].append(new_session(sys.argv[1:], utc_now()))
+            write_json(folder.manifest, manifest)
+            say(f"going on with {len(unfinished)} of {len(trials)} trials in {folder.path}")
+            plan = Plan(
+                folder=folder,
+                config=config,
+                trials={key: trials[key] for key in unfinished},
+                intensity=CarbonIntensity(**manifest["carbon_intensity"]),
+                resume_from={key: find_checkpoints(folder, key) for key in unfinished},
+            )
+            run_trials(plan, recorder)
+            close_session(folder, recorder.trial_rows(), utc_now())
+        else:
+            say(f"nothing to do: all {len(trials)} trials of {folder.path} have ended")
+            recorder.finish()
+    return report_end(folder.path, recorder.trial_rows())
+
+
+def _same_dataset(recorded: DatasetInfo) -> DatasetInfo:
+    """Return the data set of the run as it is now.
+
+    Raises:
+        DatasetError: It is gone.
+        ResultsError: Its content has changed.
+    """
+    found = describe_dataset(recorded.dataset)
+    if found != recorded:
+        raise ResultsError(
+            f"a run is continued on its own data, {recorded.dataset} had digest {recorded.digest} and now has "
+            f"{found.digest}; put the old files back, or start a new sweep"
+        )
+    return found
+
+
+def _json(values: object) -> str:
+    import json
+
+    return json.dumps(values)

@@ -1,0 +1,124 @@
+"""``python -m lwq_tune sweep``: every trial of a search space, each trained once."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from argparse import Namespace
+from dataclasses import asdict
+from pathlib import Path
+
+from lwq_tune.commands.common import (
+    EXIT_DONE,
+    check_dataset_loads,
+    choose_carbon_intensity,
+    format_columns,
+    make_sweep_config,
+    report_end,
+    say,
+    trial_costs,
+)
+from lwq_tune.config import SweepConfig
+from lwq_tune.costs import ModelCosts
+from lwq_tune.data.catalog import DatasetInfo, describe_dataset
+from lwq_tune.energy.meter import CarbonIntensity
+from lwq_tune.sweep.space import SearchSpace, load_space
+
+
+def run(arguments: Namespace) -> int:
+    """Check everything, then train; return the exit code."""
+    space = load_space(arguments.space, tuple(arguments.set))
+    config = make_sweep_config(
+        results_dir=Path(arguments.results).expanduser(),
+        run=arguments.run or _default_run(space.name, Path(arguments.results).expanduser()),
+        data_dir=Path(arguments.data_dir).expanduser(),
+        max_concurrent=arguments.max_concurrent,
+        cpus_per_trial=arguments.cpus_per_trial,
+        gpus_per_trial=arguments.gpus_per_trial,
+        country=arguments.country,
+        carbon_intensity_g_per_kwh=arguments.carbon_intensity,
+    )
+    dataset = describe_dataset(space.dataset)
+    space = space.with_dataset(dataset.dataset, dataset.digest)
+    costs = {trial.trial_key: trial_costs(trial, dataset.num_classes) for trial in space.trials}
+    if arguments.dry_run:
+        print(_list_trials(space, costs))
+        return EXIT_DONE
+    return _run_sweep(space, config, dataset, costs)
+
+
+def _run_sweep(
+    space: SearchSpace, config: SweepConfig, dataset: DatasetInfo, costs: dict[str, ModelCosts]
+) -> int:
+    from lwq_tune.energy.host_lock import host_meter_lock
+    from lwq_tune.results.manifest import close_session
+    from lwq_tune.results.recorder import RunRecorder, utc_now
+    from lwq_tune.results.store import RunFolder, write_json
+    from lwq_tune.sweep.runner import Plan, run_trials
+
+    intensity = choose_carbon_intensity(config.country, config.carbon_intensity_g_per_kwh)
+    folder = RunFolder(config.run_dir.absolute())
+    with host_meter_lock(f"sweep {config.run}"):
+        check_dataset_loads(dataset.dataset, config.data_dir)
+        folder.create()
+        manifest = _manifest(space, config, dataset, intensity, utc_now())
+        write_json(folder.manifest, manifest)
+        trials = {trial.trial_key: trial for trial in space.trials}
+        say(
+            f"sweep {space.name}: {len(trials)} trials, one at a time, because the energy meter sees the whole "
+            f"host; results in {folder.path}"
+        )
+        recorder = RunRecorder(folder, trials, costs, table_metadata(manifest))
+        run_trials(Plan(folder, config, trials, intensity, resume_from={}), recorder)
+        close_session(folder, recorder.trial_rows(), utc_now())
+    return report_end(folder.path, recorder.trial_rows())
+
+
+def table_metadata(manifest: dict[str, object]) -> dict[str, object]:
+    """Return what the tables carry of the manifest, so that they can be read on their own."""
+    return {"run": manifest["run"], "objectives": manifest["objectives"]}
+
+
+def _manifest(
+    space: SearchSpace, config: SweepConfig, dataset: DatasetInfo, intensity: CarbonIntensity, now_utc: str
+) -> dict[str, object]:
+    from lwq_tune.results.manifest import new_session
+    from lwq_tune.results.schema import SCHEMA_VERSION
+
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run": config.run,
+        "space": {
+            "name": space.name, "sha256": space.sha256, "overrides": list(space.overrides), "text": space.text
+        },  # fmt: skip
+        "objectives": [objective.model_dump() for objective in space.objectives],
+        "sweep": config.model_dump(mode="json"),
+        "dataset": asdict(dataset),
+        "carbon_intensity": asdict(intensity),
+        "energy_sources": None,
+        "trial_statuses": None,
+        "trials": [trial.model_dump(mode="json") for trial in space.trials],
+        "sessions": [new_session(sys.argv[1:], now_utc)],
+    }
+
+
+def _default_run(space: str, results_dir: Path) -> str:
+    """Return the name of the space with the present time, made unique."""
+    stamp = f"{space}-{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}"
+    candidates = (stamp if number == 1 else f"{stamp}-{number}" for number in range(1, 1000))
+    return next(name for name in candidates if not (results_dir / name).exists())
+
+
+def _list_trials(space: SearchSpace, costs: dict[str, ModelCosts]) -> str:
+    header = ["trial", "schedule", "family", "seed", "bits", "mean weight bits", "weights MiB", "BitOps M"]
+    rows = []
+    for trial in space.trials:
+        cost = costs[trial.trial_key]
+        bits = "-".join(str(bit_width) for bit_width in trial.bit_widths)
+        rows.append(
+            [trial.trial_key, trial.schedule, trial.family, str(trial.seed), bits,
+             f"{cost.mean_weight_bits:.2f}", f"{cost.weight_mib:.4f}", f"{cost.bitops / 1e6:.0f}"]
+        )  # fmt: skip
+    epochs = sum(trial.epochs for trial in space.trials)
+    summary = f"{len(rows)} trials, {epochs} epochs in all; a dry run starts nothing"
+    return f"{format_columns(header, rows)}\n{summary}"

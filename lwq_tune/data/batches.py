@@ -1,0 +1,81 @@
+"""Batches, augmentation and normalisation as operations on whole batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from lwq_tune.data.images import ImageSet
+
+CROP_PADDING = 4
+
+
+class Normalizer:
+    """Map uint8 images to floats of zero mean and unit variance per channel, channels last."""
+
+    def __init__(self, mean: Tensor, std: Tensor, device: torch.device) -> None:
+        self._scale = (1 / (255 * std)).view(1, 3, 1, 1).to(device)
+        self._shift = (-mean / std).view(1, 3, 1, 1).to(device)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return ``images``, shape (n, 3, h, w) uint8, as float32 of the same shape."""
+        floats = images.to(torch.float32, memory_format=torch.channels_last)
+        return floats.mul_(self._scale).add_(self._shift)
+
+
+def random_crop(images: Tensor, generator: torch.Generator, padding: int = CROP_PADDING) -> Tensor:
+    """Return each image shifted by up to ``padding`` pixels each way, zeros moving in.
+
+    Args:
+        images: Shape (n, c, h, w).
+        generator: On the CPU; draws one offset per image and axis.
+    """
+    n_images, _, height, width = images.shape
+    offsets = torch.randint(0, 2 * padding + 1, (2, n_images), generator=generator).to(images.device)
+    padded = torch.nn.functional.pad(images, (padding,) * 4)
+    rows = offsets[0][:, None] + torch.arange(height, device=images.device)
+    columns = offsets[1][:, None] + torch.arange(width, device=images.device)
+    which = torch.arange(n_images, device=images.device)[:, None, None]
+    cropped = padded.permute(0, 2, 3, 1)[which, rows[:, :, None], columns[:, None, :]]
+    return cropped.permute(0, 3, 1, 2)
+
+
+def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Return each image mirrored left to right with probability one half; shape (n, c, h, w)."""
+    is_flipped = torch.rand(len(images), generator=generator).to(images.device) < 0.5
+    return torch.where(is_flipped[:, None, None, None], images.flip(3), images)
+
+
+def augment(images: Tensor, augmentation: str, generator: torch.Generator) -> Tensor:
+    """Return augmented images; ``augmentation`` is ``crop_flip``, ``crop`` or ``none``."""
+    if augmentation != "none":
+        images = random_crop(images, generator)
+    if augmentation == "crop_flip":
+        images = random_flip(images, generator)
+    return images
+
+
+def training_batches(
+    data: ImageSet, batch_size: int, augmentation: str, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield all images once in random order, as (images uint8, labels).
+
+    A last batch of a single image is left out, since batch norm has no variance there.
+    """
+    order = torch.randperm(len(data), generator=generator)
+    for indices in order.split(batch_size):
+        if len(indices) > 1:
+            batch = data.take(indices.to(data.labels.device))
+            yield augment(batch.images, augmentation, generator), batch.labels
+
+
+def n_training_batches(n_images: int, batch_size: int) -> int:
+    """Return the number of batches that `training_batches` yields.
+
+    >>> n_training_batches(10, 4), n_training_batches(9, 4)
+    (3, 2)
+    """
+    full, rest = divmod(n_images, batch_size)
+    return full + (rest > 1)

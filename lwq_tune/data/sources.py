@@ -1,0 +1,141 @@
+"""Load a data set by name or folder; each source has its own function."""
+
+from __future__ import annotations
+
+import functools
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lwq_tune.data.catalog import (
+    ALTERNATIVES,
+    BUILTIN_CLASSES,
+    describe_dataset,
+    hub_columns,
+    hub_files,
+    unreadable,
+)
+from lwq_tune.data.images import Dataset, ImageSet, make_dataset
+from lwq_tune.errors import DatasetError
+from lwq_tune.shapes import IMAGE_SIZE
+
+DIGITS_TEST_EVERY = 5
+
+
+@functools.lru_cache(maxsize=1)
+def load_dataset(dataset: str, data_dir: Path, *, download: bool = False) -> Dataset:
+    """Return a data set in memory; the last one is kept, so that trials of one process share it.
+
+    Args:
+        dataset: Built-in name, or folder in Hub layout.
+        data_dir: Where torchvision keeps its downloads.
+        download: Whether torchvision may download what is missing.
+
+    Raises:
+        DatasetError: The data set is missing, damaged or of another form.
+    """
+    if dataset == "digits":
+        return load_digits()
+    if dataset in BUILTIN_CLASSES:
+        return load_torchvision(dataset, data_dir, download=download)
+    return load_hub_folder(dataset)
+
+
+def load_digits() -> Dataset:
+    """Return scikit-learn's 1,797 handwritten 8x8 digits, enlarged to 32x32 pixels and three channels.
+
+    Every fifth image is a test image.
+    """
+    from sklearn.datasets import load_digits as load_sklearn_digits
+
+    bunch = load_sklearn_digits()
+    grey = torch.from_numpy(np.round(bunch.images * (255 / 16)).astype(np.uint8))
+    images = torch.nn.functional.interpolate(
+        grey[:, None].float(), size=IMAGE_SIZE, mode="bilinear", align_corners=False
+    )
+    images = images.round().to(torch.uint8).expand(-1, 3, -1, -1).contiguous()
+    labels = torch.from_numpy(bunch.target.astype(np.int64))
+    is_test = torch.arange(len(labels)) % DIGITS_TEST_EVERY == 0
+    everything = ImageSet(images, labels)
+    train, test = everything.take(~is_test), everything.take(is_test)
+    return make_dataset(train, test, BUILTIN_CLASSES["digits"])
+
+
+def load_torchvision(dataset: str, data_dir: Path, *, download: bool) -> Dataset:
+    """Return CIFAR-10 or CIFAR-100 from torchvision, which checks the checksum of every file.
+
+    Raises:
+        DatasetError: The files are not there and cannot be downloaded, or a checksum differs.
+    """
+    train, test = (
+        _torchvision_split(dataset, data_dir, train=is_train, download=download) for is_train in (True, False)
+    )
+    return make_dataset(train, test, BUILTIN_CLASSES[dataset])
+
+
+def _torchvision_split(dataset: str, data_dir: Path, *, train: bool, download: bool) -> ImageSet:
+    from torchvision import datasets
+
+    source: Any = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[dataset]
+    try:
+        split = source(root=str(data_dir), train=train, download=download)
+    except (RuntimeError, OSError, EOFError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        attempt = "could not be downloaded" if download else "is not there or damaged"
+        raise DatasetError(f"{dataset} {attempt} in {data_dir} ({reason}); {ALTERNATIVES}") from error
+    images = torch.from_numpy(split.data).permute(0, 3, 1, 2).contiguous()
+    return ImageSet(images, torch.tensor(split.targets, dtype=torch.int64))
+
+
+def load_hub_folder(folder: str) -> Dataset:
+    """Return a data set from a folder in Hugging Face Hub layout.
+
+    Raises:
+        DatasetError: A file is damaged, a column is missing, or an image is not 32x32 pixels.
+    """
+    info = describe_dataset(folder)
+    train, test = (_hub_split(Path(info.dataset), split) for split in ("train", "test"))
+    return make_dataset(train, test, info.num_classes)
+
+
+def _hub_split(folder: Path, split: str) -> ImageSet:
+    parts = [_hub_file(file) for file in hub_files(folder, split)]
+    return ImageSet(torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts]))
+
+
+def _hub_file(file: Path) -> ImageSet:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = hub_columns(file)
+    try:
+        table = pq.read_table(file, columns=[columns.image, columns.label])
+    except (pa.ArrowInvalid, OSError) as error:
+        raise unreadable(file, error) from error
+    images = torch.empty((len(table), 3, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.uint8)
+    for row, value in enumerate(table.column(columns.image)):
+        images[row] = _decode(value.as_py(), f"row {row} of {file}")
+    labels = torch.from_numpy(table.column(columns.label).to_numpy().astype(np.int64))
+    return ImageSet(images, labels)
+
+
+def _decode(value: object, where: str) -> Tensor:
+    """Return one encoded image as a tensor of shape (3, 32, 32), uint8."""
+    from PIL import Image, UnidentifiedImageError
+
+    encoded = value.get("bytes") if isinstance(value, dict) else value
+    if not isinstance(encoded, bytes):
+        raise DatasetError(f"an image must hold its encoded bytes, got {type(encoded).__name__} in {where}")
+    try:
+        with Image.open(io.BytesIO(encoded)) as image:
+            pixels = np.array(image.convert("RGB"))
+    except (UnidentifiedImageError, OSError) as error:
+        raise DatasetError(f"an image must be a PNG or JPEG, got {error} in {where}") from error
+    if pixels.shape != (IMAGE_SIZE, IMAGE_SIZE, 3):
+        size = f"{pixels.shape[1]}x{pixels.shape[0]}"
+        raise DatasetError(f"images must be {IMAGE_SIZE}x{IMAGE_SIZE} pixels, got {size} in {where}")
+    return torch.from_numpy(pixels).permute(2, 0, 1)

@@ -1,0 +1,1 @@
+"""Measurement windows over the energy of a host."""

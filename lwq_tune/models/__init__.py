@@ -1,0 +1,1 @@
+"""CIFAR residual networks in float."""

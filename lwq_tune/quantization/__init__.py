@@ -1,0 +1,1 @@
+"""Bit-width schedules, quantizers and the conversion of a float network."""

@@ -1,0 +1,151 @@
+"""Schedules: which stage of the network gets how many bits. No torch.
+
+A *bit-width triple* (a tuple of any length here, one entry per residual stage) gives the bits of weights
+and of input and output activations of each stage, shallow to deep (Ikram et al. 2025, Algorithm 1).
+A *family* is a property of the triple and is always derived from it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+from typing import Literal, get_args
+
+from lwq_tune.errors import ConfigError
+
+BitWidths = tuple[int, ...]
+Family = Literal["full_precision", "fixed", "ascending", "descending", "mixed"]
+Constraint = Literal["free", "ascending", "descending", "fixed"]
+
+FULL_PRECISION_BITS = 32
+MIN_BIT_WIDTH, MAX_BIT_WIDTH = 2, 8
+FAMILIES: tuple[str, ...] = get_args(Family)
+NAMED_SCHEDULES: dict[str, BitWidths] = {
+    "full_precision": (32, 32, 32),
+    "fixed_2": (2, 2, 2),
+    "fixed_3": (3, 3, 3),
+    "fixed_4": (4, 4, 4),
+    "ascending_234": (2, 3, 4),
+    "descending_432": (4, 3, 2),
+}
+
+_NAME = re.compile(r"(fixed|ascending|descending|mixed)_(\d+(?:_\d+)*)")
+
+
+def check_bit_width(bit_width: object) -> int:
+    """Return ``bit_width`` when it is one that a stage can have.
+
+    Raises:
+        ConfigError: It is not an integer in [2, 8] and not 32 (full precision).
+
+    >>> check_bit_width(4)
+    4
+    """
+    if type(bit_width) is int and (
+        MIN_BIT_WIDTH <= bit_width <= MAX_BIT_WIDTH or bit_width == FULL_PRECISION_BITS
+    ):
+        return bit_width
+    raise ConfigError(
+        f"bit_width must be an integer in [{MIN_BIT_WIDTH}, {MAX_BIT_WIDTH}], "
+        f"or {FULL_PRECISION_BITS} for full precision, got {bit_width!r}"
+    )
+
+
+def check_bit_widths(bit_widths: Iterable[object], n_stages: int) -> BitWidths:
+    """Return ``bit_widths`` as a tuple when it fits a network of ``n_stages`` residual stages.
+
+    Raises:
+        ConfigError: An entry is not a bit-width, or the length is not ``n_stages``.
+    """
+    checked = tuple(check_bit_width(bit_width) for bit_width in bit_widths)
+    if len(checked) != n_stages:
+        raise ConfigError(
+            f"bit_widths must hold one entry per residual stage ({n_stages}), "
+            f"got {len(checked)}: {list(checked)}"
+        )
+    return checked
+
+
+def family(bit_widths: Sequence[int]) -> Family:
+    """Return the family of a schedule; equal neighbours count as both rising and falling.
+
+    >>> [family(b) for b in [(32, 32, 32), (3, 3, 3), (2, 2, 4), (4, 3, 2), (2, 4, 3)]]
+    ['full_precision', 'fixed', 'ascending', 'descending', 'mixed']
+    """
+    if all(bit_width == FULL_PRECISION_BITS for bit_width in bit_widths):
+        return "full_precision"
+    steps = [after - before for before, after in itertools.pairwise(bit_widths)]
+    if all(step == 0 for step in steps):
+        return "fixed"
+    if all(step >= 0 for step in steps):
+        return "ascending"
+    if all(step <= 0 for step in steps):
+        return "descending"
+    return "mixed"
+
+
+def schedule_name(bit_widths: Sequence[int]) -> str:
+    """Return the one name of a schedule, from which `parse_schedule` gets the bits back.
+
+    >>> schedule_name((2, 3, 4)), schedule_name((3, 3)), schedule_name((32, 4, 2))
+    ('ascending_234', 'fixed_3', 'descending_32_4_2')
+    """
+    kind = family(bit_widths)
+    if kind == "full_precision":
+        return kind
+    if kind == "fixed":
+        return f"fixed_{bit_widths[0]}"
+    separator = "" if max(bit_widths) < 10 else "_"
+    return f"{kind}_{separator.join(str(bit_width) for bit_width in bit_widths)}"
+
+
+def parse_schedule(name: str, n_stages: int) -> BitWidths:
+    """Return the bit-widths that a schedule's name stands for.
+
+    Args:
+        name: ``full_precision``, ``fixed_B``, or a family and its bits such as ``ascending_234``.
+        n_stages: Residual stages of the network.
+
+    Raises:
+        ConfigError: The name is not of that form, or names another family than its bits have.
+
+    >>> parse_schedule("descending_432", 3), parse_schedule("fixed_2", 4)
+    ((4, 3, 2), (2, 2, 2, 2))
+    """
+    if name == "full_precision":
+        return (FULL_PRECISION_BITS,) * n_stages
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise ConfigError(
+            f"a schedule is full_precision, fixed_B, or a family with one digit per stage such as "
+            f"ascending_234, got {name!r}"
+        )
+    kind, digits = match.groups()
+    bits = [int(part) for part in (digits.split("_") if "_" in digits else digits)]
+    if kind == "fixed" and len(bits) == 1:
+        bits *= n_stages
+    bit_widths = check_bit_widths(bits, n_stages)
+    if family(bit_widths) != kind:
+        raise ConfigError(f"schedule {name!r} says {kind}, but its bits {bits} are {family(bit_widths)}")
+    return bit_widths
+
+
+def enumerate_bit_widths(choices: Sequence[int], n_stages: int, constraint: Constraint) -> list[BitWidths]:
+    """Return every schedule over ``choices`` that keeps to ``constraint``, in lexicographic order.
+
+    ``ascending`` means never falling and ``descending`` never rising, so both hold the fixed schedules.
+
+    >>> enumerate_bit_widths([2, 4], 2, "ascending")
+    [(2, 2), (2, 4), (4, 4)]
+    >>> len(enumerate_bit_widths([2, 3, 4], 3, "free"))
+    27
+    """
+    ordered = sorted({check_bit_width(choice) for choice in choices})
+    if constraint == "fixed":
+        return [(choice,) * n_stages for choice in ordered]
+    if constraint == "ascending":
+        return list(itertools.combinations_with_replacement(ordered, n_stages))
+    if constraint == "descending":
+        return list(itertools.combinations_with_replacement(ordered[::-1], n_stages))[::-1]
+    return list(itertools.product(ordered, repeat=n_stages))

@@ -1,0 +1,1 @@
+"""The tables that lwq_tune writes and analysis reads."""

@@ -1,0 +1,84 @@
+"""Where numbers come from: versions, commit, host. Read without importing what is described."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import lwq_tune
+
+PACKAGES = ("torch", "torchvision", "ray", "codecarbon", "pandas", "pyarrow", "numpy", "scikit-learn", "pydantic")
+
+
+def versions() -> dict[str, str | None]:
+    """Return the installed versions of what decides the results; None where not installed."""
+    found: dict[str, str | None] = {"lwq_tune": lwq_tune.__version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def commit() -> str | None:
+    """Return the commit of the checkout this code runs from, ``+changes`` added where it was edited.
+
+    None for an installed wheel, or without git.
+    """
+    folder = Path(lwq_tune.__file__).parent.parent
+    if not (folder / ".git").exists():
+        return None
+    try:
+        head = _git(folder, "rev-parse", "HEAD")
+        changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return head + ("+changes" if changes else "")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+
+def cpu_model() -> str | None:
+    """Return the processor's name, or None where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or None
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or None
+
+
+def available_cpus() -> int:
+    """Return the CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def host() -> dict[str, Any]:
+    """Return what is known of this host."""
+    return {
+        "hostname": socket.gethostname(),
+        "platform": platform.platform(),
+        "cpu_model": cpu_model(),
+        "available_cpus": available_cpus(),
+        "memory_mib": _memory_mib(),
+        "python_executable": sys.executable,
+    }
+
+
+def _memory_mib() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    except (ValueError, OSError):
+        return None

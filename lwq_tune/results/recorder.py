@@ -1,0 +1,122 @@
+"""Records a run as it happens: each row into the log at once, the tables from the log as trials end."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lwq_tune.config import TrialConfig
+from lwq_tune.costs import ModelCosts
+from lwq_tune.results.rows import Record, identity_values, trial_row
+from lwq_tune.results.schema import EPOCH_COLUMNS, TRIAL_COLUMNS
+from lwq_tune.results.store import RowLog, RunFolder, read_log, write_table
+
+# The table of trials is written again at most this share of the time, however many trials there are.
+MAX_TABLE_SHARE = 0.05
+
+
+def utc_now() -> str:
+    """Return the present time in UTC, ISO 8601, to the millisecond."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+
+
+class RunRecorder:
+    """Writes the log and the tables of one run.
+
+    Args:
+        folder: The run folder; an existing log is continued.
+        configs: All trials of the sweep by key, in order.
+        costs: Their modelled inference costs by key.
+        metadata: Stored in each table, such as the objectives.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        configs: Mapping[str, TrialConfig],
+        costs: Mapping[str, ModelCosts],
+        metadata: dict[str, Any],
+    ) -> None:
+        self._folder = folder
+        self._configs = configs
+        self._costs = costs
+        self._metadata = metadata
+        self._run = folder.path.name
+        self._log = RowLog(folder.log)
+        self._rows: dict[str, list[Record]] = defaultdict(list)
+        self._events: dict[str, list[Record]] = defaultdict(list)
+        self._attempts: dict[str, int] = defaultdict(int)
+        self._next_table_s = 0.0
+        for record in read_log(folder.log):
+            self._remember(record)
+
+    def start_attempt(self, trial_key: str) -> None:
+        """Record that a trial starts, or starts again."""
+        self._add({"kind": "start", "trial_key": trial_key, "at_utc": utc_now()})
+
+    def add_row(self, trial_key: str, ray_trial_id: str, row: Mapping[str, Any]) -> Record:
+        """Record one epoch and return its complete row."""
+        record = {
+            "kind": "epoch",
+            **identity_values(self._run, self._configs[trial_key]),
+            **row,
+            "ray_trial_id": ray_trial_id,
+            "attempt": self._attempts[trial_key],
+            "recorded_at_utc": utc_now(),
+        }
+        self._add(record)
+        return record
+
+    def end_trial(self, trial_key: str, status: str, error: str | None = None) -> None:
+        """Record how a trial ended and write its tables."""
+        self._add(
+            {"kind": "end", "trial_key": trial_key, "status": status, "error": error, "at_utc": utc_now()}
+        )
+        self._write_epochs(trial_key)
+        if time.monotonic() >= self._next_table_s:
+            begin_s = time.monotonic()
+            self.write_trials()
+            self._next_table_s = begin_s + (time.monotonic() - begin_s) / MAX_TABLE_SHARE
+
+    def finish(self) -> None:
+        """Write all tables, those of unfinished trials included, and close the log."""
+        for trial_key, events in self._events.items():
+            if events[-1]["kind"] != "end":
+                self._write_epochs(trial_key)
+        self.write_trials()
+        self._log.close()
+
+    def write_trials(self) -> None:
+        """Write the table of trials."""
+        write_table(self._folder.trials, TRIAL_COLUMNS, self.trial_rows(), self._metadata)
+
+    def trial_rows(self) -> list[Record]:
+        """Return one row per trial of the sweep, in order."""
+        return [
+            trial_row(self._run, config, self._costs[key], self._rows[key], self._events[key])
+            for key, config in self._configs.items()
+        ]
+
+    def statuses(self) -> dict[str, str]:
+        """Return the status of each trial by key."""
+        return {row["trial_key"]: row["status"] for row in self.trial_rows()}
+
+    def _write_epochs(self, trial_key: str) -> None:
+        rows: Sequence[Record] = self._rows[trial_key]
+        write_table(self._folder.epochs / f"{trial_key}.parquet", EPOCH_COLUMNS, rows, self._metadata)
+
+    def _add(self, record: Record) -> None:
+        self._log.append(record)
+        self._remember(record)
+
+    def _remember(self, record: Record) -> None:
+        key = record["trial_key"]
+        if record["kind"] == "epoch":
+            self._rows[key].append(record)
+            return
+        self._events[key].append(record)
+        if record["kind"] == "start":
+            self._attempts[key] += 1

@@ -1,0 +1,185 @@
+"""Every column of the results tables, declared once: type, unit and meaning.
+
+Types and units travel in the Parquet files as Arrow field metadata, so that plots can label themselves.
+Accuracies are fractions in [0, 1]. A value that was not measured is null, never 0.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+STATUSES = ("done", "failed", "interrupted", "pending")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Attributes:
+        kind: ``str``, ``int``, ``float`` or ``ints`` (a list of integers).
+        unit: Empty for names and pure counts, ``1`` for fractions.
+        meaning: One line, used as axis label where it is short.
+    """
+
+    name: str
+    kind: str
+    unit: str
+    meaning: str
+
+    @property
+    def arrow_type(self) -> pa.DataType:
+        """Arrow type of the column."""
+        types = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "ints": pa.list_(pa.int32())}
+        return types[self.kind]
+
+
+IDENTITY = (
+    Column("run", "str", "", "name of the run"),
+    Column("trial_key", "str", "", "first 12 hex digits of the SHA-256 of the trial's configuration"),
+    Column("schedule", "str", "", "name of the schedule of the weights"),
+    Column("family", "str", "", "full_precision, fixed, ascending, descending or mixed"),
+    Column("bit_widths", "ints", "bit", "weight bits per residual stage, shallow to deep"),
+    Column("act_bit_widths", "ints", "bit", "activation bits per residual stage"),
+)
+CONFIG = (
+    Column("config_dataset", "str", "", "data set: built-in name or folder"),
+    Column("config_dataset_digest", "str", "", "digest of a folder's content"),
+    Column("config_model", "str", "", "network"),
+    Column("config_blocks", "ints", "", "basic blocks per stage"),
+    Column("config_width", "float", "1", "multiplier on the channels"),
+    Column("config_quantizer", "str", "", "quantizer"),
+    Column("config_epochs", "int", "", "epochs asked for"),
+    Column("config_batch_size", "int", "", "images per step"),
+    Column("config_lr", "float", "1", "initial learning rate"),
+    Column("config_momentum", "float", "1", "momentum of SGD"),
+    Column("config_weight_decay", "float", "1", "weight decay; none on quantizer scales"),
+    Column("config_lr_curve", "str", "", "learning-rate curve"),
+    Column("config_lr_milestones", "ints", "epoch", "epochs after which a step curve falls"),
+    Column("config_lr_gamma", "float", "1", "factor of a step curve"),
+    Column("config_augmentation", "str", "", "augmentation of training images"),
+    Column("config_validation_fraction", "float", "1", "share of the training images held out"),
+    Column("config_split_seed", "int", "", "seed of that split"),
+    Column("config_seed", "int", "", "seed of the trial"),
+)
+METRICS = (
+    Column("train_loss", "float", "nat", "training loss"),
+    Column("train_accuracy", "float", "1", "training accuracy"),
+    Column("val_loss", "float", "nat", "validation loss"),
+    Column("val_accuracy", "float", "1", "validation accuracy"),
+    Column("test_loss", "float", "nat", "test loss"),
+    Column("test_accuracy", "float", "1", "test accuracy"),
+)
+TIMES = (
+    Column("train_time_s", "float", "s", "time of the training passes"),
+    Column("eval_time_s", "float", "s", "time of evaluation on validation and test images"),
+    Column("epoch_time_s", "float", "s", "time of the epoch"),
+    Column("images_per_s", "float", "1/s", "training images per second"),
+    Column("peak_memory_mib", "float", "MiB", "peak resident memory of the process, or of the GPU"),
+)
+ENERGY = (
+    Column("active_energy_kwh", "float", "kWh", "training energy above idle, the trial's share"),
+    Column("idle_energy_kwh", "float", "kWh", "the trial's share of idle energy"),
+    Column("energy_kwh", "float", "kWh", "training energy"),
+    Column("cpu_energy_kwh", "float", "kWh", "training energy of the CPU"),
+    Column("gpu_energy_kwh", "float", "kWh", "training energy of the GPU"),
+    Column("ram_energy_kwh", "float", "kWh", "training energy of the memory"),
+    Column("emissions_kg_co2eq", "float", "kg CO2eq", "training emissions"),
+    Column("eval_energy_kwh", "float", "kWh", "energy of evaluation, not part of training energy"),
+    Column("eval_emissions_kg_co2eq", "float", "kg CO2eq", "emissions of evaluation"),
+)
+CUMULATIVE = (
+    Column("cumulative_energy_kwh", "float", "kWh", "training energy up to this epoch"),
+    Column("cumulative_emissions_kg_co2eq", "float", "kg CO2eq", "training emissions up to this epoch"),
+)
+SOURCES = (
+    Column("carbon_intensity_g_per_kwh", "float", "g/kWh", "emissions per energy used for all figures"),
+    Column("carbon_intensity_source", "str", "", "where the carbon intensity comes from"),
+    Column("cpu_source", "str", "", "how CPU energy was found: measured:… or estimated:…"),
+    Column("gpu_source", "str", "", "how GPU energy was found"),
+    Column("ram_source", "str", "", "how memory energy was found"),
+    Column("share_method", "str", "", "how the trial's share of its host was found"),
+    Column("concurrency", "float", "", "trials that ran on the host, this one included"),
+    Column("coverage", "float", "1", "share of the training time that the meter saw"),
+)
+HOST = (
+    Column("hostname", "str", "", "host"),
+    Column("cpu_model", "str", "", "processor of the host"),
+    Column("gpu_model", "str", "", "GPU the trial used"),
+)
+COSTS = (
+    Column("weight_bits", "int", "bit", "bits of all packed weights, stem and classifier at 32"),
+    Column("weight_mib", "float", "MiB", "packed size of all weights"),
+    Column("mean_weight_bits", "float", "bit", "mean bits per weight over the residual stages"),
+    Column("macs", "int", "", "multiply-accumulates per image"),
+    Column("bitops", "int", "", "MACs x weight bits x activation bits per image, whole network"),
+    Column("stage_bitops", "int", "", "the same over the residual stages"),
+    Column("modelled_inference_energy_uj", "float", "uJ", "modelled MAC energy per image, 45 nm, no memory"),
+)
+EPOCH_COLUMNS = (
+    *IDENTITY[:2],
+    Column("ray_trial_id", "str", "", "Ray Tune's name of the trial"),
+    Column("attempt", "int", "", "1 for the first start of the trial, one more for each restart"),
+    Column("epoch", "int", "epoch", "epoch"),
+    *IDENTITY[2:],
+    *CONFIG,
+    *METRICS,
+    Column("lr", "float", "1", "learning rate of the first step"),
+    *TIMES,
+    *ENERGY,
+    *CUMULATIVE,
+    *SOURCES,
+    *HOST,
+    Column("recorded_at_utc", "str", "", "when the row arrived, ISO 8601"),
+)
+TRIAL_COLUMNS = (
+    *IDENTITY,
+    Column("status", "str", "", "done, failed, interrupted or pending"),
+    Column("error", "str", "", "why the trial failed"),
+    Column("attempts", "int", "", "starts of the trial"),
+    Column("epochs_done", "int", "epoch", "epochs with a row"),
+    *CONFIG,
+    *METRICS,
+    *TIMES,
+    *ENERGY,
+    Column("discarded_energy_kwh", "float", "kWh", "energy of epochs that a restart trained again; not in energy_kwh"),
+    *SOURCES,
+    *COSTS,
+    *HOST,
+    Column("started_at_utc", "str", "", "when the first attempt began, ISO 8601"),
+    Column("ended_at_utc", "str", "", "when the trial ended, ISO 8601"),
+)
+COLUMNS = {column.name: column for column in (*TRIAL_COLUMNS, *EPOCH_COLUMNS)}
+
+
+def arrow_schema(columns: Sequence[Column], metadata: dict[str, Any]) -> pa.Schema:
+    """Return the Arrow schema of a table.
+
+    Args:
+        columns: `EPOCH_COLUMNS` or `TRIAL_COLUMNS`.
+        metadata: Added to the file; values are stored as JSON. ``schema_version`` is set here.
+    """
+    fields = [
+        pa.field(
+            column.name, column.arrow_type, metadata={b"unit": column.unit, b"meaning": column.meaning}
+        )
+        for column in columns
+    ]
+    described = {"schema_version": SCHEMA_VERSION, **metadata}
+    return pa.schema(fields, metadata={key: json.dumps(value) for key, value in described.items()})
+
+
+def read_metadata(schema: pa.Schema) -> dict[str, Any]:
+    """Return what `arrow_schema` stored in a file, without the entries of other writers."""
+    metadata = {}
+    for key, value in (schema.metadata or {}).items():
+        try:
+            metadata[key.decode()] = json.loads(value)
+        except ValueError:
+            continue  # such as pandas' own entry, which is not ours to read
+    return metadata

@@ -1,0 +1,157 @@
+"""The run folder on disk: an append-only log as the source of truth, Parquet tables derived from it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lwq_tune.errors import ResultsError
+from lwq_tune.results.schema import Column, arrow_schema
+
+Record = dict[str, Any]
+
+
+class RunFolder:
+    """Paths of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.manifest = path / "manifest.json"
+        self.log = path / "rows.jsonl"
+        self.epochs = path / "epochs"
+        self.trials = path / "trials.parquet"
+        self.ray = path / "ray"
+
+    def create(self) -> None:
+        """Make the folder.
+
+        Raises:
+            ResultsError: It exists, or its parent cannot be written.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir()
+            self.epochs.mkdir()
+        except FileExistsError as error:
+            raise ResultsError(
+                f"a run needs a folder of its own, {self.path} exists; choose another --run, or go on with it: "
+                f"python -m lwq_tune resume {self.path}"
+            ) from error
+        except OSError as error:
+            raise ResultsError(
+                f"the results folder must be writable, {self.path.parent} is not ({error.strerror}); "
+                "choose another --results"
+            ) from error
+
+
+class RowLog:
+    """Append-only log of records, one JSON object per line, on disk before `append` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stream: IO[str] | None = None
+
+    def append(self, record: Record) -> None:
+        """Write a record and wait until it is on disk.
+
+        Raises:
+            ResultsError: It could not be written, for instance because the disk is full.
+        """
+        try:
+            if self._stream is None:
+                _end_last_line(self._path)
+                self._stream = self._path.open("a", encoding="utf-8")
+            self._stream.write(json.dumps(record, allow_nan=False) + "\n")
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+        except OSError as error:
+            raise ResultsError(
+                f"every row must reach the disk, {self._path} could not be written ({error.strerror}); "
+                f"make room, then: python -m lwq_tune resume {self._path.parent}"
+            ) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+
+def _end_last_line(path: Path) -> None:
+    """Cut off a last line that a crash left unfinished, so that the next record stands on its own."""
+    if not path.exists():
+        return
+    with path.open("rb+") as stream:
+        content = stream.read()
+        if content and not content.endswith(b"\n"):
+            stream.truncate(content.rfind(b"\n") + 1)
+
+
+def read_log(path: Path) -> list[Record]:
+    """Return all records of a log; a last line that a crash cut short is left out.
+
+    Raises:
+        ResultsError: The log is missing, or damaged before its last line.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise ResultsError(f"the log of a run must be readable, {path} is not: {error}") from error
+    records = []
+    for number, line in enumerate(lines, start=1):
+        if number == len(lines):
+            break  # what follows the last line end: nothing, or the part of a line that a crash cut short
+        try:
+            records.append(json.loads(line))
+        except ValueError as error:
+            raise ResultsError(f"a log holds one JSON object per line, line {number} of {path} is damaged") from error
+    return records
+
+
+def write_json(path: Path, value: Record) -> None:
+    """Write a JSON file, whole or not at all.
+
+    Raises:
+        ResultsError: It could not be written.
+    """
+    _write_atomically(path, lambda part: part.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8"))
+
+
+def write_table(
+    path: Path, columns: Sequence[Column], rows: Iterable[Record], metadata: dict[str, Any]
+) -> None:
+    """Write a Parquet table, whole or not at all.
+
+    Args:
+        path: Target file.
+        columns: `EPOCH_COLUMNS` or `TRIAL_COLUMNS`; keys of a row that are no column are left out.
+        rows: Dictionaries; a missing key is null.
+        metadata: Stored in the file.
+
+    Raises:
+        ResultsError: It could not be written.
+    """
+    schema = arrow_schema(columns, metadata)
+    table = pa.Table.from_pylist(list(rows), schema=schema)
+    _write_atomically(path, lambda part: pq.write_table(table, part))
+
+
+def _write_atomically(path: Path, write: Any) -> None:
+    part = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(part)
+        with part.open("rb") as stream:
+            os.fsync(stream.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise ResultsError(f"results must be writable, {path} is not ({error.strerror or error})") from error

@@ -1,0 +1,181 @@
+"""What a person sees while a sweep runs: a live table on a terminal, plain lines elsewhere. On stderr."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol, TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from lwq_tune.config import TrialConfig
+
+Row = Mapping[str, Any]
+
+MARKS = {"pending": "·", "running": "▸", "done": "✓", "failed": "✗"}
+
+
+class Progress(Protocol):
+    """Told of each event of a sweep."""
+
+    def start_trial(self, trial_key: str) -> None:
+        """A trial starts."""
+
+    def add_row(self, row: Row) -> None:
+        """An epoch is done."""
+
+    def end_trial(self, trial_key: str, status: str, error: str | None) -> None:
+        """A trial has ended."""
+
+    def close(self) -> None:
+        """The sweep is over."""
+
+
+def wh(energy_kwh: float | None) -> str:
+    """Return an energy in watt hours for display.
+
+    >>> wh(1.5e-5), wh(None)
+    ('0.0150 Wh', 'not measured')
+    """
+    return "not measured" if energy_kwh is None else f"{energy_kwh * 1000:#.3g} Wh"
+
+
+def duration(seconds: float) -> str:
+    """Return a time for display.
+
+    >>> duration(75), duration(4000)
+    ('1:15', '1:06:40')
+    """
+    minutes, whole_seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{whole_seconds:02d}" if hours else f"{minutes}:{whole_seconds:02d}"
+
+
+class Countdown:
+    """Remaining time from the pace of the epochs so far."""
+
+    def __init__(self, n_epochs: int) -> None:
+        self._n_epochs = n_epochs
+        self._n_done = 0
+        self._begin_s = time.monotonic()
+
+    def advance(self) -> None:
+        """Count an epoch."""
+        self._n_done += 1
+
+    def remaining(self) -> str:
+        """Return the remaining time, or ``?`` before the first epoch."""
+        if self._n_done == 0:
+            return "?"
+        pace_s = (time.monotonic() - self._begin_s) / self._n_done
+        return duration(pace_s * max(0, self._n_epochs - self._n_done))
+
+
+class PlainProgress:
+    """One line per epoch and per end of a trial."""
+
+    def __init__(self, trials: Mapping[str, TrialConfig], stream: TextIO) -> None:
+        self._trials = trials
+        self._numbers = {key: number for number, key in enumerate(trials, start=1)}
+        self._countdown = Countdown(sum(trial.epochs for trial in trials.values()))
+        self._stream = stream
+
+    def start_trial(self, trial_key: str) -> None:
+        """Say which trial starts."""
+        self._say(trial_key, "starts")
+
+    def add_row(self, row: Row) -> None:
+        """Say how the epoch went."""
+        self._countdown.advance()
+        self._say(
+            row["trial_key"],
+            f"epoch {row['epoch']}/{row['config_epochs']}  val {row['val_accuracy']:.4f}  "
+            f"test {row['test_accuracy']:.4f}  {wh(row['energy_kwh'])}  {row['epoch_time_s']:.1f} s  "
+            f"({self._countdown.remaining()} left)",
+        )
+
+    def end_trial(self, trial_key: str, status: str, error: str | None) -> None:
+        """Say how the trial ended."""
+        self._say(trial_key, status + (f": {error}" if error else ""))
+
+    def close(self) -> None:
+        """Nothing is left open."""
+
+    def _say(self, trial_key: str, message: str) -> None:
+        trial = self._trials[trial_key]
+        number = f"[{self._numbers[trial_key]}/{len(self._trials)}]"
+        print(f"{number} {trial.schedule} seed {trial.seed}: {message}", file=self._stream, flush=True)  # noqa: T201
+
+
+class LiveProgress:
+    """A table of trials that redraws itself."""
+
+    def __init__(self, trials: Mapping[str, TrialConfig], console: Console) -> None:
+        self._trials = trials
+        self._status = dict.fromkeys(trials, "pending")
+        self._rows: dict[str, Row] = {}
+        self._countdown = Countdown(sum(trial.epochs for trial in trials.values()))
+        self._console = console
+        self._live = Live(get_renderable=self._render, console=console, refresh_per_second=2)
+        self._live.start()
+
+    def start_trial(self, trial_key: str) -> None:
+        """Mark the trial as running."""
+        self._status[trial_key] = "running"
+
+    def add_row(self, row: Row) -> None:
+        """Show the epoch."""
+        self._countdown.advance()
+        self._rows[row["trial_key"]] = row
+
+    def end_trial(self, trial_key: str, status: str, error: str | None) -> None:
+        """Show how the trial ended; errors stay above the table."""
+        self._status[trial_key] = status
+        if error:
+            trial = self._trials[trial_key]
+            self._console.print(Text(f"{trial.schedule} seed {trial.seed} failed: {error}", style="red"))
+
+    def close(self) -> None:
+        """Leave the last table standing."""
+        self._live.stop()
+
+    def _render(self) -> Group:
+        table = Table(box=None, pad_edge=False)
+        for title in ("", "schedule", "seed", "epoch", "val", "test", "energy"):
+            table.add_column(title, justify="left" if title in ("", "schedule") else "right")
+        for key in self._visible():
+            table.add_row(*self._cells(key))
+        n_over = sum(status in ("done", "failed") for status in self._status.values())
+        footer = f"{n_over} of {len(self._trials)} trials, {self._countdown.remaining()} left"
+        return Group(table, Text(footer, style="dim"))
+
+    def _visible(self) -> list[str]:
+        """Return the trials that fit on the screen, those around the running one."""
+        keys = list(self._trials)
+        room = max(3, self._console.height - 4)
+        running = next((i for i, key in enumerate(keys) if self._status[key] == "running"), len(keys) - 1)
+        first = min(max(0, running - room // 2), max(0, len(keys) - room))
+        return keys[first : first + room]
+
+    def _cells(self, key: str) -> list[str]:
+        trial, row = self._trials[key], self._rows.get(key)
+        cells = [MARKS[self._status[key]], trial.schedule, str(trial.seed)]
+        if row is None:
+            return [*cells, f"0/{trial.epochs}", "", "", ""]
+        return [
+            *cells,
+            f"{row['epoch']}/{trial.epochs}",
+            f"{row['val_accuracy']:.4f}",
+            f"{row['test_accuracy']:.4f}",
+            wh(row["cumulative_energy_kwh"]),
+        ]
+
+
+def make_progress(trials: Mapping[str, TrialConfig], stream: TextIO) -> Progress:
+    """Return the display that suits ``stream``."""
+    if stream.isatty():
+        return LiveProgress(trials, Console(file=stream))
+    return PlainProgress(trials, stream)

@@ -1,0 +1,51 @@
+"""A local Ray, quiet and on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Iterator
+
+# Set before Ray is imported; what the user has set stands.
+ENVIRONMENT = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0: no line on stdout
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Ray's default; unset, it prints a notice
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # they import torch in the driver and lose rows
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # A local Ray takes 127.0.0.1 as its address, and all its ports bind there. The name is Ray's: it made
+    # this the default on Windows and macOS only; elsewhere GCS and raylet listen on all interfaces.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # so that Ray, CUDA and the energy meter number GPUs alike
+}
+
+
+@contextlib.contextmanager
+def local_ray(n_cpus: int) -> Iterator[None]:
+    """Run a Ray of our own for the body; SIGTERM ends a sweep as Ctrl-C does.
+
+    Args:
+        n_cpus: CPUs it may hand out.
+    """
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    ray.init(
+        address="local",
+        num_cpus=n_cpus,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    # Tune saves its state on SIGINT and SIGUSR1, not on SIGTERM.
+    previous = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGUSR1))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        ray.shutdown()

@@ -1,0 +1,139 @@
+"""Runs the trials of a sweep on Ray Tune."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lwq_tune.config import SweepConfig, TrialConfig
+from lwq_tune.energy.meter import CarbonIntensity
+from lwq_tune.errors import ConfigError
+from lwq_tune.results.provenance import available_cpus
+from lwq_tune.results.recorder import RunRecorder
+from lwq_tune.results.store import RunFolder
+from lwq_tune.sweep.progress import make_progress
+from lwq_tune.sweep.ray_session import local_ray
+
+MAX_PROCESS_DEATHS = 2
+CHECKPOINTS_KEPT = 2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one session of a sweep does.
+
+    Attributes:
+        folder: Its run folder, made.
+        trials: The trials to train in this session, by key, in order.
+        resume_from: Checkpoint folders of each trial, newest first.
+    """
+
+    folder: RunFolder
+    config: SweepConfig
+    trials: Mapping[str, TrialConfig]
+    intensity: CarbonIntensity
+    resume_from: Mapping[str, list[str]]
+
+
+def run_trials(plan: Plan, recorder: RunRecorder) -> None:
+    """Train the planned trials, one at a time; rows and ends go to ``recorder``.
+
+    Returns also when the user interrupted: what has no end in the records is then unfinished.
+
+    Raises:
+        ConfigError: A trial reserves more than the host has.
+        ResultsError: A row could not be written; the sweep was stopped.
+    """
+    n_cpus = available_cpus()
+    if plan.config.cpus_per_trial is not None and plan.config.cpus_per_trial > n_cpus:
+        raise ConfigError(f"--cpus-per-trial must be at most {n_cpus} here, got {plan.config.cpus_per_trial}")
+    progress = None
+    try:
+        with local_ray(n_cpus):
+            resources = _resources(plan.config, n_cpus)
+            progress = make_progress(plan.trials, sys.stderr)
+            _fit(plan, recorder, progress, resources)
+    finally:
+        if progress is not None:
+            progress.close()
+        recorder.finish()
+
+
+def _resources(config: SweepConfig, n_cpus: int) -> dict[str, float]:
+    """Return what a trial reserves."""
+    import ray
+
+    n_gpus = ray.cluster_resources().get("GPU", 0.0)
+    gpus = min(1.0, n_gpus) if config.gpus_per_trial is None else config.gpus_per_trial
+    if gpus > n_gpus:
+        raise ConfigError(f"--gpus-per-trial must be at most {n_gpus:g} here, got {gpus:g}")
+    return {"cpu": config.cpus_per_trial or n_cpus, "gpu": gpus}
+
+
+def _fit(plan: Plan, recorder: RunRecorder, progress: Any, resources: dict[str, float]) -> None:
+    import ray.exceptions
+    from ray import tune
+
+    from lwq_tune.sweep.callbacks import RecordingCallback
+    from lwq_tune.sweep.trainable import TrialTrainable
+
+    callback = RecordingCallback(recorder, progress)
+    session = f"session_{sum(1 for _ in plan.folder.ray.glob('session_*')) + 1:03d}"
+    tuner = tune.Tuner(
+        tune.with_resources(TrialTrainable, resources),
+        param_space={"job": tune.grid_search([_job(plan, key, resources) for key in plan.trials])},
+        tune_config=tune.TuneConfig(
+            max_concurrent_trials=plan.config.max_concurrent,
+            reuse_actors=True,
+            trial_name_creator=_trial_key,
+            trial_dirname_creator=_trial_key,
+        ),
+        run_config=tune.RunConfig(
+            name=session,
+            storage_path=str(plan.folder.ray.resolve()),
+            verbose=0,
+            callbacks=[callback],
+            failure_config=tune.FailureConfig(max_failures=MAX_PROCESS_DEATHS),
+            checkpoint_config=tune.CheckpointConfig(
+                checkpoint_frequency=1, num_to_keep=CHECKPOINTS_KEPT, checkpoint_at_end=False
+            ),
+        ),
+    )
+    try:
+        tuner.fit()
+    except Exception:
+        # An error of the callback comes back wrapped, or, on a full disk, as one of Tune's own (EOFError).
+        if callback.error is not None:
+            raise callback.error from None
+        raise
+
+
+def _trial_key(trial: Any) -> str:
+    key: str = trial.config["job"]["trial_key"]
+    return key
+
+
+def _job(plan: Plan, key: str, resources: dict[str, float]) -> dict[str, Any]:
+    """Return the configuration that `TrialTrainable` takes."""
+    return {
+        "trial_key": key,
+        "trial": plan.trials[key].model_dump(mode="json"),
+        "resume_from": plan.resume_from.get(key, []),
+        "machine": {
+            "data_dir": str(plan.config.data_dir.resolve()),
+            "carbon_intensity": asdict(plan.intensity),
+            "n_threads": max(1, int(resources["cpu"])),
+            "uses_gpu": resources["gpu"] > 0,
+        },
+    }
+
+
+def find_checkpoints(folder: RunFolder, trial_key: str) -> list[str]:
+    """Return the checkpoint folders of a trial in all sessions of a run, latest epoch first."""
+    from lwq_tune.training.checkpoint import newest_first
+
+    folders = folder.ray.glob(f"session_*/{trial_key}/checkpoint_*")
+    return [str(info.folder.resolve()) for info in newest_first((Path(path) for path in folders), trial_key)]

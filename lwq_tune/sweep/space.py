@@ -1,0 +1,215 @@
+"""Search spaces: found by name or file, checked as a whole, expanded into trials. No torch, no Ray."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+import lwq_tune
+from lwq_tune.config import TrialConfig
+from lwq_tune.errors import ConfigError, near_miss
+from lwq_tune.quantization.schedules import (
+    FULL_PRECISION_BITS,
+    BitWidths,
+    check_bit_widths,
+    enumerate_bit_widths,
+    parse_schedule,
+)
+from lwq_tune.sweep.space_file import (
+    FIXED_KEYS,
+    Objective,
+    SpaceFile,
+    check_fixed,
+    count_stages,
+    explain,
+    known_fixed,
+    parse_space_file,
+    read_yaml,
+)
+
+MAX_TRIALS = 100_000
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """A checked search space.
+
+    Attributes:
+        name: Name of the space, from its file.
+        text: The file as it was read.
+        overrides: Settings given on the command line in place of the file's.
+        trials: Its trials, each once: all schedules of the first seed, then those of the next, so that a
+            drift of the machine falls on all schedules alike.
+        objectives: Axes of its front.
+    """
+
+    name: str
+    text: str
+    overrides: tuple[str, ...]
+    trials: tuple[TrialConfig, ...]
+    objectives: tuple[Objective, ...]
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the file."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @property
+    def dataset(self) -> str:
+        """Data set of all trials."""
+        return self.trials[0].dataset
+
+    def with_dataset(self, dataset: str, digest: str | None) -> SearchSpace:
+        """Return the space on a data set as it was found: its full path, its digest."""
+        update = {"dataset": dataset, "dataset_digest": digest}
+        return replace(self, trials=tuple(trial.model_copy(update=update) for trial in self.trials))
+
+
+def spaces_folder() -> Path:
+    """Return the folder of the spaces that come with the package."""
+    installed = Path(lwq_tune.__file__).parent / "search_spaces"
+    return installed if installed.is_dir() else Path(lwq_tune.__file__).parent.parent / "search_spaces"
+
+
+def builtin_spaces() -> dict[str, Path]:
+    """Return the files of the spaces that come with the package, by name."""
+    return {path.stem: path for path in sorted(spaces_folder().glob("*.yaml"))}
+
+
+def describe_space(path: Path) -> str:
+    """Return the first comment line of a space file."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    first = lines[0] if lines else ""
+    return first.removeprefix("#").strip() if first.startswith("#") else ""
+
+
+def find_space(space: str) -> Path:
+    """Return the file of a space given by name or path.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    builtin = builtin_spaces()
+    if space in builtin:
+        return builtin[space]
+    path = Path(space).expanduser()
+    if path.is_file():
+        return path
+    hint = near_miss(space, builtin)
+    raise ConfigError(
+        f"--space must be the name of a space or a .yaml file, got {space!r}{hint}; "
+        f"there are {', '.join(builtin)} (python -m lwq_tune spaces)"
+    )
+
+
+def load_space(space: str, overrides: tuple[str, ...] = ()) -> SearchSpace:
+    """Return a search space, checked as a whole.
+
+    Args:
+        space: Name of a built-in space, or path of a file.
+        overrides: ``key=value`` settings; a trial's key goes under ``fixed``, others stand beside it.
+
+    Raises:
+        ConfigError: Lists every problem.
+    """
+    path = find_space(space)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"a search space must be a readable text file, {path} is not: {error}") from error
+    return parse_space(path.stem, text, overrides, origin=str(path))
+
+
+def parse_space(name: str, text: str, overrides: tuple[str, ...] = (), origin: str = "") -> SearchSpace:
+    """Return the search space that a text describes.
+
+    Raises:
+        ConfigError: Lists every problem.
+    """
+    try:
+        values = read_yaml(text)
+        apply_overrides(values, overrides)
+    except ConfigError as error:
+        raise ConfigError(f"{origin or name}: {error}") from error
+    file, problems = parse_space_file(values)
+    if isinstance(values, dict):
+        problems += check_fixed(values.get("fixed"))
+        problems += _schedules(values.get("schedules"), count_stages(values.get("fixed")))[1]
+    trials: tuple[TrialConfig, ...] = ()
+    if file is not None and not problems:
+        trials, problems = _expand(file)
+    if file is None or problems:
+        problems = list(dict.fromkeys(problems))
+        listed = "".join(f"\n  - {problem}" for problem in problems)
+        count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise ConfigError(f"{origin or name} has {count}:{listed}")
+    return SearchSpace(name, text, overrides, trials, tuple(file.objectives))
+
+
+def apply_overrides(values: Any, overrides: tuple[str, ...]) -> None:
+    """Put ``key=value`` settings into the values of a space file, in place.
+
+    Raises:
+        ConfigError: A setting has no ``=``, or its key is unknown.
+    """
+    if not overrides or not isinstance(values, dict):
+        return
+    for override in overrides:
+        key, separator, value = override.partition("=")
+        key = key.strip().removeprefix("fixed.")
+        if not separator:
+            raise ConfigError(f"--set takes key=value, got {override!r}")
+        if key in FIXED_KEYS:
+            fixed = values.setdefault("fixed", {})
+            if isinstance(fixed, dict):
+                fixed[key] = read_yaml(value)
+        elif key in SpaceFile.model_fields:
+            values[key] = read_yaml(value)
+        else:
+            known = (*FIXED_KEYS, *SpaceFile.model_fields)
+            hint = near_miss(key, known) or f"; known are {', '.join(known)}"
+            raise ConfigError(f"--set {key}: unknown key{hint}")
+
+
+def _expand(file: SpaceFile) -> tuple[tuple[TrialConfig, ...], list[str]]:
+    """Return the trials of a space whose parts are sound, and the problems of their combination."""
+    n_stages = count_stages(file.fixed)
+    schedules, problems = _schedules(file.schedules, n_stages)
+    if file.bit_widths is not None:
+        if len(set(file.bit_widths.choices)) ** n_stages > MAX_TRIALS:
+            return (), [f"bit_widths.choices: a grid may hold {MAX_TRIALS} trials, these give more"]
+        grid = enumerate_bit_widths(file.bit_widths.choices, n_stages, file.bit_widths.constraint)
+        schedules = list(dict.fromkeys([*schedules, *grid]))
+    if len(schedules) * len(file.seeds) > MAX_TRIALS:
+        count = len(schedules) * len(file.seeds)
+        return (), [f"a grid may hold {MAX_TRIALS} trials, got {count}; leave out bit-widths or seeds"]
+    trials: dict[TrialConfig, None] = {}
+    for seed in file.seeds:
+        for bit_widths in schedules:
+            # Full precision has no activations to quantize, whatever the others have.
+            act = () if set(bit_widths) == {FULL_PRECISION_BITS} else file.act_bit_widths or ()
+            varied = {"bit_widths": bit_widths, "act_bit_widths": act, "seed": seed}
+            try:
+                trials[TrialConfig(**{**known_fixed(file.fixed), **varied})] = None
+            except ValidationError as error:
+                problems += explain(error, FIXED_KEYS)
+    return tuple(trials), problems
+
+
+def _schedules(schedules: object, n_stages: int) -> tuple[list[BitWidths], list[str]]:
+    """Return the listed schedules in order, each once, and the problems in them."""
+    found: list[BitWidths] = []
+    problems = []
+    for index, schedule in enumerate(schedules if isinstance(schedules, list) else []):
+        try:
+            if isinstance(schedule, list):
+                found.append(check_bit_widths(schedule, n_stages))
+            else:
+                found.append(parse_schedule(str(schedule), n_stages))
+        except ConfigError as error:
+            problems.append(f"schedules.{index}: {error}")
+    return list(dict.fromkeys(found)), problems

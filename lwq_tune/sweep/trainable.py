@@ -1,0 +1,132 @@
+"""Ray Tune's view of a trial: setup, one epoch per step, checkpoints, and reuse of the process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import traceback
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ray import tune
+
+from lwq_tune.config import TrialConfig
+from lwq_tune.energy.meter import CarbonIntensity, EnergyMeter
+from lwq_tune.results.provenance import cpu_model
+
+if TYPE_CHECKING:
+    from lwq_tune.training.trial import Trial
+
+_log = logging.getLogger(__name__)
+
+_meter: EnergyMeter | None = None
+
+
+def _process_meter(intensity: CarbonIntensity, *, uses_gpu: bool) -> EnergyMeter:
+    """Return the one meter of this process; trials that reuse the process share it."""
+    global _meter  # noqa: PLW0603 (CodeCarbon allows one tracker per process, see its meter)
+    if _meter is None:
+        from lwq_tune.energy.codecarbon_meter import CodecarbonMeter, visible_gpu_indices
+
+        gpu_ids = visible_gpu_indices(os.environ.get("CUDA_VISIBLE_DEVICES")) if uses_gpu else []
+        _meter = CodecarbonMeter(intensity, gpu_ids)
+    return _meter
+
+
+class TrialTrainable(tune.Trainable):  # type: ignore[misc]
+    """Trains one trial, an epoch per step.
+
+    The configuration holds one ``job``: ``trial_key``, ``trial`` (a `TrialConfig` as plain values), ``machine`` (``data_dir``,
+    ``carbon_intensity``, ``n_threads``, ``uses_gpu``) and ``resume_from`` (checkpoint folders, newest first).
+
+    An error inside a trial is reported as its result and not raised: it would come again on a retry, whereas
+    the death of the process, which Tune sees by itself, may not.
+    """
+
+    _trial: Trial | None
+    _failure: str | None
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Build the trial, from its newest whole checkpoint where there is one."""
+        self._trial, self._failure = None, None
+        try:
+            job = config["job"]
+            self._trial = self._build(job)
+            self._continue_from(Path(folder) for folder in job["resume_from"])
+        except Exception as error:  # noqa: BLE001 (the boundary: any error of a trial becomes its record)
+            self._fail(error)
+
+    def step(self) -> dict[str, Any]:
+        """Train one epoch and return its row."""
+        if self._trial is None:
+            return {"failure": self._failure or "the trial was not set up", "done": True}
+        try:
+            row = self._trial.run_epoch()
+        except Exception as error:  # noqa: BLE001 (as in setup)
+            self._fail(error)
+            return {"failure": self._failure, "done": True}
+        return {
+            "row": {**asdict(row), **self._host},
+            "val_accuracy": row.val_accuracy,
+            "cumulative_emissions_kg_co2eq": row.cumulative_emissions_kg_co2eq,
+            "done": self._trial.is_finished,
+        }
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Write the state after the last whole epoch; a failed trial has none worth keeping."""
+        from lwq_tune.training.checkpoint import save_checkpoint
+
+        if self._trial is not None:
+            save_checkpoint(self._trial.state_dict(), Path(checkpoint_dir))
+
+    def load_checkpoint(self, checkpoint: str) -> None:  # type: ignore[override]
+        """Continue from a checkpoint folder, or from an older one beside it where that is damaged."""
+        folder = Path(checkpoint)
+        siblings = sorted(folder.parent.glob("checkpoint_*"), reverse=True)
+        self._continue_from([folder, *(sibling for sibling in siblings if sibling != folder)])
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take on another trial in the same process, which saves importing torch again."""
+        self.setup(new_config)
+        return True
+
+    def _build(self, job: dict[str, Any]) -> Trial:
+        import torch
+
+        from lwq_tune.data.sources import load_dataset
+        from lwq_tune.training.trial import Trial
+
+        machine = job["machine"]
+        torch.set_num_threads(machine["n_threads"])
+        device = "cuda" if machine["uses_gpu"] else "cpu"
+        self._host = {
+            "hostname": socket.gethostname(),
+            "cpu_model": cpu_model(),
+            "gpu_model": torch.cuda.get_device_name() if machine["uses_gpu"] else None,
+        }
+        meter = _process_meter(CarbonIntensity(**machine["carbon_intensity"]), uses_gpu=machine["uses_gpu"])
+        trial = TrialConfig(**job["trial"])
+        return Trial(trial, load_dataset(trial.dataset, Path(machine["data_dir"])), meter, device)
+
+    def _continue_from(self, folders: Iterable[Path]) -> None:
+        """Load the first whole checkpoint; with none, the trial starts from its first epoch."""
+        from lwq_tune.training.checkpoint import CheckpointError, load_checkpoint
+
+        if self._trial is None:
+            return
+        for folder in folders:
+            try:
+                self._trial.load_state_dict(load_checkpoint(folder))
+            except CheckpointError as error:
+                _log.warning("checkpoint left out: %s", error)
+            else:
+                return
+
+    def _fail(self, error: Exception) -> None:
+        _log.error("trial failed", exc_info=error)
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        self._failure = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+        self._trial = None

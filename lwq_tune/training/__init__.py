@@ -1,0 +1,1 @@
+"""One trial from the first to the last epoch, without Ray."""

@@ -1,0 +1,98 @@
+"""Checkpoints that a crash cannot spoil: written aside, synced, renamed, and checked by a digest when read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+STATE_FILE, DIGEST_FILE = "trial.pt", "trial.json"
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint is incomplete or damaged."""
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What a checkpoint says of itself, read without loading its tensors."""
+
+    folder: Path
+    trial_key: str
+    epoch: int
+
+
+def save_checkpoint(state: dict[str, Any], folder: Path) -> None:
+    """Write the state of a trial into ``folder``, the digest last.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    import torch
+
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / STATE_FILE
+    part = target.with_suffix(".tmp")
+    with part.open("wb") as stream:
+        torch.save(state, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    digest = _digest(part)
+    part.replace(target)
+    description = {"trial_key": state["trial_key"], "epoch": state["epoch"], "sha256": digest}
+    side_part = (folder / DIGEST_FILE).with_suffix(".tmp")
+    with side_part.open("w") as stream_text:
+        json.dump(description, stream_text)
+        stream_text.flush()
+        os.fsync(stream_text.fileno())
+    side_part.replace(folder / DIGEST_FILE)
+
+
+def load_checkpoint(folder: Path) -> dict[str, Any]:
+    """Return the state of a trial from ``folder``.
+
+    Raises:
+        CheckpointError: A file is missing, or the content is not what was written.
+    """
+    import torch
+
+    description = _description(folder)
+    try:
+        if _digest(folder / STATE_FILE) != description["sha256"]:
+            raise CheckpointError(f"a checkpoint must be whole, {folder / STATE_FILE} has another digest")
+        state: dict[str, Any] = torch.load(folder / STATE_FILE, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CheckpointError(f"a checkpoint must be readable, {folder} is not: {error}") from error
+    return state
+
+
+def newest_first(folders: Iterable[Path], trial_key: str) -> list[CheckpointInfo]:
+    """Return the checkpoints of a trial among ``folders``, latest epoch first; broken ones are left out."""
+    found = []
+    for folder in folders:
+        try:
+            description = _description(folder)
+        except CheckpointError:
+            continue  # a crash while saving leaves a folder without its digest: it is no checkpoint
+        if description["trial_key"] == trial_key:
+            found.append(CheckpointInfo(folder, trial_key, int(description["epoch"])))
+    return sorted(found, key=lambda info: (info.epoch, info.folder.stat().st_mtime), reverse=True)
+
+
+def _description(folder: Path) -> dict[str, Any]:
+    try:
+        description: dict[str, Any] = json.loads((folder / DIGEST_FILE).read_text())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"a checkpoint must hold {DIGEST_FILE}, {folder} does not: {error}") from error
+    if not {"trial_key", "epoch", "sha256"} <= description.keys():
+        raise CheckpointError(f"a checkpoint must describe itself, {folder / DIGEST_FILE} does not")
+    return description
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

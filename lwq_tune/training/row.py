@@ -1,0 +1,95 @@
+"""The row that a trial yields per epoch: plain values, named and typed as in the results tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lwq_tune.energy.meter import EnergyReading, MeterSources
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """One epoch of one trial. Units and meanings: `lwq_tune.results.schema`. None is not measured."""
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    test_loss: float
+    test_accuracy: float
+    lr: float
+    train_time_s: float
+    eval_time_s: float
+    epoch_time_s: float
+    images_per_s: float
+    peak_memory_mib: float
+    active_energy_kwh: float | None
+    idle_energy_kwh: float | None
+    energy_kwh: float | None
+    cpu_energy_kwh: float | None
+    gpu_energy_kwh: float | None
+    ram_energy_kwh: float | None
+    emissions_kg_co2eq: float | None
+    eval_energy_kwh: float | None
+    eval_emissions_kg_co2eq: float | None
+    cumulative_energy_kwh: float | None
+    cumulative_emissions_kg_co2eq: float | None
+    carbon_intensity_g_per_kwh: float | None
+    carbon_intensity_source: str | None
+    cpu_source: str | None
+    gpu_source: str | None
+    ram_source: str | None
+    share_method: str | None
+    concurrency: float | None
+    coverage: float | None
+
+
+@dataclass(frozen=True)
+class EnergyTotals:
+    """Running totals of the training passes of a trial, carried through checkpoints."""
+
+    energy_kwh: float | None = 0.0
+    emissions_kg_co2eq: float | None = 0.0
+
+    def plus(self, reading: EnergyReading) -> EnergyTotals:
+        """Return the totals after another reading; once something was not measured, the sum is unknown."""
+        return EnergyTotals(
+            _sum(self.energy_kwh, reading.energy_kwh),
+            _sum(self.emissions_kg_co2eq, reading.emissions_kg_co2eq),
+        )
+
+
+def _sum(total: float | None, part: float | None) -> float | None:
+    return None if total is None or part is None else total + part
+
+
+def energy_values(
+    train: EnergyReading, evaluation: EnergyReading, totals: EnergyTotals, sources: MeterSources
+) -> dict[str, float | str | None]:
+    """Return the energy columns of an `EpochRow`.
+
+    Active and idle parts are null until a ledger splits what a host uses.
+    """
+    intensity = sources.carbon_intensity
+    return {
+        "active_energy_kwh": None,
+        "idle_energy_kwh": None,
+        "energy_kwh": train.energy_kwh,
+        "cpu_energy_kwh": train.cpu_energy_kwh,
+        "gpu_energy_kwh": train.gpu_energy_kwh,
+        "ram_energy_kwh": train.ram_energy_kwh,
+        "emissions_kg_co2eq": train.emissions_kg_co2eq,
+        "eval_energy_kwh": evaluation.energy_kwh,
+        "eval_emissions_kg_co2eq": evaluation.emissions_kg_co2eq,
+        "cumulative_energy_kwh": totals.energy_kwh,
+        "cumulative_emissions_kg_co2eq": totals.emissions_kg_co2eq,
+        "carbon_intensity_g_per_kwh": intensity.g_per_kwh if intensity else None,
+        "carbon_intensity_source": intensity.source if intensity else None,
+        "cpu_source": sources.cpu_source,
+        "gpu_source": sources.gpu_source,
+        "ram_source": sources.ram_source,
+        "share_method": sources.share_method,
+        "concurrency": None if sources.share_method is None else 1.0,
+        "coverage": train.coverage,
+    }
