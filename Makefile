@@ -1,0 +1,43 @@
+# make sweep   one command from a fresh checkout to a Pareto plot
+# make test    the whole test suite
+# make lint    ruff and mypy
+# The environment is made once in .venv and made again only when pyproject.toml or constraints.txt change.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SPACE ?= named_schedules
+RESULTS ?= results
+DEPENDENCIES := pyproject.toml constraints.txt
+
+.PHONY: sweep test lint clean
+
+sweep: $(VENV)/.installed
+	@run=$$($(BIN)/python -m lwq_tune sweep --space $(SPACE) --results "$(RESULTS)" | tail -n 1); \
+	$(BIN)/python -m analysis pareto "$$run"; \
+	echo; echo "The plot: $$run/analysis/pareto.png"
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/.installed: $(DEPENDENCIES) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(DEPENDENCIES) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,115 @@
+"""``python -m analysis``: fronts and tables from run folders."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.load import AnalysisError, Runs, load_runs
+from analysis.pareto import hypervolume, pareto_front, reference_point, to_costs
+from analysis.tables import table_over_epochs, table_over_seeds
+from analysis.trials import check_comparable, done_trials, summarise_trials
+
+EXIT_DONE, EXIT_BAD_INPUT = 0, 2
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis", description="Fronts and tables from the run folders of lwq_tune."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, words in (
+        ("pareto", "the front between the objectives: pareto.csv, pareto.png, pareto.svg"),
+        ("table", "the paper's Table 3: mean ± std over the epochs, and over seeds"),
+    ):
+        command = commands.add_parser(name, help=words, description=words)
+        command.add_argument("run_dirs", nargs="+", type=Path, metavar="RUN_DIR")
+        command.add_argument("--out", type=Path, metavar="DIR", help="where files go (default: RUN_DIR/analysis)")
+    return parser
+
+
+def pareto(runs: Runs, out: Path) -> None:
+    """Write the front and print it."""
+    from analysis.plots import draw_pareto, save_figure
+
+    done = done_trials(runs.trials)
+    check_comparable(done)
+    summary = summarise_trials(done)
+    front = pareto_front(summary, runs.objectives)
+    front.to_csv(out / "pareto.csv", index=False)
+    columns = [objective.column for objective in runs.objectives]
+    shown = front[["schedule", "family", "on_front", "rank", "n_seeds", *columns]]
+    print(shown.to_string(index=False, float_format=lambda value: f"{value:.5g}"))
+    costs = to_costs(front.dropna(subset=columns), runs.objectives)
+    reference = reference_point(costs)
+    signs = [objective.sign for objective in runs.objectives]
+    at = ", ".join(f"{name} {value * sign:.4g}" for name, value, sign in zip(columns, reference, signs, strict=True))
+    print(f"hypervolume {hypervolume(costs, reference):.4g}, reference point {at}")
+    _say_what_is_missing(runs.trials)
+    files = save_figure(draw_pareto(front, done, runs.objectives, caption(done)), out / "pareto")
+    print(*(out / "pareto.csv", *files), sep="\n")
+
+
+def table(runs: Runs, out: Path) -> None:
+    """Write both forms of Table 3 and print them."""
+    done = done_trials(runs.trials)
+    epochs = runs.epochs[runs.epochs["trial_key"].isin(done["trial_key"])]
+    for title, name, frame in (
+        ("Mean ± std over the epochs, the paper's convention (time, energy, emissions per epoch)",
+         "table_over_epochs.csv", table_over_epochs(epochs)),
+        ("Mean ± std over seeds (last epoch's metrics; time, energy, emissions of the whole training)",
+         "table_over_seeds.csv", table_over_seeds(done)),
+    ):  # fmt: skip
+        print(f"{title}\n{frame.to_string(index=False)}\n")
+        frame.to_csv(out / name, index=False)
+    print(caption(done))
+    _say_what_is_missing(runs.trials)
+
+
+def caption(trials: pd.DataFrame) -> str:
+    """Return where the numbers of some trials come from, in one line."""
+
+    def values(column: str) -> str:
+        return "/".join(dict.fromkeys(str(value) for value in trials[column].dropna())) or "not measured"
+
+    dataset = "/".join(dict.fromkeys(Path(str(value)).name for value in trials["config_dataset"]))
+    seeds = trials["config_seed"].nunique()
+    return (
+        f"{dataset}, {values('config_model')}, {values('config_epochs')} epochs, {seeds} "
+        f"seed{'s' if seeds > 1 else ''}; {values('cpu_model')}; energy: CPU {values('cpu_source')}, "
+        f"RAM {values('ram_source')}, GPU {values('gpu_source')}, share {values('share_method')}; "
+        f"{values('carbon_intensity_g_per_kwh')} g/kWh ({values('carbon_intensity_source')})"
+    )
+
+
+def _say_what_is_missing(trials: pd.DataFrame) -> None:
+    others = trials[trials["status"] != "done"]["status"].value_counts()
+    if len(others):
+        counts = ", ".join(f"{count} {status}" for status, count in others.items())
+        print(f"left out: {counts} of {len(trials)} trials", file=sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    parsed = make_parser().parse_args(arguments)
+    out: Path = parsed.out or parsed.run_dirs[0] / "analysis"
+    try:
+        runs = load_runs(parsed.run_dirs)
+        out.mkdir(parents=True, exist_ok=True)
+        {"pareto": pareto, "table": table}[parsed.command](runs, out)
+    except AnalysisError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except OSError as error:
+        print(f"error: the output folder must be writable, {out} is not ({error}); give --out", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    return EXIT_DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Fixtures shared by all tests: small real parts, and a host lock of the test's own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from lwq_tune.config import TrialConfig
+from lwq_tune.data.images import Dataset, ImageSet, make_dataset
+
+REPOSITORY = Path(__file__).parent.parent
+SMALL_NETWORK = {"model": "resnet", "blocks": (1, 1, 1), "width": 0.25}
+
+
+@pytest.fixture(autouse=True)
+def own_host_lock(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tests run beside a sweep on the same machine: the lock file follows TMPDIR."""
+    folder = tmp_path_factory.mktemp("tmpdir")
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr("tempfile.tempdir", None)
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset() -> Dataset:
+    """Four classes of 32x32 images that differ in brightness, with noise: learnable in a few steps."""
+    generator = torch.Generator().manual_seed(0)
+
+    def images(n_per_class: int) -> ImageSet:
+        labels = torch.arange(4).repeat_interleave(n_per_class)
+        noise = torch.randint(0, 60, (len(labels), 3, 32, 32), generator=generator)
+        return ImageSet((noise + labels.view(-1, 1, 1, 1) * 60).to(torch.uint8), labels)
+
+    return make_dataset(images(20), images(5), num_classes=4)
+
+
+def small_config(**changes: object) -> TrialConfig:
+    """Return a trial that trains in a fraction of a second."""
+    settings = {
+        **SMALL_NETWORK, "bit_widths": (2, 3, 4), "epochs": 3, "batch_size": 16, "lr": 0.05, **changes,
+    }  # fmt: skip
+    return TrialConfig(**settings)  # type: ignore[arg-type]
+
+
+def run_python(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run this interpreter in ``cwd`` with our packages importable, as a user's shell would."""
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY), **environment}
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=cwd, env=env, capture_output=True, text=True, timeout=500, check=False
+    )

@@ -1,0 +1,128 @@
+"""What is really quantized in a built network, seen from outside by hooks on its convolutions."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lwq_tune.errors import ConfigError
+from lwq_tune.models.cifar_resnet import CifarResNet
+from lwq_tune.quantization.layers import QuantConv2d
+from lwq_tune.quantization.lsq import LSQQuantizer
+from lwq_tune.quantization.prepare import prepare_qat, used_bit_widths
+
+TRIPLES = [(2, 3, 4), (4, 3, 2), (2, 2, 2), (32, 3, 32), (8, 32, 5)]
+
+
+def convolution_operands(model: CifarResNet, images: Tensor, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Tensor]]:
+    """Return input and weight of every convolution as they reach the arithmetic, in call order by stage."""
+    seen: list[tuple[Tensor, Tensor]] = []
+    original = nn.functional.conv2d
+
+    def spy(values: Tensor, weight: Tensor, *rest: object) -> Tensor:
+        seen.append((values.detach().clone(), weight.detach().clone()))
+        return original(values, weight, *rest)  # type: ignore[arg-type]
+
+    names = [n for n, m in model.named_modules() if isinstance(m, nn.Conv2d)]
+    monkeypatch.setattr(nn.functional, "conv2d", spy)
+    model(images)
+    assert len(seen) == len(names)
+    return dict(zip(names, ([x, w] for x, w in seen), strict=True))
+
+
+@pytest.fixture
+def images() -> Tensor:
+    return torch.randn(6, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("bits", TRIPLES)
+def test_every_operand_of_a_quantized_stage_is_on_its_grid(
+    bits: tuple[int, ...], images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    model = prepare_qat(CifarResNet((2, 2, 2)), bits)
+    outputs: dict[int, Tensor] = {}
+    for number, stage in enumerate(model.stages(), start=1):
+        stage.register_forward_hook(lambda _m, _i, out, n=number: outputs.__setitem__(n, out.detach()))  # type: ignore[misc]
+    operands = convolution_operands(model, images, monkeypatch)
+    n_checked = 0
+    for name, tensors in operands.items():
+        stage = int(name[5]) if name.startswith("layer") else 0
+        bit_width = bits[stage - 1] if stage else 32
+        if bit_width == 32:
+            weight = tensors[1]
+            assert len(weight.unique()) == weight.numel(), f"{name} looks quantized"
+            continue
+        for tensor in tensors:
+            n_values = len(tensor.unique())
+            assert 2 <= n_values <= 2**bit_width, f"{name} has {n_values} values"
+            n_checked += 1
+    assert n_checked == 2 * sum(4 + (stage > 1) for stage in (1, 2, 3) if bits[stage - 1] != 32) > 0
+    for number, out in outputs.items():
+        if bits[number - 1] != 32:
+            assert len(out.unique()) <= 2 ** bits[number - 1]
+
+
+@pytest.mark.parametrize("bits", TRIPLES)
+def test_the_built_model_says_the_bits_it_has(bits: tuple[int, ...]) -> None:
+    assert used_bit_widths(prepare_qat(CifarResNet((2, 1, 3)), bits)) == (bits, bits)
+
+
+def test_activations_may_have_bits_of_their_own(images: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = prepare_qat(CifarResNet((1, 1, 1), 0.5), (2, 32, 3), (4, 8, 32))
+    assert used_bit_widths(model) == ((2, 32, 3), (4, 8, 32))
+    operands = convolution_operands(model, images, monkeypatch)
+    values, weight = operands["layer1.0.conv2"]
+    assert len(weight.unique()) <= 4
+    assert 4 < len(values.unique()) <= 16
+    values, weight = operands["layer3.0.conv1"]
+    assert len(weight.unique()) <= 8
+    assert 16 < len(values.unique()) <= 256  # not quantized anew: layer2 leaves it on 8 bits
+
+
+def test_full_precision_is_the_untouched_network(images: Tensor) -> None:
+    torch.manual_seed(0)
+    plain = CifarResNet()
+    torch.manual_seed(0)
+    prepared = prepare_qat(CifarResNet(), (32, 32, 32))
+    assert not any(isinstance(module, LSQQuantizer | QuantConv2d) for module in prepared.modules())
+    assert torch.equal(plain(images), prepared(images))
+
+
+def test_preparing_keeps_names_and_values_of_the_float_parameters() -> None:
+    torch.manual_seed(0)
+    before = {name: value.clone() for name, value in CifarResNet().state_dict().items()}
+    torch.manual_seed(0)
+    after = prepare_qat(CifarResNet(), (2, 3, 4)).state_dict()
+    assert before.keys() <= after.keys()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
+def test_every_parameter_of_a_quantized_network_learns(images: Tensor) -> None:
+    torch.manual_seed(0)
+    model = prepare_qat(CifarResNet(), (2, 3, 4))
+    nn.functional.cross_entropy(model(images), torch.arange(6)).backward()
+    without = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert without == []
+
+
+@pytest.mark.parametrize("tamper", ["weight", "activation", "one block"])
+def test_a_model_whose_bits_were_tampered_with_does_not_pass_as_asked(tamper: str) -> None:
+    model = prepare_qat(CifarResNet(), (2, 3, 4))
+    block = model.get_submodule("layer2.1")
+    conv = block.get_submodule("conv1")
+    if tamper == "weight":
+        conv.weight_quantizer = LSQQuantizer(4, signed=True)
+    elif tamper == "activation":
+        conv.act_quantizer = nn.Identity()
+    else:
+        block.conv2 = nn.Conv2d(32, 32, 3, padding=1, bias=False)
+    with pytest.raises(ConfigError, match="in layer2"):
+        used_bit_widths(model)
+
+
+@pytest.mark.parametrize("bits", [(2, 3), (2, 3, 9), (2, 3, 1)])
+def test_impossible_bits_are_refused(bits: tuple[int, ...]) -> None:
+    with pytest.raises(ConfigError):
+        prepare_qat(CifarResNet(), bits)

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lwq_tune.errors import ConfigError
+from lwq_tune.quantization.schedules import (
+    NAMED_SCHEDULES,
+    check_bit_width,
+    enumerate_bit_widths,
+    family,
+    parse_schedule,
+    schedule_name,
+)
+
+SCHEDULES = st.lists(st.sampled_from([2, 3, 4, 5, 6, 7, 8, 32]), min_size=1, max_size=6).map(tuple)
+
+
+@given(SCHEDULES)
+def test_a_name_says_all_bits(bit_widths: tuple[int, ...]) -> None:
+    assert parse_schedule(schedule_name(bit_widths), len(bit_widths)) == bit_widths
+
+
+@given(SCHEDULES)
+def test_reversing_swaps_ascending_and_descending(bit_widths: tuple[int, ...]) -> None:
+    mirrored = {"ascending": "descending", "descending": "ascending"}
+    kind = family(bit_widths)
+    assert family(bit_widths[::-1]) == mirrored.get(kind, kind)
+
+
+def test_named_schedules_have_their_names() -> None:
+    assert len(NAMED_SCHEDULES) == 6
+    for name, bit_widths in NAMED_SCHEDULES.items():
+        assert schedule_name(bit_widths) == name
+        assert parse_schedule(name, 3) == bit_widths
+
+
+@pytest.mark.parametrize("constraint", ["free", "ascending", "descending", "fixed"])
+@pytest.mark.parametrize("n_stages", [1, 2, 3, 4])
+def test_a_constraint_selects_from_the_full_product(constraint: str, n_stages: int) -> None:
+    choices = [4, 2, 8]
+    keeps = {
+        "free": lambda b: True,
+        "ascending": lambda b: list(b) == sorted(b),
+        "descending": lambda b: list(b) == sorted(b, reverse=True),
+        "fixed": lambda b: len(set(b)) == 1,
+    }[constraint]
+    expected = [b for b in itertools.product(sorted(choices), repeat=n_stages) if keeps(b)]
+    assert enumerate_bit_widths(choices, n_stages, constraint) == expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("bit_width", [0, 1, 9, 16, 31, -2, 2.5, 2.0, True, "4", None])
+def test_an_impossible_bit_width_is_refused_with_its_value(bit_width: object) -> None:
+    with pytest.raises(ConfigError, match=r"\[2, 8\], or 32 for full precision, got"):
+        check_bit_width(bit_width)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("ascending_432", "its bits [4, 3, 2] are descending"),
+        ("mixed_222", "are fixed"),
+        ("ascending_2345", "one entry per residual stage (3), got 4"),
+        ("fixed_9", "got 9"),
+        ("fast", "a schedule is full_precision"),
+        ("", "a schedule is full_precision"),
+    ],
+)
+def test_a_wrong_name_is_refused_with_the_reason(name: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_schedule(name, 3)
+    assert message in str(caught.value)

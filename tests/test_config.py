@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from lwq_tune.config import SweepConfig, TrialConfig
+from tests.conftest import small_config
+
+BIT_WIDTHS = st.sampled_from([2, 3, 4, 8, 32])
+
+
+def test_equal_science_has_one_key_however_it_is_said() -> None:
+    said_short = TrialConfig(bit_widths=(2, 3, 4))
+    said_long = TrialConfig(
+        model="resnet", blocks=(2, 2, 2), bit_widths=(2, 3, 4), act_bit_widths=(2, 3, 4), augmentation="crop"
+    )
+    assert said_short.trial_key == said_long.trial_key
+    assert len(said_short.trial_key) == 12
+    int(said_short.trial_key, 16)
+
+
+@pytest.mark.parametrize(
+    "change", [{"seed": 1}, {"bit_widths": (4, 3, 2)}, {"lr": 0.2}, {"epochs": 4}, {"act_bit_widths": (8, 8, 8)}]
+)
+def test_other_science_has_another_key(change: dict[str, object]) -> None:
+    assert small_config().trial_key != small_config(**change).trial_key
+
+
+def test_a_folder_counts_by_its_content_and_not_by_its_path() -> None:
+    here = small_config(dataset="/a", dataset_digest="feed")
+    there = small_config(dataset="/b/c", dataset_digest="feed")
+    other = small_config(dataset="/a", dataset_digest="beef")
+    assert here.trial_key == there.trial_key != other.trial_key
+
+
+@given(bits=st.lists(BIT_WIDTHS, min_size=3, max_size=3), seed=st.integers(0, 9))
+def test_a_configuration_survives_json(bits: list[int], seed: int) -> None:
+    config = small_config(bit_widths=bits, seed=seed)
+    again = TrialConfig(**config.model_dump(mode="json"))
+    assert again == config
+    assert again.trial_key == config.trial_key
+
+
+def test_digits_are_not_mirrored_by_default_and_photographs_are() -> None:
+    assert TrialConfig(bit_widths=(2, 2, 2)).augmentation == "crop"
+    assert TrialConfig(bit_widths=(2, 2, 2), dataset="cifar10").augmentation == "crop_flip"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"bit_widths": (2, 3)}, "one entry per residual stage (3), got 2"),
+        ({"bit_widths": (2, 3, 0)}, "integer in [2, 8], or 32 for full precision, got 0"),
+        ({"bit_widths": (2, 3, 9)}, "got 9"),
+        ({"bit_widths": (2, 3, 2.5)}, "got 2.5"),
+        ({"bit_widths": (True, 3, 4)}, "got True"),
+        ({"model": "resnet15"}, "resnet14, resnet20"),
+        ({"model": "resnet20", "blocks": (1, 1, 1)}, "say model: resnet"),
+        ({"model": "resnet", "blocks": (0, 1, 1)}, "at least 1 basic block"),
+        ({"model": "resnet"}, "at least 1 basic block"),
+        ({"lr_milestones": (2, 3)}, "belong to lr_curve: step"),
+        ({"lr_curve": "step", "lr_milestones": (3, 2)}, "must rise"),
+    ],
+)
+def test_a_broken_rule_is_named_with_the_value(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        TrialConfig(**{"bit_widths": (2, 3, 4), **settings})  # type: ignore[arg-type]
+    assert message in str(caught.value)
+
+
+def test_more_than_one_trial_at_a_time_is_refused_with_the_reason() -> None:
+    with pytest.raises(ValidationError, match="the energy meter sees the whole host"):
+        SweepConfig(results_dir=Path("r"), run="x", data_dir=Path("d"), max_concurrent=2)
+
+
+@pytest.mark.parametrize("run", ["a/b", "..", ".hidden", ""])
+def test_a_run_name_is_one_visible_folder(run: str) -> None:
+    with pytest.raises(ValidationError):
+        SweepConfig(results_dir=Path("r"), run=run, data_dir=Path("d"))
