@@ -92,12 +92,11 @@ def load_runs(run_dirs: Sequence[Path]) -> Runs:
     if len(set(objectives)) != 1:
         listed = "; ".join(", ".join(axis.column for axis in axes) for axes in dict.fromkeys(objectives))
         raise AnalysisError(f"runs on one front share their objectives, these have: {listed}; analyse them apart")
+    all_trials = pd.concat(trials, ignore_index=True)
     frames = [frame for frame in epochs if len(frame)]
-    return Runs(
-        trials=pd.concat(trials, ignore_index=True),
-        epochs=_last_attempts(pd.concat(frames, ignore_index=True)) if frames else pd.DataFrame(),
-        objectives=objectives[0],
-    )
+    if not frames:
+        return Runs(all_trials, pd.DataFrame(columns=[column.name for column in EPOCH_COLUMNS]), objectives[0])
+    return Runs(all_trials, _last_attempts(pd.concat(frames, ignore_index=True), all_trials), objectives[0])
 
 
 def _read_table(file: Path, columns: Sequence[Column]) -> pa.Table:
@@ -138,6 +137,10 @@ def _to_frame(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def _last_attempts(epochs: pd.DataFrame) -> pd.DataFrame:
-    keys = ["run", "trial_key", "epoch"]
-    return epochs.sort_values([*keys, "attempt"]).drop_duplicates(keys, keep="last").reset_index(drop=True)
+def _last_attempts(epochs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """Return each epoch once, its last attempt, in the order of the trials."""
+    place = {key: index for index, key in enumerate(zip(trials["run"], trials["trial_key"], strict=True))}
+    order = [place.get(key, len(place)) for key in zip(epochs["run"], epochs["trial_key"], strict=True)]
+    ordered = epochs.assign(_order=order).sort_values(["_order", "trial_key", "epoch", "attempt"])
+    last = ordered.drop_duplicates(["run", "trial_key", "epoch"], keep="last")
+    return last.drop(columns="_order").reset_index(drop=True)

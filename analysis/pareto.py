@@ -18,9 +18,7 @@ REFERENCE_MARGIN = 0.1
 
 def to_costs(frame: pd.DataFrame, objectives: Sequence[Objective]) -> Costs:
     """Return the objectives as costs, lower is better; shape (n, n_objectives)."""
-    return np.column_stack(
-        [objective.sign * frame[objective.column].to_numpy(dtype=float) for objective in objectives]
-    )
+    return np.column_stack([objective.sign * frame[objective.column].to_numpy(dtype=float) for objective in objectives])
 
 
 def is_nondominated(costs: Costs) -> NDArray[np.bool_]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -28,6 +30,7 @@ KG_PREFIXES = (("kg", 1.0), ("g", 1e3), ("mg", 1e6), ("µg", 1e9))
 KWH_PREFIXES = (("kWh", 1.0), ("Wh", 1e3), ("mWh", 1e6))
 MOST_LABELS = 12
 PIXELS_PER_INCH = 200
+CAPTION_CHARACTERS = 120
 
 
 @dataclass(frozen=True)
@@ -40,24 +43,20 @@ class Axis:
     is_fraction: bool
 
 
-def make_axis(objective: Objective, values: pd.Series) -> Axis:  # type: ignore[type-arg]
+def make_axis(objective: Objective, values: pd.Series) -> Axis:
     """Return the axis of an objective, its prefix chosen so that the figures are readable."""
     name = objective.meaning
     for base, prefixes in (("kg", KG_PREFIXES), ("kWh", KWH_PREFIXES)):
         if objective.unit.startswith(base):
             largest = float(values.abs().max())
-            word, factor = next(
-                ((word, factor) for word, factor in prefixes if largest * factor >= 1), prefixes[-1]
-            )
+            word, factor = next(((word, factor) for word, factor in prefixes if largest * factor >= 1), prefixes[-1])
             return Axis(objective.column, factor, f"{name} ({objective.unit.replace(base, word, 1)})", False)
     is_fraction = objective.unit == "1"
     unit = "" if objective.unit in ("", "1") else f" ({objective.unit})"
     return Axis(objective.column, 1.0, f"{name}{' (%)' if is_fraction else unit}", is_fraction)
 
 
-def draw_pareto(
-    front: pd.DataFrame, trials: pd.DataFrame, objectives: Sequence[Objective], caption: str
-) -> Figure:
+def draw_pareto(front: pd.DataFrame, trials: pd.DataFrame, objectives: Sequence[Objective], caption: str) -> Figure:
     """Return the plot of the first two objectives; the costs run along x, what is maximised along y.
 
     Args:
@@ -80,12 +79,12 @@ def draw_pareto(
         set_label(axis.label)
         if axis.is_fraction:
             own.set_major_formatter(PercentFormatter(1.0, symbol=""))
-    axes.margins(0.12)
+    axes.margins(0.14)
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.set_axisbelow(True)
     _label_points(figure, axes, front, x_axis, y_axis)
-    axes.legend(frameon=False, fontsize=8, loc="best")
-    figure.supxlabel(caption, fontsize=6.5, color="0.35")
+    axes.legend(frameon=False, fontsize=8, loc="lower left", ncols=6, bbox_to_anchor=(0, 1), handletextpad=0.2)
+    figure.supxlabel("\n".join(textwrap.wrap(caption, CAPTION_CHARACTERS)), fontsize=6.5, color="0.35")
     return figure
 
 
@@ -115,13 +114,11 @@ def _draw_family(
     )  # fmt: skip
 
 
-def _draw_front(
-    axes: Axes, front: pd.DataFrame, horizontal: Objective, vertical: Objective, x: Axis, y: Axis
-) -> None:
+def _draw_front(axes: Axes, front: pd.DataFrame, horizontal: Objective, vertical: Objective, x: Axis, y: Axis) -> None:
     """Draw the attained boundary as steps: the best of the vertical objective up to each cost."""
     members = front[front["on_front"]].sort_values(x.column, ascending=horizontal.sign > 0)
     xs, ys = _points(members, x, y)
-    where = "post" if horizontal.sign > 0 else "pre"
+    where: Literal["post", "pre"] = "post" if horizontal.sign > 0 else "pre"
     axes.step(xs, ys, where=where, color="0.45", linewidth=1.2, linestyle="--", zorder=3, label="front (means)")
 
 
@@ -133,15 +130,26 @@ def _label_points(figure: Figure, axes: Axes, front: pd.DataFrame, x: Axis, y: A
     figure.canvas.draw()
     xs, ys = _points(named, x, y)
     points = axes.transData.transform(np.column_stack([xs, ys]))
-    taken: list[tuple[float, float, float, float]] = [(px - 9, py - 9, px + 9, py + 9) for px, py in points]
+    taken = [(px - 9, py - 9, px + 9, py + 9) for px, py in points] + _line_boxes(axes)
     for (px, py), (_, row) in zip(points, named.iterrows(), strict=True):
         width, height = 6.0 * len(row["schedule"]) + 4, 13.0
-        spots = [(px + 9, py - 5), (px - 9 - width, py - 5), (px - width / 2, py + 10), (px - width / 2, py - 22)]
+        spots = [(px + 9, py - 5), (px - 9 - width, py - 5), (px - width / 2, py + 10), (px - width / 2, py - 22),
+                 (px + 6, py + 8), (px - 6 - width, py - 20)]  # fmt: skip
         boxes = [(left, low, left + width, low + height) for left, low in spots]
         best = min(boxes, key=lambda box: sum(_overlap(box, other) for other in taken))
         taken.append(best)
         left, low = axes.transData.inverted().transform(best[:2])
         axes.text(left, low, row["schedule"], fontsize=7.5, color=FAMILY_STYLE[row["family"]][0], zorder=5)
+
+
+def _line_boxes(axes: Axes) -> list[tuple[float, float, float, float]]:
+    """Return thin boxes along the drawn steps, so that names keep off them."""
+    boxes = []
+    for line in axes.lines:
+        path = axes.transData.transform(line.get_path().vertices)
+        for (x0, y0), (x1, y1) in itertools.pairwise(path):
+            boxes.append((min(x0, x1) - 1, min(y0, y1) - 1, max(x0, x1) + 1, max(y0, y1) + 1))
+    return boxes
 
 
 def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:

@@ -46,7 +46,7 @@ def _format(rows: pd.DataFrame, count_name: str) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def _mean_and_spread(values: pd.Series, style: str) -> str:  # type: ignore[type-arg]
+def _mean_and_spread(values: pd.Series, style: str) -> str:
     """Return ``mean ± std``; without a second value there is no spread, and none is shown.
 
     >>> _mean_and_spread(pd.Series([1.0, 3.0]), ".2f"), _mean_and_spread(pd.Series([1.0]), ".2f")

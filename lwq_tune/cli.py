@@ -44,7 +44,9 @@ def _add_sweep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--max-concurrent", type=int, default=1, metavar="N", help="trials at a time; 1 while the meter sees the host"
     )
     sweep.add_argument("--cpus-per-trial", type=float, metavar="F", help="CPUs and threads of a trial (default: all)")
-    sweep.add_argument("--gpus-per-trial", type=float, metavar="F", help="GPUs of a trial (default: 1 where there is one)")
+    sweep.add_argument(
+        "--gpus-per-trial", type=float, metavar="F", help="GPUs of a trial (default: 1 where there is one)"
+    )
     sweep.add_argument("--dry-run", action="store_true", help="list the trials and their costs, start nothing")
     _add_data_and_location(sweep)
 

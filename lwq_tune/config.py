@@ -91,8 +91,7 @@ class TrialConfig(BaseModel):
             )
         if self.model in MODEL_BLOCKS and self.blocks != MODEL_BLOCKS[self.model]:
             raise ValueError(
-                f"{self.model} has blocks {list(MODEL_BLOCKS[self.model])}; for {list(self.blocks)} "
-                "say model: resnet"
+                f"{self.model} has blocks {list(MODEL_BLOCKS[self.model])}; for {list(self.blocks)} say model: resnet"
             )
         if self.lr_milestones and self.lr_curve != "step":
             raise ValueError(f"lr_milestones belong to lr_curve: step, got lr_curve: {self.lr_curve}")

@@ -60,9 +60,7 @@ def mac_energy_pj(weight_bit_width: int, act_bit_width: int) -> float:
     return multiply + INT_ADD_PJ_PER_BIT * ACCUMULATOR_BITS
 
 
-def model_costs(
-    shapes: Sequence[LayerShape], bit_widths: Sequence[int], act_bit_widths: Sequence[int]
-) -> ModelCosts:
+def model_costs(shapes: Sequence[LayerShape], bit_widths: Sequence[int], act_bit_widths: Sequence[int]) -> ModelCosts:
     """Return the costs of a network whose stages have the given bits.
 
     Args:

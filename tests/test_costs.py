@@ -58,7 +58,8 @@ def test_modelled_energy_reproduces_the_published_figures() -> None:
 
 
 @pytest.mark.parametrize(
-    ("blocks", "width", "num_classes"), [((2, 2, 2), 1.0, 10), ((3, 3, 3), 0.5, 100), ((1, 2), 0.25, 4), ((1,) * 4, 1.3, 7)]
+    ("blocks", "width", "num_classes"),
+    [((2, 2, 2), 1.0, 10), ((3, 3, 3), 0.5, 100), ((1, 2), 0.25, 4), ((1,) * 4, 1.3, 7)],
 )
 def test_shapes_agree_with_the_built_model(blocks: tuple[int, ...], width: float, num_classes: int) -> None:
     model = CifarResNet(blocks, width, num_classes)

@@ -95,8 +95,14 @@ def format_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def report_end(run_dir: Path, trial_rows: Sequence[Mapping[str, Any]]) -> int:
-    """Say how a sweep ended and return the exit code; the run folder is the last line on stdout."""
+def report_end(run_dir: Path, trial_rows: Sequence[Mapping[str, Any]], stopped_by: str | None = None) -> int:
+    """Say how a sweep ended and return the exit code; the run folder is the last line on stdout.
+
+    Args:
+        run_dir: The run folder.
+        trial_rows: Its trials.
+        stopped_by: Why Ray ended the sweep before its end, where it did.
+    """
     statuses = [row["status"] for row in trial_rows]
     counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
     say(f"{len(statuses)} trials: {counts}")
@@ -106,8 +112,9 @@ def report_end(run_dir: Path, trial_rows: Sequence[Mapping[str, Any]]) -> int:
             say(f"failed: {row['schedule']} seed {row['config_seed']}: {row['error']}")
     code = EXIT_DONE
     if "interrupted" in statuses or "pending" in statuses:
-        say(f"interrupted; every finished epoch is kept. Go on with:\n  python -m lwq_tune resume {_quoted(run_dir)}")
-        code = EXIT_INTERRUPTED
+        say(f"stopped by Ray: {stopped_by}" if stopped_by else "interrupted")
+        say(f"every finished epoch is kept; go on with:\n  python -m lwq_tune resume {_quoted(run_dir)}")
+        code = EXIT_FAILED if stopped_by else EXIT_INTERRUPTED
     elif "failed" in statuses:
         code = EXIT_FAILED
     print(run_dir, flush=True)
@@ -128,7 +135,9 @@ def _energy_line(trial_rows: Sequence[Mapping[str, Any]]) -> str:
     total_kwh = sum(energy for energy in energies if energy is not None)
     emissions_g = 1000 * sum(row["emissions_kg_co2eq"] for row in started)
     time_s = sum(row["train_time_s"] for row in started)
-    sources = ", ".join(dict.fromkeys(f"CPU {row['cpu_source']}, RAM {row['ram_source']}, GPU {row['gpu_source']}" for row in started))
+    sources = ", ".join(
+        dict.fromkeys(f"CPU {row['cpu_source']}, RAM {row['ram_source']}, GPU {row['gpu_source']}" for row in started)
+    )
     line = f"training energy of the host: {wh(total_kwh)}, {emissions_g:.3g} g CO2eq, in {duration(time_s)} ({sources})"
     more = _extra_energy_of_quantized(started)
     return f"{line}\n{more}" if more else line

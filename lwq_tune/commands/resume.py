@@ -28,6 +28,7 @@ def run(arguments: Namespace) -> int:
     trials = {trial.trial_key: trial for trial in (TrialConfig(**values) for values in manifest["trials"])}
     costs = {key: trial_costs(trial, dataset.num_classes) for key, trial in trials.items()}
     with host_meter_lock(f"sweep {folder.path.name}"):
+        stopped_by = None
         recorder = RunRecorder(folder, trials, costs, table_metadata(manifest))
         unfinished = [key for key, status in recorder.statuses().items() if status not in ("done", "failed")]
         if unfinished:
@@ -43,12 +44,12 @@ def run(arguments: Namespace) -> int:
                 intensity=CarbonIntensity(**manifest["carbon_intensity"]),
                 resume_from={key: find_checkpoints(folder, key) for key in unfinished},
             )
-            run_trials(plan, recorder)
+            stopped_by = run_trials(plan, recorder)
             close_session(folder, recorder.trial_rows(), utc_now())
         else:
             say(f"nothing to do: all {len(trials)} trials of {folder.path} have ended")
             recorder.finish()
-    return report_end(folder.path, recorder.trial_rows())
+    return report_end(folder.path, recorder.trial_rows(), stopped_by)
 
 
 def _same_dataset(recorded: DatasetInfo) -> DatasetInfo:

@@ -28,10 +28,11 @@ from lwq_tune.sweep.space import SearchSpace, load_space
 def run(arguments: Namespace) -> int:
     """Check everything, then train; return the exit code."""
     space = load_space(arguments.space, tuple(arguments.set))
+    results_dir = Path(arguments.results).expanduser().absolute()
     config = make_sweep_config(
-        results_dir=Path(arguments.results).expanduser(),
-        run=arguments.run or _default_run(space.name, Path(arguments.results).expanduser()),
-        data_dir=Path(arguments.data_dir).expanduser(),
+        results_dir=results_dir,
+        run=_default_run(space.name, results_dir) if arguments.run is None else arguments.run,
+        data_dir=Path(arguments.data_dir).expanduser().absolute(),
         max_concurrent=arguments.max_concurrent,
         cpus_per_trial=arguments.cpus_per_trial,
         gpus_per_trial=arguments.gpus_per_trial,
@@ -47,9 +48,7 @@ def run(arguments: Namespace) -> int:
     return _run_sweep(space, config, dataset, costs)
 
 
-def _run_sweep(
-    space: SearchSpace, config: SweepConfig, dataset: DatasetInfo, costs: dict[str, ModelCosts]
-) -> int:
+def _run_sweep(space: SearchSpace, config: SweepConfig, dataset: DatasetInfo, costs: dict[str, ModelCosts]) -> int:
     from lwq_tune.energy.host_lock import host_meter_lock
     from lwq_tune.results.manifest import close_session
     from lwq_tune.results.recorder import RunRecorder, utc_now
@@ -57,7 +56,7 @@ def _run_sweep(
     from lwq_tune.sweep.runner import Plan, run_trials
 
     intensity = choose_carbon_intensity(config.country, config.carbon_intensity_g_per_kwh)
-    folder = RunFolder(config.run_dir.absolute())
+    folder = RunFolder(config.run_dir)
     with host_meter_lock(f"sweep {config.run}"):
         check_dataset_loads(dataset.dataset, config.data_dir)
         folder.create()
@@ -69,9 +68,9 @@ def _run_sweep(
             f"host; results in {folder.path}"
         )
         recorder = RunRecorder(folder, trials, costs, table_metadata(manifest))
-        run_trials(Plan(folder, config, trials, intensity, resume_from={}), recorder)
+        stopped_by = run_trials(Plan(folder, config, trials, intensity, resume_from={}), recorder)
         close_session(folder, recorder.trial_rows(), utc_now())
-    return report_end(folder.path, recorder.trial_rows())
+    return report_end(folder.path, recorder.trial_rows(), stopped_by)
 
 
 def table_metadata(manifest: dict[str, object]) -> dict[str, object]:
@@ -89,8 +88,11 @@ def _manifest(
         "schema_version": SCHEMA_VERSION,
         "run": config.run,
         "space": {
-            "name": space.name, "sha256": space.sha256, "overrides": list(space.overrides), "text": space.text
-        },  # fmt: skip
+            "name": space.name,
+            "sha256": space.sha256,
+            "overrides": list(space.overrides),
+            "text": space.text,
+        },
         "objectives": [objective.model_dump() for objective in space.objectives],
         "sweep": config.model_dump(mode="json"),
         "dataset": asdict(dataset),

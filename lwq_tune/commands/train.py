@@ -7,6 +7,7 @@ from argparse import Namespace
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -59,7 +60,7 @@ def trial_config(arguments: Namespace, dataset: str, digest: str | None) -> Tria
         raise ConfigError("\n".join(explain(error, FIXED_KEYS))) from error
 
 
-def _parse_bits(text: str, n_stages: int) -> tuple[object, ...]:
+def _parse_bits(text: str, n_stages: int) -> tuple[Any, ...]:
     """Return the bit-widths in ``2,3,4`` or of a named schedule; what is no number is left to the check."""
     if not text[:1].isdigit() and not text.startswith("-"):
         return parse_schedule(text, n_stages)

@@ -65,7 +65,7 @@ def training_batches(
     A last batch of a single image is left out, since batch norm has no variance there.
     """
     order = torch.randperm(len(data), generator=generator)
-    for indices in order.split(batch_size):
+    for indices in torch.split(order, batch_size):
         if len(indices) > 1:
             batch = data.take(indices.to(data.labels.device))
             yield augment(batch.images, augmentation, generator), batch.labels

@@ -25,7 +25,7 @@ def split_indices(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, T
     """
     generator = torch.Generator().manual_seed(seed)
     is_validation = torch.zeros(len(labels), dtype=torch.bool)
-    for label in labels.unique():
+    for label in torch.unique(labels):
         members = (labels == label).nonzero().flatten()
         order = torch.randperm(len(members), generator=generator)
         is_validation[members[order[: round(fraction * len(members))]]] = True

@@ -47,7 +47,7 @@ def find_carbon_intensity(country: str | None, forced_g_per_kwh: float | None) -
         return WORLD_AVERAGE
     from codecarbon.input import DataSource
 
-    mixes = DataSource().get_global_energy_mix_data()
+    mixes = DataSource().get_global_energy_mix_data()  # type: ignore[no-untyped-call]
     mix = mixes.get(country.upper())
     if mix is None or mix.get("carbon_intensity") is None:
         hint = near_miss(country.upper(), mixes)
@@ -87,7 +87,7 @@ def _capture_handler() -> Any:
     """Return an output handler that keeps the last totals and counts its calls."""
     from codecarbon.output_methods.base_output import BaseOutput
 
-    class Capture(BaseOutput):  # type: ignore[misc]
+    class Capture(BaseOutput):
         total: Any = None
         n_calls = 0
 

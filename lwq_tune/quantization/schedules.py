@@ -42,9 +42,7 @@ def check_bit_width(bit_width: object) -> int:
     >>> check_bit_width(4)
     4
     """
-    if type(bit_width) is int and (
-        MIN_BIT_WIDTH <= bit_width <= MAX_BIT_WIDTH or bit_width == FULL_PRECISION_BITS
-    ):
+    if type(bit_width) is int and (MIN_BIT_WIDTH <= bit_width <= MAX_BIT_WIDTH or bit_width == FULL_PRECISION_BITS):
         return bit_width
     raise ConfigError(
         f"bit_width must be an integer in [{MIN_BIT_WIDTH}, {MAX_BIT_WIDTH}], "
@@ -61,8 +59,7 @@ def check_bit_widths(bit_widths: Iterable[object], n_stages: int) -> BitWidths:
     checked = tuple(check_bit_width(bit_width) for bit_width in bit_widths)
     if len(checked) != n_stages:
         raise ConfigError(
-            f"bit_widths must hold one entry per residual stage ({n_stages}), "
-            f"got {len(checked)}: {list(checked)}"
+            f"bit_widths must hold one entry per residual stage ({n_stages}), got {len(checked)}: {list(checked)}"
         )
     return checked
 

@@ -12,7 +12,17 @@ from lwq_tune.results.schema import SCHEMA_VERSION
 from lwq_tune.results.store import RunFolder, write_json
 
 Manifest = dict[str, Any]
-REQUIRED = ("schema_version", "run", "space", "sweep", "dataset", "objectives", "carbon_intensity", "trials", "sessions")
+REQUIRED = (
+    "schema_version",
+    "run",
+    "space",
+    "sweep",
+    "dataset",
+    "objectives",
+    "carbon_intensity",
+    "trials",
+    "sessions",
+)
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -72,9 +72,7 @@ class RunRecorder:
 
     def end_trial(self, trial_key: str, status: str, error: str | None = None) -> None:
         """Record how a trial ended and write its tables."""
-        self._add(
-            {"kind": "end", "trial_key": trial_key, "status": status, "error": error, "at_utc": utc_now()}
-        )
+        self._add({"kind": "end", "trial_key": trial_key, "status": status, "error": error, "at_utc": utc_now()})
         self._write_epochs(trial_key)
         if time.monotonic() >= self._next_table_s:
             begin_s = time.monotonic()
@@ -84,7 +82,7 @@ class RunRecorder:
     def finish(self) -> None:
         """Write all tables, those of unfinished trials included, and close the log."""
         for trial_key, events in self._events.items():
-            if events[-1]["kind"] != "end":
+            if events and events[-1]["kind"] != "end":
                 self._write_epochs(trial_key)
         self.write_trials()
         self._log.close()
@@ -96,7 +94,7 @@ class RunRecorder:
     def trial_rows(self) -> list[Record]:
         """Return one row per trial of the sweep, in order."""
         return [
-            trial_row(self._run, config, self._costs[key], self._rows[key], self._events[key])
+            trial_row(self._run, config, self._costs[key], self._rows.get(key, []), self._events.get(key, []))
             for key, config in self._configs.items()
         ]
 

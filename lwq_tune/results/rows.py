@@ -94,7 +94,5 @@ def total(values: Iterable[float | None]) -> float | None:
 
 
 def _weighted_coverage(rows: Sequence[Record]) -> float | None:
-    covered = total(
-        None if row["coverage"] is None else row["coverage"] * row["train_time_s"] for row in rows
-    )
+    covered = total(None if row["coverage"] is None else row["coverage"] * row["train_time_s"] for row in rows)
     return None if covered is None else covered / sum(row["train_time_s"] for row in rows)

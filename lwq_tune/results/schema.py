@@ -165,9 +165,7 @@ def arrow_schema(columns: Sequence[Column], metadata: dict[str, Any]) -> pa.Sche
         metadata: Added to the file; values are stored as JSON. ``schema_version`` is set here.
     """
     fields = [
-        pa.field(
-            column.name, column.arrow_type, metadata={b"unit": column.unit, b"meaning": column.meaning}
-        )
+        pa.field(column.name, column.arrow_type, metadata={b"unit": column.unit, b"meaning": column.meaning})
         for column in columns
     ]
     described = {"schema_version": SCHEMA_VERSION, **metadata}

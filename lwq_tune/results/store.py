@@ -34,15 +34,13 @@ class RunFolder:
         Raises:
             ResultsError: It exists, or its parent cannot be written.
         """
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.mkdir()
-            self.epochs.mkdir()
-        except FileExistsError as error:
+        if self.path.exists():
             raise ResultsError(
                 f"a run needs a folder of its own, {self.path} exists; choose another --run, or go on with it: "
                 f"python -m lwq_tune resume {self.path}"
-            ) from error
+            )
+        try:
+            self.epochs.mkdir(parents=True)
         except OSError as error:
             raise ResultsError(
                 f"the results folder must be writable, {self.path.parent} is not ({error.strerror}); "
@@ -125,9 +123,7 @@ def write_json(path: Path, value: Record) -> None:
     _write_atomically(path, lambda part: part.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8"))
 
 
-def write_table(
-    path: Path, columns: Sequence[Column], rows: Iterable[Record], metadata: dict[str, Any]
-) -> None:
+def write_table(path: Path, columns: Sequence[Column], rows: Iterable[Record], metadata: dict[str, Any]) -> None:
     """Write a Parquet table, whole or not at all.
 
     Args:

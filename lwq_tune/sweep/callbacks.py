@@ -11,7 +11,7 @@ from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.sweep.progress import Progress
 
 
-class RecordingCallback(tune.Callback):  # type: ignore[misc]
+class RecordingCallback(tune.Callback):
     """Hands each event to the recorder and to the display.
 
     Tune ends the sweep when a callback raises, which is right when a row could not be written; the error is

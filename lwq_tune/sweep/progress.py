@@ -107,7 +107,7 @@ class PlainProgress:
     def _say(self, trial_key: str, message: str) -> None:
         trial = self._trials[trial_key]
         number = f"[{self._numbers[trial_key]}/{len(self._trials)}]"
-        print(f"{number} {trial.schedule} seed {trial.seed}: {message}", file=self._stream, flush=True)  # noqa: T201
+        print(f"{number} {trial.schedule} seed {trial.seed}: {message}", file=self._stream, flush=True)
 
 
 class LiveProgress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,8 +15,10 @@ from lwq_tune.errors import ConfigError
 from lwq_tune.results.provenance import available_cpus
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.store import RunFolder
-from lwq_tune.sweep.progress import make_progress
+from lwq_tune.sweep.progress import Progress, make_progress
 from lwq_tune.sweep.ray_session import local_ray
+
+_log = logging.getLogger(__name__)
 
 MAX_PROCESS_DEATHS = 2
 CHECKPOINTS_KEPT = 2
@@ -38,10 +41,12 @@ class Plan:
     resume_from: Mapping[str, list[str]]
 
 
-def run_trials(plan: Plan, recorder: RunRecorder) -> None:
+def run_trials(plan: Plan, recorder: RunRecorder) -> str | None:
     """Train the planned trials, one at a time; rows and ends go to ``recorder``.
 
-    Returns also when the user interrupted: what has no end in the records is then unfinished.
+    Returns:
+        Why Ray ended the sweep early, such as a host out of memory; None where the trials ran to their ends
+        or the user interrupted. What has no end in the records is unfinished and can be resumed.
 
     Raises:
         ConfigError: A trial reserves more than the host has.
@@ -55,7 +60,7 @@ def run_trials(plan: Plan, recorder: RunRecorder) -> None:
         with local_ray(n_cpus):
             resources = _resources(plan.config, n_cpus)
             progress = make_progress(plan.trials, sys.stderr)
-            _fit(plan, recorder, progress, resources)
+            return _fit(plan, recorder, progress, resources)
     finally:
         if progress is not None:
             progress.close()
@@ -66,15 +71,14 @@ def _resources(config: SweepConfig, n_cpus: int) -> dict[str, float]:
     """Return what a trial reserves."""
     import ray
 
-    n_gpus = ray.cluster_resources().get("GPU", 0.0)
+    n_gpus = ray.cluster_resources().get("GPU", 0.0)  # type: ignore[no-untyped-call]
     gpus = min(1.0, n_gpus) if config.gpus_per_trial is None else config.gpus_per_trial
     if gpus > n_gpus:
         raise ConfigError(f"--gpus-per-trial must be at most {n_gpus:g} here, got {gpus:g}")
     return {"cpu": config.cpus_per_trial or n_cpus, "gpu": gpus}
 
 
-def _fit(plan: Plan, recorder: RunRecorder, progress: Any, resources: dict[str, float]) -> None:
-    import ray.exceptions
+def _fit(plan: Plan, recorder: RunRecorder, progress: Progress, resources: dict[str, float]) -> str | None:
     from ray import tune
 
     from lwq_tune.sweep.callbacks import RecordingCallback
@@ -104,11 +108,14 @@ def _fit(plan: Plan, recorder: RunRecorder, progress: Any, resources: dict[str, 
     )
     try:
         tuner.fit()
-    except Exception:
+    except Exception as error:  # noqa: BLE001 (Tune raises anything; it is reported, and the run can be resumed)
         # An error of the callback comes back wrapped, or, on a full disk, as one of Tune's own (EOFError).
         if callback.error is not None:
             raise callback.error from None
-        raise
+        # Tune gives up as a whole on some faults of a host, such as a worker killed for lack of memory.
+        _log.debug("Tune ended the sweep", exc_info=error)
+        return f"{type(error).__name__}: {str(error).splitlines()[0]}"
+    return None
 
 
 def _trial_key(trial: Any) -> str:

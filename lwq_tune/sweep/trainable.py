@@ -36,11 +36,12 @@ def _process_meter(intensity: CarbonIntensity, *, uses_gpu: bool) -> EnergyMeter
     return _meter
 
 
-class TrialTrainable(tune.Trainable):  # type: ignore[misc]
+class TrialTrainable(tune.Trainable):
     """Trains one trial, an epoch per step.
 
-    The configuration holds one ``job``: ``trial_key``, ``trial`` (a `TrialConfig` as plain values), ``machine`` (``data_dir``,
-    ``carbon_intensity``, ``n_threads``, ``uses_gpu``) and ``resume_from`` (checkpoint folders, newest first).
+    The configuration holds one ``job``: ``trial_key``, ``trial`` (a `TrialConfig` as plain values), ``machine``
+    (``data_dir``, ``carbon_intensity``, ``n_threads``, ``uses_gpu``) and ``resume_from`` (checkpoint folders,
+    newest first).
 
     An error inside a trial is reported as its result and not raised: it would come again on a retry, whereas
     the death of the process, which Tune sees by itself, may not.

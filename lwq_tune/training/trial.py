@@ -38,9 +38,7 @@ def build_model(config: TrialConfig, num_classes: int) -> CifarResNet:
     return model
 
 
-def check_used_bits(
-    model: CifarResNet, bit_widths: tuple[int, ...], act_bit_widths: tuple[int, ...]
-) -> None:
+def check_used_bits(model: CifarResNet, bit_widths: tuple[int, ...], act_bit_widths: tuple[int, ...]) -> None:
     """Refuse a model whose bits are not those asked for.
 
     Raises:
@@ -86,7 +84,7 @@ class Trial:
         keep_freed_memory()
         torch.manual_seed(config.seed)
         model = build_model(config, dataset.num_classes)
-        self._model = model.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._model: CifarResNet = model.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._optimizer = make_optimizer(
             self._model, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
         )
@@ -206,8 +204,7 @@ class Trial:
     def _check_finite(self, name: str, result: PassResult) -> None:
         if not math.isfinite(result.loss):
             raise TrialDivergedError(
-                f"{name} loss must stay finite, got {result.loss} in epoch {self.epochs_done + 1}; "
-                "try a lower lr"
+                f"{name} loss must stay finite, got {result.loss} in epoch {self.epochs_done + 1}; try a lower lr"
             )
 
     def _measured(self, work: Any) -> tuple[Any, float, EnergyReading]:

@@ -15,7 +15,9 @@ from lwq_tune.quantization.prepare import prepare_qat, used_bit_widths
 TRIPLES = [(2, 3, 4), (4, 3, 2), (2, 2, 2), (32, 3, 32), (8, 32, 5)]
 
 
-def convolution_operands(model: CifarResNet, images: Tensor, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Tensor]]:
+def convolution_operands(
+    model: CifarResNet, images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, list[Tensor]]:
     """Return input and weight of every convolution as they reach the arithmetic, in call order by stage."""
     seen: list[tuple[Tensor, Tensor]] = []
     original = nn.functional.conv2d
@@ -52,7 +54,7 @@ def test_every_operand_of_a_quantized_stage_is_on_its_grid(
         bit_width = bits[stage - 1] if stage else 32
         if bit_width == 32:
             weight = tensors[1]
-            assert len(weight.unique()) == weight.numel(), f"{name} looks quantized"
+            assert len(weight.unique()) > 0.9 * weight.numel(), f"{name} looks quantized"
             continue
         for tensor in tensors:
             n_values = len(tensor.unique())

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from analysis.__main__ import main
+from analysis.load import load_run
+from analysis.trials import summarise_trials
+from tests.analysis.synthetic import OBJECTIVES, POINTS, write_run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return write_run(tmp_path / "run")
+
+
+def test_replicates_become_a_mean_and_a_spread(run: Path) -> None:
+    summary = summarise_trials(load_run(run).trials).set_index("schedule")
+    assert summary["n_seeds"].tolist() == [2] * len(POINTS)
+    assert summary.loc["full_precision", "test_accuracy"] == pytest.approx(0.91)
+    assert summary.loc["full_precision", "test_accuracy_std"] == pytest.approx(0.01 * 2**0.5)
+    assert summary.loc["ascending_234", "emissions_kg_co2eq"] == pytest.approx(1e-6)
+
+
+def test_pareto_writes_the_front_and_its_plot(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pareto", str(run)]) == 0
+    front = pd.read_csv(run / "analysis" / "pareto.csv").set_index("schedule")
+    assert front["on_front"].to_dict() == {
+        "ascending_234": True, "full_precision": True, "fixed_2": False, "descending_432": False,
+    }  # fmt: skip
+    assert front["rank"].to_dict() == {
+        "ascending_234": 1, "full_precision": 1, "fixed_2": 2, "descending_432": 2,
+    }  # fmt: skip
+    # By hand: reference accuracy 0.72 - 0.1 * 0.19 = 0.701 and emissions 4e-6 + 0.1 * 3e-6 = 4.3e-6;
+    # (4.3 - 1) e-6 * (0.85 - 0.701) + (4.3 - 3) e-6 * (0.91 - 0.85) = 5.697e-7.
+    out = capsys.readouterr().out
+    assert "hypervolume 5.697e-07, reference point test_accuracy 0.701, emissions_kg_co2eq 4.3e-06" in out
+    assert out.splitlines()[-2].endswith("pareto.png")
+    with Image.open(run / "analysis" / "pareto.png") as image:
+        assert image.width > 1000
+        assert len(image.convert("RGB").getcolors(2**24) or []) > 20
+
+
+def test_the_plot_names_its_axes_with_units_and_its_sources(run: Path) -> None:
+    main(["pareto", str(run)])
+    text = (run / "analysis" / "pareto.svg").read_text()
+    ET.fromstring(text)
+    drawn = " ".join(re.findall(r"<!-- (.*?) -->", text))
+    for words in (
+        "test accuracy (%)", "training emissions (mg CO2eq)", "full precision", "ascending_234", "front (means)",
+        "measured:rapl-package", "500.0 g/kWh", "2 seeds", "Test CPU",
+    ):  # fmt: skip
+        assert words in drawn, words
+
+
+def test_the_table_has_the_papers_convention_and_that_over_seeds(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["table", str(run)]) == 0
+    out = capsys.readouterr().out
+    over_epochs = pd.read_csv(run / "analysis" / "table_over_epochs.csv").set_index("Method")
+    over_seeds = pd.read_csv(run / "analysis" / "table_over_seeds.csv").set_index("Method")
+    # Epoch 1 has half the accuracy of epoch 2: 45, 90, 46, 92 has mean 68.25 and standard deviation 26.29.
+    assert over_epochs.loc["full_precision", "Test accuracy %"] == "68.25 ± 26.29"
+    assert over_epochs.loc["full_precision", "n epochs"] == 4
+    assert over_seeds.loc["full_precision", "Test accuracy %"] == "91.00 ± 1.41"
+    assert over_seeds.loc["full_precision", "Emissions kg CO2eq"] == "3.000e-06 ± 0.000e+00"
+    assert list(over_seeds.index) == list(POINTS)
+    assert "the paper's convention" in out
+    assert "measured:rapl-package" in out
+
+
+def test_one_seed_has_no_spread(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", {"fixed_2": ([0.5], 1e-6)})
+    main(["table", str(run)])
+    table = pd.read_csv(run / "analysis" / "table_over_seeds.csv")
+    assert table.loc[0, "Test accuracy %"] == 50.0
+
+
+def test_two_runs_pool_their_seeds_and_write_where_told(tmp_path: Path) -> None:
+    one, two = write_run(tmp_path / "one"), write_run(tmp_path / "two")
+    assert main(["pareto", str(one), str(two), "--out", str(tmp_path / "out")]) == 0
+    assert pd.read_csv(tmp_path / "out" / "pareto.csv")["n_seeds"].tolist() == [4] * 4
+
+
+def test_of_an_epoch_trained_twice_the_last_attempt_counts(run: Path) -> None:
+    file = next((run / "epochs").glob("*.parquet"))
+    table = pq.read_table(file)
+    frame = table.to_pandas()
+    again = frame[frame["epoch"] == 1].assign(attempt=2, train_loss=123.0)
+    doubled = pd.concat([frame, again])
+    import pyarrow as pa
+
+    pq.write_table(pa.Table.from_pandas(doubled, schema=table.schema, preserve_index=False), file)
+    epochs = load_run(run).epochs
+    mine = epochs[epochs["trial_key"] == file.stem]
+    assert mine["epoch"].tolist() == [1, 2]
+    assert mine["train_loss"].iloc[0] == 123.0
+
+
+def spoil(run: Path, how: str) -> None:
+    trials = run / "trials.parquet"
+    if how == "no such folder":
+        trials.unlink()
+    elif how == "corrupt":
+        trials.write_bytes(trials.read_bytes()[:-50])
+    elif how == "corrupt epochs":
+        next((run / "epochs").glob("*.parquet")).write_bytes(b"x")
+    elif how == "other version":
+        table = pq.read_table(trials)
+        pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"schema_version": b"99"}), trials)
+    elif how == "foreign":
+        pd.DataFrame({"a": [1]}).to_parquet(trials)
+    elif how == "missing column":
+        table = pq.read_table(trials)
+        pq.write_table(table.drop_columns(["energy_kwh"]), trials)
+    elif how == "only failures":
+        write_run(run, changes={"status": "failed"})
+    elif how == "no trials":
+        write_run(run, points={})
+    elif how == "not measured":
+        write_run(run, changes={"emissions_kg_co2eq": None})
+    elif how == "mixed intensities":
+        write_run(run.parent / "other", changes={"carbon_intensity_g_per_kwh": 1.0})
+    elif how == "mixed data":
+        write_run(run.parent / "other", config_changes={"dataset": "cifar10"})
+    elif how == "other objectives":
+        write_run(run.parent / "other", objectives=[OBJECTIVES[0], {"column": "bitops", "direction": "minimize"}])
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("no such folder", "run `python -m lwq_tune sweep` first"),
+        ("corrupt", "must be readable as Parquet"),
+        ("corrupt epochs", "must be readable as Parquet"),
+        ("other version", "schema version 1"),
+        ("foreign", "has None"),
+        ("missing column", "lacks energy_kwh"),
+        ("only failures", "got 8 failed"),
+        ("no trials", "got none at all"),
+        ("not measured", "no trial has both measured"),
+        ("mixed intensities", "carbon intensities (1.0, 500.0)"),
+        ("mixed data", "data sets (cifar10, digits)"),
+        ("other objectives", "share their objectives"),
+    ],
+)
+def test_what_cannot_be_answered_is_one_message(
+    run: Path, how: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoil(run, how)
+    runs = [run, *run.parent.glob("other")]
+    assert main(["pareto", *map(str, runs)]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ")
+    assert message in captured.err
+    assert len(captured.err.splitlines()) == 1
+    assert not (run / "analysis" / "pareto.png").exists()
+
+
+def test_an_unwritable_output_folder_is_one_message(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run / "file").write_text("")
+    assert main(["pareto", str(run), "--out", str(run / "file" / "out")]) == 2
+    assert "give --out" in capsys.readouterr().err
+
+
+def test_many_configurations_are_drawn_without_naming_them_all(tmp_path: Path) -> None:
+    points = {f"mixed_{a}{b}{c}": ([0.5 + 0.01 * a], 1e-6 * (a + b + c)) for a, b, c in
+              [(a, b, c) for a in range(2, 7) for b in range(2, 7) for c in range(2, 7) if a < b > c]}  # fmt: skip
+    run = write_run(tmp_path / "run", points)
+    assert main(["pareto", str(run)]) == 0

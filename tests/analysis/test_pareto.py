@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.load import AnalysisError, Objective
+from analysis.pareto import hypervolume, is_nondominated, pareto_front, pareto_rank, reference_point, to_costs
+
+ACCURACY = Objective("test_accuracy", "maximize")
+EMISSIONS = Objective("emissions_kg_co2eq", "minimize")
+# Few distinct values, so that ties and duplicates are common.
+CLOUDS = st.integers(2, 3).flatmap(
+    lambda n: st.lists(st.lists(st.integers(0, 4).map(float), min_size=n, max_size=n), min_size=1, max_size=15)
+)
+
+
+def dominates(a: list[float], b: list[float]) -> bool:
+    return all(x <= y for x, y in zip(a, b, strict=True)) and a != b
+
+
+@given(CLOUDS)
+def test_the_front_is_what_nothing_dominates(points: list[list[float]]) -> None:
+    expected = [not any(dominates(other, point) for other in points) for point in points]
+    assert is_nondominated(np.array(points)).tolist() == expected
+
+
+@given(CLOUDS)
+def test_ranks_are_fronts_peeled_off_one_by_one(points: list[list[float]]) -> None:
+    left, expected, rank = set(range(len(points))), [0] * len(points), 1
+    while left:
+        front = {i for i in left if not any(dominates(points[j], points[i]) for j in left)}
+        for index in front:
+            expected[index] = rank
+        left -= front
+        rank += 1
+    assert pareto_rank(np.array(points)).tolist() == expected
+
+
+@given(CLOUDS, st.randoms(use_true_random=False))
+def test_order_does_not_matter(points: list[list[float]], random: Random) -> None:
+    order = random.sample(range(len(points)), len(points))
+    costs = np.array(points)
+    assert is_nondominated(costs)[order].tolist() == is_nondominated(costs[order]).tolist()
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12))
+def test_hypervolume_counts_the_dominated_unit_squares(points: list[tuple[int, int]]) -> None:
+    covered = sum(any(x <= column and y <= row for x, y in points) for column in range(6) for row in range(6))
+    assert hypervolume(np.array(points, dtype=float), np.array([6.0, 6.0])) == pytest.approx(covered)
+
+
+def test_the_reference_point_lies_beyond_the_worst() -> None:
+    costs = np.array([[-0.9, 1.0], [-0.5, 3.0]])
+    assert reference_point(costs) == pytest.approx([-0.46, 3.2])
+
+
+def test_the_front_of_a_known_table() -> None:
+    frame = pd.DataFrame(
+        {
+            "schedule": ["a", "b", "c", "d"],
+            "test_accuracy": [0.9, 0.8, 0.8, 0.7],
+            "emissions_kg_co2eq": [3.0, 1.0, 1.0, 2.0],
+        }
+    )
+    front = pareto_front(frame, [ACCURACY, EMISSIONS]).set_index("schedule")
+    assert front["on_front"].to_dict() == {"a": True, "b": True, "c": True, "d": False}
+    assert front["rank"].to_dict() == {"a": 1, "b": 1, "c": 1, "d": 2}
+
+
+def test_what_was_not_measured_has_no_rank() -> None:
+    frame = pd.DataFrame({"test_accuracy": [0.9, 0.99], "emissions_kg_co2eq": [1.0, np.nan]})
+    front = pareto_front(frame, [ACCURACY, EMISSIONS])
+    unmeasured = front[front["emissions_kg_co2eq"].isna()].iloc[0]
+    assert not unmeasured["on_front"]
+    assert pd.isna(unmeasured["rank"])
+    with pytest.raises(AnalysisError, match="no trial has both measured"):
+        pareto_front(frame.iloc[[1]], [ACCURACY, EMISSIONS])
+
+
+def test_signs_are_flipped_once() -> None:
+    frame = pd.DataFrame({"test_accuracy": [0.9], "emissions_kg_co2eq": [2.0]})
+    assert to_costs(frame, [ACCURACY, EMISSIONS]).tolist() == [[-0.9, 2.0]]

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lwq_tune.data.batches import Normalizer, n_training_batches, random_crop, random_flip, training_batches
+from lwq_tune.data.images import ImageSet
+from lwq_tune.data.split import split_indices
+from lwq_tune.errors import DatasetError
+
+
+def numbered(n_images: int) -> ImageSet:
+    images = torch.arange(n_images, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 32, 32)
+    return ImageSet(images.contiguous(), torch.arange(n_images))
+
+
+@given(n_images=st.integers(2, 50), batch_size=st.integers(2, 60))
+def test_every_image_comes_once_per_epoch_with_its_label(n_images: int, batch_size: int) -> None:
+    batches = list(training_batches(numbered(n_images), batch_size, "none", torch.Generator().manual_seed(3)))
+    assert len(batches) == n_training_batches(n_images, batch_size)
+    labels = torch.cat([labels for _, labels in batches])
+    images = torch.cat([images[:, 0, 0, 0] for images, _ in batches])
+    left_out = 1 if n_images % batch_size == 1 else 0
+    assert len(labels.unique()) == len(labels) == n_images - left_out
+    assert torch.equal(images.long(), labels)
+
+
+def test_a_crop_is_one_window_of_the_padded_image() -> None:
+    images = torch.randint(1, 256, (5, 3, 32, 32), dtype=torch.uint8)
+    padded = torch.nn.functional.pad(images, (4, 4, 4, 4))
+    cropped = random_crop(images, torch.Generator().manual_seed(0))
+    for image, source in zip(cropped, padded, strict=True):
+        windows = [source[:, r : r + 32, c : c + 32] for r in range(9) for c in range(9)]
+        assert sum(torch.equal(image, window) for window in windows) == 1
+
+
+def test_crops_reach_every_offset_and_flips_half_the_images() -> None:
+    generator = torch.Generator().manual_seed(0)
+    ramp = torch.arange(32, dtype=torch.float32).view(1, 1, 1, 32).expand(2000, 3, 32, 32)
+    columns = random_crop(ramp, generator)[:, 0, 16, 16].unique()
+    assert columns.tolist() == list(range(12, 21))
+    flipped = random_flip(ramp, generator)[:, 0, 0, 0] == 31
+    assert 0.45 < flipped.float().mean() < 0.55
+
+
+def test_augmentation_is_a_matter_of_the_generator_alone() -> None:
+    data = ImageSet(torch.randint(0, 256, (20, 3, 32, 32), dtype=torch.uint8), torch.arange(20))
+
+    def run(seed: int) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        return torch.cat([images for images, _ in training_batches(data, 8, "crop_flip", generator)])
+
+    assert torch.equal(run(1), run(1))
+    assert not torch.equal(run(1), run(2))
+
+
+def test_normalised_images_have_zero_mean_and_unit_variance() -> None:
+    images = torch.randint(0, 256, (50, 3, 32, 32), dtype=torch.uint8)
+    mean, std = images.double().mean((0, 2, 3)) / 255, images.double().std((0, 2, 3)) / 255
+    out = Normalizer(mean.float(), std.float(), torch.device("cpu"))(images)
+    assert torch.allclose(out.mean((0, 2, 3)), torch.zeros(3), atol=1e-4)
+    assert torch.allclose(out.std((0, 2, 3)), torch.ones(3), atol=1e-4)
+    assert out.is_contiguous(memory_format=torch.channels_last)
+
+
+@given(seed=st.integers(0, 5), fraction=st.floats(0.05, 0.5))
+def test_the_split_is_disjoint_complete_and_even_over_classes(seed: int, fraction: float) -> None:
+    labels = torch.arange(5).repeat(40)[torch.randperm(200, generator=torch.Generator().manual_seed(9))]
+    train, val = split_indices(labels, fraction, seed)
+    assert sorted(train.tolist() + val.tolist()) == list(range(200))
+    assert torch.bincount(labels[val], minlength=5).tolist() == [round(40 * fraction)] * 5
+    again = split_indices(labels, fraction, seed)
+    assert torch.equal(again[1], val)
+
+
+def test_the_split_depends_on_its_seed() -> None:
+    labels = torch.arange(2).repeat(100)
+    assert not torch.equal(split_indices(labels, 0.1, 0)[1], split_indices(labels, 0.1, 1)[1])
+
+
+def test_an_empty_part_is_refused() -> None:
+    with pytest.raises(DatasetError, match="got 0 for validation of 4"):
+        split_indices(torch.arange(4), 0.1, 0)

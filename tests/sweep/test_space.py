@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lwq_tune.errors import ConfigError
+from lwq_tune.quantization.schedules import NAMED_SCHEDULES
+from lwq_tune.sweep.space import builtin_spaces, describe_space, load_space, parse_space, spaces_folder
+
+FILES = sorted(spaces_folder().rglob("*.yaml"))
+assert FILES
+GOOD = "version: 1\nfixed: {epochs: 2}\nschedules: [full_precision, ascending_234]\nseeds: [0, 1]\n"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_shipped_space_expands_to_unique_trials_and_says_what_it_is(path: Path) -> None:
+    space = load_space(path.stem)
+    keys = [trial.trial_key for trial in space.trials]
+    assert len(keys) == len(set(keys)) >= 6
+    assert len(describe_space(path)) > 20
+    assert [objective.column for objective in space.objectives] == ["test_accuracy", "emissions_kg_co2eq"]
+
+
+def test_named_schedules_are_the_six_of_the_design_over_two_seeds() -> None:
+    space = load_space("named_schedules")
+    assert {trial.bit_widths for trial in space.trials} == set(NAMED_SCHEDULES.values())
+    assert [trial.seed for trial in space.trials] == [0] * 6 + [1] * 6
+
+
+@pytest.mark.parametrize("name", ["paper_cifar10", "paper_cifar100"])
+def test_the_paper_spaces_hold_its_protocol(name: str) -> None:
+    for trial in load_space(name).trials:
+        assert (trial.epochs, trial.lr, trial.momentum) == (400, 0.1, 0.9)
+        assert trial.dataset == name.removeprefix("paper_")
+
+
+def test_free_mixed_holds_every_triple() -> None:
+    triples = {trial.bit_widths for trial in load_space("free_mixed").trials}
+    assert triples == {*itertools.product((2, 3, 4), repeat=3), (32, 32, 32)}
+
+
+def test_a_schedule_named_twice_is_trained_once() -> None:
+    text = "version: 1\nschedules: [fixed_2, [2, 2, 2]]\nbit_widths: {choices: [2], constraint: free}\nseeds: [0, 0]\n"
+    assert len(parse_space("s", text).trials) == 1
+
+
+def test_settings_on_the_command_line_replace_those_of_the_file() -> None:
+    space = parse_space("s", GOOD, ("epochs=5", "lr=1e-3", "seeds=[7]", "fixed.batch_size=32", "seeds=[7]"))
+    assert {(t.epochs, t.lr, t.seed, t.batch_size) for t in space.trials} == {(5, 0.001, 7, 32)}
+    assert space.overrides[0] == "epochs=5"
+
+
+def test_a_network_of_four_stages_takes_schedules_of_four() -> None:
+    text = "version: 1\nfixed: {model: resnet, blocks: [1, 1, 1, 1]}\nschedules: [ascending_2348, fixed_3]\n"
+    assert [trial.bit_widths for trial in parse_space("s", text).trials] == [(2, 3, 4, 8), (3, 3, 3, 3)]
+
+
+@pytest.mark.parametrize(
+    ("text", "messages"),
+    [
+        ("", ["got nothing"]),
+        ("- 1\n", ["got list"]),
+        ("version: 1\n", ["names its trials"]),
+        ("version: 3\nschedules: [fixed_2]\n", ["version: input should be 1, got 3"]),
+        ("version: 1\nversion: 1\n", ["'version' again in line 2"]),
+        ("version: [\n", ["valid YAML", "line"]),
+        ("version: 1\nshedules: [fixed_2]\n", ["shedules: unknown key; did you mean 'schedules'?"]),
+        (GOOD + "fixd: {}\n", ["fixd: unknown key; did you mean 'fixed'?"]),
+        (GOOD.replace("epochs: 2", "epoch: 2"), ["fixed.epoch: unknown key; did you mean 'epochs'?"]),
+        (GOOD.replace("epochs: 2", "epochs: two"), ["fixed.epochs: input should be a valid integer, got 'two'"]),
+        (GOOD.replace("epochs: 2", "epochs: 0"), ["fixed.epochs", "got 0"]),
+        (GOOD.replace("epochs: 2", "seed: 2"), ["fixed.seed", "seeds"]),
+        (GOOD.replace("ascending_234", "ascending_23"), ["schedules.1", "one entry per residual stage (3), got 2"]),
+        (GOOD.replace("ascending_234", "[2, 3, 0]"), ["schedules.1", "got 0"]),
+        (GOOD.replace("ascending_234", "[2, 3, 2.5]"), ["schedules.1", "got 2.5"]),
+        (GOOD.replace("ascending_234", "fixed_9"), ["schedules.1", "got 9"]),
+        (GOOD.replace("[0, 1]", "[-1]"), ["seed", "got -1"]),
+        (GOOD + "objectives: [{column: speed, direction: up}]\n", ["objectives"]),
+        ("version: 1\nbit_widths: {choices: [2, 9], constraint: free}\n", ["bit_widths.choices.1", "got 9"]),
+        ("version: 1\nbit_widths: {choices: [2], constraint: up}\n", ["'free', 'ascending'"]),
+        (
+            "version: 1\nfixed: {blocks: [1,1,1,1,1,1], model: resnet}\nbit_widths: {choices: [2,3,4,5,6,7,8]}\n",
+            ["at most 100000 trials"],
+        ),
+    ],
+)
+def test_bad_input_is_named(text: str, messages: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_space("s", text)
+    for message in messages:
+        assert message in str(caught.value).replace("may hold 100000", "at most 100000")
+
+
+def test_all_problems_are_listed_at_once() -> None:
+    text = "version: 2\nfixed: {datset: x, lr: -1}\nschedules: [nope, [2, 3]]\nobjektives: []\n"
+    with pytest.raises(ConfigError) as caught:
+        parse_space("s", text)
+    message = str(caught.value)
+    assert "6 problems" in message
+    for part in ("version", "datset", "lr", "nope", "got 2: [2, 3]", "objektives"):
+        assert part in message
+
+
+@pytest.mark.parametrize(("setting", "message"), [("epochs", "key=value"), ("epoch=3", "did you mean 'epochs'")])
+def test_a_bad_setting_is_named(setting: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_space("s", GOOD, (setting,))
+
+
+def test_an_unknown_space_names_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'named_schedules'.*free_mixed"):
+        load_space("named_schedule")
+
+
+YAML_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+KEYS = ["version", "fixed", "schedules", "bit_widths", "search", "seeds", "objectives", "act_bit_widths", "extra"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(KEYS), YAML_VALUES)
+def test_no_value_anywhere_gives_anything_but_a_space_or_a_clear_error(key: str, value: object) -> None:
+    import yaml
+
+    values = {**yaml.safe_load(GOOD), key: value}
+    try:
+        space = parse_space("s", yaml.safe_dump(values, allow_unicode=True))
+    except ConfigError as error:
+        assert str(error)  # noqa: PT017 (a space is as good an outcome)
+    else:
+        assert space.trials
+
+
+def test_the_shipped_spaces_are_found_by_name() -> None:
+    assert set(builtin_spaces()) >= {"named_schedules", "paper_cifar10", "paper_cifar100", "free_mixed"}

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from lwq_tune.cli import main
+from tests.conftest import run_python
+from tests.data.hub import write_hub_folder
+
+SPACE = "version: 1\nfixed: {epochs: 1}\nschedules: [fixed_2]\n"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["sweep", "--space", "named_schedules", "--dry-run"]])
+def test_help_and_dry_run_answer_at_once(arguments: list[str], tmp_path: Path) -> None:
+    best_s = float("inf")
+    for _ in range(3):
+        begin_s = time.perf_counter()
+        result = run_python("-m", "lwq_tune", *arguments, cwd=tmp_path)
+        best_s = min(best_s, time.perf_counter() - begin_s)
+        assert result.returncode == 0, result.stderr
+    # A bound on what a heavy import would cost (torch or ray: 1.5 s and more), not a performance claim.
+    assert best_s < 1.5
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_lists_families_bits_and_bitops_and_starts_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["sweep", "--space", "named_schedules", "--dry-run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    ascending = next(line.split() for line in lines if "ascending_234" in line)
+    assert ascending[1:] == ["ascending_234", "ascending", "0", "2-3-4", "3.70", "0.0805", "701"]
+    assert "12 trials, 96 epochs" in lines[-1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_knows_the_classes_of_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_hub_folder(tmp_path / "set")
+    space = ["sweep", "--space", "named_schedules", "--dry-run", "--set"]
+    assert main([*space, f"dataset={tmp_path / 'set'}"]) == 0
+    with_two_classes = capsys.readouterr().out
+    assert main([*space, "dataset=cifar100"]) == 0
+    with_a_hundred = capsys.readouterr().out
+    assert with_two_classes != with_a_hundred
+
+
+BAD_SWEEPS = [
+    (["--space", "nope"], "must be the name of a space or a .yaml file, got 'nope'"),
+    (["--space", "{tmp}/empty.yaml"], "got nothing"),
+    (["--space", "{tmp}/binary.yaml"], "readable text file"),
+    (["--space", "{tmp}"], "must be the name of a space"),
+    (["--space", "{tmp}/unknown_key.yaml"], "did you mean 'schedules'?"),
+    (["--space", "named_schedules", "--set", "epochs=many"], "valid integer, got 'many'"),
+    (["--space", "named_schedules", "--set", "schedules=[fixed_9]"], "got 9"),
+    (["--space", "named_schedules", "--set", "schedules=[[0,2,2]]"], "got 0"),
+    (["--space", "named_schedules", "--set", "schedules=[[2.5,2,2]]"], "got 2.5"),
+    (["--space", "named_schedules", "--set", "schedules=[[2,2]]"], "got 2: [2, 2]"),
+    (["--space", "named_schedules", "--set", "dataset=no/such"], "use digits (embedded)"),
+    (["--space", "named_schedules", "--set", "dataset={tmp}/corrupt"], "readable as Parquet"),
+    (["--space", "named_schedules", "--max-concurrent", "2"], "the energy meter sees the whole host"),
+    (["--space", "named_schedules", "--cpus-per-trial", "0"], "greater than 0, got 0"),
+    (["--space", "named_schedules", "--country", "XXX"], "country must be an ISO 3166-1 alpha-3 code"),
+    (["--space", "named_schedules", "--carbon-intensity", "-5"], "greater than or equal to 0, got -5"),
+    (["--space", "named_schedules", "--run", "a/b"], "run:"),
+    (["--space", "named_schedules", "--run", "taken"], "choose another --run"),
+    (["--space", "named_schedules", "--results", "{tmp}/empty.yaml"], "choose another --results"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD_SWEEPS, ids=lambda value: str(value)[-40:])
+def test_bad_input_is_one_message_exit_code_2_and_nothing_written(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "empty.yaml").write_text("")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x01")
+    (tmp_path / "unknown_key.yaml").write_text(SPACE.replace("schedules", "shedules"))
+    write_hub_folder(tmp_path / "corrupt")
+    (tmp_path / "corrupt" / "train-00000-of-00001.parquet").write_bytes(b"PAR1 no")
+    (tmp_path / "results" / "taken").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    code = main(["sweep", *(argument.format(tmp=tmp_path) for argument in arguments)])
+    captured = capsys.readouterr()
+    assert code == 2
+    assert message in captured.err
+    assert captured.err.count("error:") == 1
+    assert "Traceback" not in captured.err
+    assert captured.out == ""
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("bits", "message"),
+    [
+        ("2,3", "got 2"),
+        ("2,3,9", "got 9"),
+        ("0,3,4", "got 0"),
+        ("2.5,3,4", "got '2.5'"),
+        ("up", "a schedule is"),
+        ("-1,2,2", "got -1"),
+    ],
+)
+def test_bad_bits_of_a_single_trial_are_refused(bits: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", f"--bits={bits}", "--no-energy"]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("make", [lambda folder: None, lambda folder: (folder / "manifest.json").write_text("{")])
+def test_only_a_run_folder_can_be_resumed(make: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make(tmp_path)  # type: ignore[operator]
+    assert main(["resume", str(tmp_path)]) == 2
+    assert "manifest.json" in capsys.readouterr().err
+
+
+def test_spaces_are_listed_and_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["spaces"]) == 0
+    listed = capsys.readouterr().out
+    assert "named_schedules" in listed
+    assert "paper_cifar100" in listed
+    assert main(["spaces", "named_schedules"]) == 0
+    assert capsys.readouterr().out.startswith("# Fixed, ascending and descending")

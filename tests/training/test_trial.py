@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+
+from lwq_tune.data.images import Dataset
+from lwq_tune.energy.meter import NullMeter
+from lwq_tune.errors import ConfigError, TrialDivergedError
+from lwq_tune.models.cifar_resnet import CifarResNet
+from lwq_tune.quantization.lsq import LSQQuantizer
+from lwq_tune.training import trial as trial_module
+from lwq_tune.training.checkpoint import load_checkpoint, save_checkpoint
+from lwq_tune.training.row import EpochRow
+from lwq_tune.training.trial import Trial, build_model, check_used_bits, make_optimizer
+from tests.conftest import small_config
+from tests.training.fake_meter import CountingMeter
+
+NUMBERS_OF_TRAINING = (
+    "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy", "lr",
+)  # fmt: skip
+
+
+def numbers(row: EpochRow) -> list[float]:
+    values = asdict(row)
+    return [values[name] for name in NUMBERS_OF_TRAINING]
+
+
+def test_a_trial_learns(tiny_dataset: Dataset) -> None:
+    rows = list(Trial(small_config(epochs=12, lr=0.1), tiny_dataset, NullMeter()).epochs())
+    assert [row.epoch for row in rows] == list(range(1, 13))
+    assert rows[-1].test_accuracy > 0.6 > 0.25
+    assert rows[-1].train_loss < rows[0].train_loss
+
+
+@pytest.mark.parametrize("bits", [(2, 3, 4), (32, 32, 32)])
+@pytest.mark.parametrize("stop", [1, 3])
+def test_a_resumed_trial_gives_the_same_numbers_bit_for_bit(
+    tiny_dataset: Dataset, tmp_path: Path, bits: tuple[int, ...], stop: int
+) -> None:
+    config = small_config(epochs=4, bit_widths=bits, dataset="cifar10")  # crops and flips: all generators in use
+    whole = Trial(config, tiny_dataset, CountingMeter())
+    expected = [numbers(row) for row in whole.epochs()]
+
+    first = Trial(config, tiny_dataset, CountingMeter())
+    got = [numbers(first.run_epoch()) for _ in range(stop)]
+    save_checkpoint(first.state_dict(), tmp_path / "checkpoint")
+    torch.manual_seed(999)  # what happens elsewhere in the process must not matter
+    second = Trial(config, tiny_dataset, CountingMeter())
+    second.load_state_dict(load_checkpoint(tmp_path / "checkpoint"))
+    got += [numbers(row) for row in second.epochs()]
+
+    assert got == expected
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, second.model.state_dict()[name]), name
+
+
+def test_energy_goes_on_from_the_checkpoint(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    config = small_config(epochs=3)
+    first = Trial(config, tiny_dataset, CountingMeter())
+    before = [first.run_epoch(), first.run_epoch()]  # training windows use 1 and 3 mWh, evaluations 2 and 4
+    save_checkpoint(first.state_dict(), tmp_path)
+    second = Trial(config, tiny_dataset, CountingMeter())
+    second.load_state_dict(load_checkpoint(tmp_path))
+    after = second.run_epoch()
+    assert [row.energy_kwh for row in before] == [1e-6, 3e-6]
+    assert [row.eval_energy_kwh for row in before] == [2e-6, 4e-6]
+    assert before[-1].cumulative_energy_kwh == pytest.approx(4e-6)
+    assert after.cumulative_energy_kwh == pytest.approx(5e-6)
+    assert after.cumulative_emissions_kg_co2eq == pytest.approx(2.5e-6)
+
+
+def test_what_is_not_measured_is_none_and_never_zero(tiny_dataset: Dataset) -> None:
+    row = asdict(Trial(small_config(epochs=1), tiny_dataset, NullMeter()).run_epoch())
+    for name, value in row.items():
+        if "energy" in name or "emissions" in name or name.endswith("_source") or name in ("coverage", "concurrency"):
+            assert value is None, name
+
+
+def test_a_trial_is_a_matter_of_its_seed(tiny_dataset: Dataset) -> None:
+    def losses(seed: int) -> list[float]:
+        config = small_config(epochs=2, seed=seed)
+        return [row.train_loss for row in Trial(config, tiny_dataset, NullMeter()).epochs()]
+
+    assert losses(0) == losses(0)
+    assert losses(0) != losses(1)
+
+
+def test_the_learning_rate_runs_from_lr_along_its_curve(tiny_dataset: Dataset) -> None:
+    rows = list(Trial(small_config(epochs=4, lr=0.1), tiny_dataset, NullMeter()).epochs())
+    assert [row.lr for row in rows] == pytest.approx([0.1, 0.0853553, 0.05, 0.0146447], abs=1e-6)
+
+
+def test_a_diverging_trial_fails_with_a_reason_and_yields_no_row(tiny_dataset: Dataset) -> None:
+    trial = Trial(small_config(lr=1e30, bit_widths=(32, 32, 32)), tiny_dataset, NullMeter())
+    with pytest.raises(TrialDivergedError, match="loss must stay finite, got (nan|inf) in epoch"):
+        list(trial.epochs())
+
+
+def test_a_trial_refuses_to_start_on_a_model_with_other_bits(
+    tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigError, match=r"the built model uses \(32, 32, 32\)"):
+        check_used_bits(CifarResNet((1, 1, 1)), (2, 3, 4), (2, 3, 4))
+    monkeypatch.setattr(trial_module, "prepare_qat", lambda model, *_: model)
+    with pytest.raises(ConfigError, match="a trial trains the bits it was asked for"):
+        Trial(small_config(), tiny_dataset, NullMeter())
+
+
+def test_a_checkpoint_of_another_trial_is_refused(tiny_dataset: Dataset) -> None:
+    state = Trial(small_config(seed=1), tiny_dataset, NullMeter()).state_dict()
+    with pytest.raises(ConfigError, match="continues its own trial"):
+        Trial(small_config(seed=2), tiny_dataset, NullMeter()).load_state_dict(state)
+
+
+def test_weight_decay_spares_the_scales_and_nothing_is_left_out() -> None:
+    model = build_model(small_config(), num_classes=4)
+    optimizer = make_optimizer(model, lr=0.1, momentum=0.9, weight_decay=1e-4)
+    decayed, spared = optimizer.param_groups
+    scales = [m.scale for m in model.modules() if isinstance(m, LSQQuantizer)]
+    assert {id(p) for p in spared["params"]} == {id(s) for s in scales}
+    assert (decayed["weight_decay"], spared["weight_decay"]) == (1e-4, 0.0)
+    assert len(decayed["params"]) + len(spared["params"]) == len(list(model.parameters()))
