@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from lwq_tune.config import TrialConfig
 from lwq_tune.data.images import Dataset, ImageSet, make_dataset
 
 REPOSITORY = Path(__file__).parent.parent
+settings.register_profile("shared machine", deadline=None)
+settings.load_profile("shared machine")
+
 SMALL_NETWORK = {"model": "resnet", "blocks": (1, 1, 1), "width": 0.25}
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,11 @@ SPACE = "version: 1\nfixed: {epochs: 1}\nschedules: [fixed_2]\n"
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["sweep", "--space", "named_schedules", "--dry-run"]])
-def test_help_and_dry_run_answer_at_once(arguments: list[str], tmp_path: Path) -> None:
-    best_s = float("inf")
-    for _ in range(3):
-        begin_s = time.perf_counter()
-        result = run_python("-m", "lwq_tune", *arguments, cwd=tmp_path)
-        best_s = min(best_s, time.perf_counter() - begin_s)
-        assert result.returncode == 0, result.stderr
-    # A bound on what a heavy import would cost (torch or ray: 1.5 s and more), not a performance claim.
-    assert best_s < 1.5
+def test_help_and_dry_run_answer_and_write_nothing(arguments: list[str], tmp_path: Path) -> None:
+    result = run_python("-m", "lwq_tune", *arguments, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout
+    assert result.stderr == ""
     assert list(tmp_path.iterdir()) == []
 
 
@@ -62,6 +57,7 @@ BAD_SWEEPS = [
     (["--space", "named_schedules", "--set", "dataset={tmp}/corrupt"], "readable as Parquet"),
     (["--space", "named_schedules", "--max-concurrent", "2"], "the energy meter sees the whole host"),
     (["--space", "named_schedules", "--cpus-per-trial", "0"], "greater than 0, got 0"),
+    (["--space", "named_schedules", "--cpus-per-trial", "10000"], "--cpus-per-trial must be at most"),
     (["--space", "named_schedules", "--country", "XXX"], "country must be an ISO 3166-1 alpha-3 code"),
     (["--space", "named_schedules", "--carbon-intensity", "-5"], "greater than or equal to 0, got -5"),
     (["--space", "named_schedules", "--run", "a/b"], "run:"),

@@ -16,7 +16,7 @@ from lwq_tune.errors import ConfigError
 from lwq_tune.shapes import layer_shapes
 from lwq_tune.sweep.progress import duration, wh
 
-EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
+EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 
 
 def say(message: str) -> None:

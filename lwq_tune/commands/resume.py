@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from argparse import Namespace
 from pathlib import Path
 
 from lwq_tune.commands.common import check_dataset_loads, report_end, say, trial_costs
-from lwq_tune.commands.sweep import table_metadata
+from lwq_tune.commands.sweep import run_session, table_metadata
 from lwq_tune.config import SweepConfig, TrialConfig
 from lwq_tune.data.catalog import DatasetInfo, describe_dataset
 from lwq_tune.energy.meter import CarbonIntensity
@@ -17,10 +18,10 @@ from lwq_tune.errors import ResultsError
 def run(arguments: Namespace) -> int:
     """Train the trials without an end; those that ended, failed ones included, are kept as they are."""
     from lwq_tune.energy.host_lock import host_meter_lock
-    from lwq_tune.results.manifest import close_session, new_session, read_manifest
+    from lwq_tune.results.manifest import new_session, read_manifest
     from lwq_tune.results.recorder import RunRecorder, utc_now
     from lwq_tune.results.store import RunFolder, write_json
-    from lwq_tune.sweep.runner import Plan, find_checkpoints, run_trials
+    from lwq_tune.sweep.runner import Plan, find_checkpoints
 
     folder = RunFolder(Path(arguments.run_dir).expanduser().resolve())
     manifest = read_manifest(folder.path)
@@ -28,28 +29,25 @@ def run(arguments: Namespace) -> int:
     trials = {trial.trial_key: trial for trial in (TrialConfig(**values) for values in manifest["trials"])}
     costs = {key: trial_costs(trial, dataset.num_classes) for key, trial in trials.items()}
     with host_meter_lock(f"sweep {folder.path.name}"):
-        stopped_by = None
         recorder = RunRecorder(folder, trials, costs, table_metadata(manifest))
         unfinished = [key for key, status in recorder.statuses().items() if status not in ("done", "failed")]
-        if unfinished:
-            config = SweepConfig.model_validate_json(_json(manifest["sweep"]))
-            check_dataset_loads(dataset.dataset, config.data_dir)
-            manifest["sessions"].append(new_session(sys.argv[1:], utc_now()))
-            write_json(folder.manifest, manifest)
-            say(f"going on with {len(unfinished)} of {len(trials)} trials in {folder.path}")
-            plan = Plan(
-                folder=folder,
-                config=config,
-                trials={key: trials[key] for key in unfinished},
-                intensity=CarbonIntensity(**manifest["carbon_intensity"]),
-                resume_from={key: find_checkpoints(folder, key) for key in unfinished},
-            )
-            stopped_by = run_trials(plan, recorder)
-            close_session(folder, recorder.trial_rows(), utc_now())
-        else:
+        if not unfinished:
             say(f"nothing to do: all {len(trials)} trials of {folder.path} have ended")
             recorder.finish()
-    return report_end(folder.path, recorder.trial_rows(), stopped_by)
+            return report_end(folder.path, recorder.trial_rows())
+        config = SweepConfig.model_validate_json(json.dumps(manifest["sweep"]))
+        check_dataset_loads(dataset.dataset, config.data_dir)
+        manifest["sessions"].append(new_session(sys.argv[1:], utc_now()))
+        write_json(folder.manifest, manifest)
+        say(f"going on with {len(unfinished)} of {len(trials)} trials in {folder.path}")
+        plan = Plan(
+            folder=folder,
+            config=config,
+            trials={key: trials[key] for key in unfinished},
+            intensity=CarbonIntensity(**manifest["carbon_intensity"]),
+            resume_from={key: find_checkpoints(folder, key) for key in unfinished},
+        )
+        return run_session(plan, recorder)
 
 
 def _same_dataset(recorded: DatasetInfo) -> DatasetInfo:
@@ -66,9 +64,3 @@ def _same_dataset(recorded: DatasetInfo) -> DatasetInfo:
             f"{found.digest}; put the old files back, or start a new sweep"
         )
     return found
-
-
-def _json(values: object) -> str:
-    import json
-
-    return json.dumps(values)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import sys
 from argparse import Namespace
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lwq_tune.commands.common import (
     EXIT_DONE,
@@ -22,7 +24,12 @@ from lwq_tune.config import SweepConfig
 from lwq_tune.costs import ModelCosts
 from lwq_tune.data.catalog import DatasetInfo, describe_dataset
 from lwq_tune.energy.meter import CarbonIntensity
+from lwq_tune.errors import UserInputError
 from lwq_tune.sweep.space import SearchSpace, load_space
+
+if TYPE_CHECKING:
+    from lwq_tune.results.recorder import RunRecorder
+    from lwq_tune.sweep.runner import Plan
 
 
 def run(arguments: Namespace) -> int:
@@ -50,10 +57,9 @@ def run(arguments: Namespace) -> int:
 
 def _run_sweep(space: SearchSpace, config: SweepConfig, dataset: DatasetInfo, costs: dict[str, ModelCosts]) -> int:
     from lwq_tune.energy.host_lock import host_meter_lock
-    from lwq_tune.results.manifest import close_session
     from lwq_tune.results.recorder import RunRecorder, utc_now
     from lwq_tune.results.store import RunFolder, write_json
-    from lwq_tune.sweep.runner import Plan, run_trials
+    from lwq_tune.sweep.runner import Plan
 
     intensity = choose_carbon_intensity(config.country, config.carbon_intensity_g_per_kwh)
     folder = RunFolder(config.run_dir)
@@ -68,9 +74,29 @@ def _run_sweep(space: SearchSpace, config: SweepConfig, dataset: DatasetInfo, co
             f"host; results in {folder.path}"
         )
         recorder = RunRecorder(folder, trials, costs, table_metadata(manifest))
-        stopped_by = run_trials(Plan(folder, config, trials, intensity, resume_from={}), recorder)
-        close_session(folder, recorder.trial_rows(), utc_now())
-    return report_end(folder.path, recorder.trial_rows(), stopped_by)
+        try:
+            return run_session(Plan(folder, config, trials, intensity, resume_from={}), recorder)
+        except UserInputError:
+            folder.discard_if_unused()
+            raise
+
+
+def run_session(plan: Plan, recorder: RunRecorder) -> int:
+    """Train what is planned, close the books, say how it ended and return the exit code.
+
+    Raises:
+        UserInputError: Something was asked for that this host does not have, or a row could not be written.
+    """
+    from lwq_tune.results.manifest import close_session
+    from lwq_tune.results.recorder import utc_now
+    from lwq_tune.sweep.runner import run_trials
+
+    stopped_by = None
+    # Tune ends on Ctrl-C by itself; before it took over the signal, the trials are left unfinished just so.
+    with contextlib.suppress(KeyboardInterrupt):
+        stopped_by = run_trials(plan, recorder)
+    close_session(plan.folder, recorder.trial_rows(), utc_now())
+    return report_end(plan.folder.path, recorder.trial_rows(), stopped_by)
 
 
 def table_metadata(manifest: dict[str, object]) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -46,6 +47,11 @@ class RunFolder:
                 f"the results folder must be writable, {self.path.parent} is not ({error.strerror}); "
                 "choose another --results"
             ) from error
+
+    def discard_if_unused(self) -> None:
+        """Take the folder away again when no trial has started in it."""
+        if not self.log.exists():
+            shutil.rmtree(self.path)
 
 
 class RowLog:

@@ -124,7 +124,7 @@ YAML_VALUES = st.recursive(
 KEYS = ["version", "fixed", "schedules", "bit_widths", "search", "seeds", "objectives", "act_bit_widths", "extra"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(KEYS), YAML_VALUES)
 def test_no_value_anywhere_gives_anything_but_a_space_or_a_clear_error(key: str, value: object) -> None:
     import yaml

@@ -1,0 +1,110 @@
+"""The trainable as Tune drives it, in this process: no cluster, but the real class, meter and data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lwq_tune.config import TrialConfig
+from lwq_tune.energy.meter import WORLD_AVERAGE
+from lwq_tune.sweep import trainable as trainable_module
+from lwq_tune.sweep.trainable import TrialTrainable
+from tests.conftest import small_config
+from tests.training.fake_meter import CountingMeter
+
+
+@pytest.fixture(autouse=True)
+def counting_meter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainable_module, "_meter", CountingMeter())
+    monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+
+def job(config: TrialConfig, resume_from: list[str] | None = None) -> dict[str, Any]:
+    machine = {
+        "data_dir": "/none", "carbon_intensity": asdict(WORLD_AVERAGE), "n_threads": 1, "uses_gpu": False,
+    }  # fmt: skip
+    trial = {"trial_key": config.trial_key, "trial": config.model_dump(mode="json")}
+    return {"job": {**trial, "resume_from": resume_from or [], "machine": machine}}
+
+
+def make(config: TrialConfig, resume_from: list[str] | None = None) -> TrialTrainable:
+    return TrialTrainable(config=job(config, resume_from))
+
+
+CONFIG = small_config(epochs=2, batch_size=256)
+LOSSES = ("train_loss", "val_loss", "test_loss")
+
+
+def losses(result: dict[str, Any]) -> list[float]:
+    return [result["row"][name] for name in LOSSES]
+
+
+@pytest.fixture(scope="module")
+def whole() -> list[list[float]]:
+    trainable_module._meter = CountingMeter()
+    trainable = make(CONFIG)
+    results = [trainable.step(), trainable.step()]
+    trainable_module._meter = None
+    assert [result["done"] for result in results] == [False, True]
+    return [losses(result) for result in results]
+
+
+def test_a_checkpoint_goes_on_where_it_was(tmp_path: Path, whole: list[list[float]]) -> None:
+    first = make(CONFIG)
+    assert losses(first.step()) == whole[0]
+    first.save_checkpoint(str(tmp_path / "checkpoint_000000"))
+    second = make(CONFIG)
+    second.load_checkpoint(str(tmp_path / "checkpoint_000000"))
+    result = second.step()
+    assert result["row"]["epoch"] == 2
+    assert losses(result) == whole[1]
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path, whole: list[list[float]]) -> None:
+    first = make(CONFIG)
+    first.step()
+    first.save_checkpoint(str(tmp_path / "checkpoint_000000"))
+    first.step()
+    first.save_checkpoint(str(tmp_path / "checkpoint_000001"))
+    state = tmp_path / "checkpoint_000001" / "trial.pt"
+    state.write_bytes(state.read_bytes()[:-1])
+    second = make(CONFIG)
+    second.load_checkpoint(str(tmp_path / "checkpoint_000001"))
+    assert losses(second.step()) == whole[1]
+    third = make(CONFIG, [str(tmp_path / "checkpoint_000001"), str(tmp_path / "checkpoint_000000")])
+    assert losses(third.step()) == whole[1]
+
+
+def test_with_no_whole_checkpoint_a_trial_starts_anew(tmp_path: Path, whole: list[list[float]]) -> None:
+    (tmp_path / "checkpoint_000000").mkdir()
+    trainable = make(CONFIG, [str(tmp_path / "checkpoint_000000")])
+    assert losses(trainable.step()) == whole[0]
+
+
+def test_a_reused_process_leaves_nothing_of_the_trial_before(whole: list[list[float]]) -> None:
+    trainable = make(small_config(epochs=2, batch_size=256, seed=9, bit_widths=(4, 3, 2)))
+    trainable.step()
+    assert trainable.reset_config(job(CONFIG))
+    assert losses(trainable.step()) == whole[0]
+
+
+def test_an_error_is_a_result_with_its_reason_and_leaves_no_checkpoint(tmp_path: Path) -> None:
+    trainable = make(small_config(epochs=2, lr=1e30, bit_widths=(32, 32, 32), batch_size=256))
+    result = trainable.step()
+    while "failure" not in result:
+        result = trainable.step()
+    assert result["done"]
+    assert result["failure"].startswith("TrialDivergedError: ")
+    assert "trial.py:" in result["failure"]
+    trainable.save_checkpoint(str(tmp_path / "checkpoint_000000"))
+    assert not (tmp_path / "checkpoint_000000").exists()
+
+
+def test_data_that_is_gone_fails_the_trial_and_not_the_sweep(tmp_path: Path) -> None:
+    trainable = make(small_config(dataset=str(tmp_path / "gone"), dataset_digest="feed"))
+    result = trainable.step()
+    assert result["done"]
+    assert "DatasetError" in result["failure"]
