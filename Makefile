@@ -16,7 +16,7 @@ DEPENDENCIES := pyproject.toml constraints.txt
 .PHONY: sweep test lint clean
 
 sweep: $(VENV)/.installed
-	@run=$$($(BIN)/python -m lwq_tune sweep --space $(SPACE) --results "$(RESULTS)" | tail -n 1); \
+	@run=$$($(BIN)/python -m lwq_tune sweep --space $(SPACE) --results "$(RESULTS)"); \
 	$(BIN)/python -m analysis pareto "$$run"; \
 	echo; echo "The plot: $$run/analysis/pareto.png"
 

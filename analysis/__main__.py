@@ -15,6 +15,7 @@ from analysis.tables import table_over_epochs, table_over_seeds
 from analysis.trials import check_comparable, done_trials, summarise_trials
 
 EXIT_DONE, EXIT_BAD_INPUT = 0, 2
+TRIAL = ["folder", "trial_key"]
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -29,7 +30,9 @@ def make_parser() -> argparse.ArgumentParser:
     ):
         command = commands.add_parser(name, help=words, description=words)
         command.add_argument("run_dirs", nargs="+", type=Path, metavar="RUN_DIR")
-        command.add_argument("--out", type=Path, metavar="DIR", help="where files go (default: RUN_DIR/analysis)")
+        command.add_argument(
+            "--out", type=Path, metavar="DIR", help="where files go (default for one run: RUN_DIR/analysis)"
+        )
     return parser
 
 
@@ -39,9 +42,8 @@ def pareto(runs: Runs, out: Path) -> None:
 
     done = done_trials(runs.trials)
     check_comparable(done)
-    summary = summarise_trials(done)
-    front = pareto_front(summary, runs.objectives)
-    front.to_csv(out / "pareto.csv", index=False)
+    front = pareto_front(summarise_trials(done), runs.objectives)
+    figure = draw_pareto(front, done, runs.objectives, caption(done))
     columns = [objective.column for objective in runs.objectives]
     shown = front[["schedule", "family", "on_front", "rank", "n_seeds", *columns]]
     print(shown.to_string(index=False, float_format=lambda value: f"{value:.5g}"))
@@ -51,20 +53,30 @@ def pareto(runs: Runs, out: Path) -> None:
     at = ", ".join(f"{name} {value * sign:.4g}" for name, value, sign in zip(columns, reference, signs, strict=True))
     print(f"hypervolume {hypervolume(costs, reference):.4g}, reference point {at}")
     _say_what_is_missing(runs.trials)
-    files = save_figure(draw_pareto(front, done, runs.objectives, caption(done)), out / "pareto")
-    print(*(out / "pareto.csv", *files), sep="\n")
+    out.mkdir(parents=True, exist_ok=True)
+    front.to_csv(out / "pareto.csv", index=False)
+    print(out / "pareto.csv", *save_figure(figure, out / "pareto"), sep="\n")
 
 
 def table(runs: Runs, out: Path) -> None:
     """Write both forms of Table 3 and print them."""
     done = done_trials(runs.trials)
-    epochs = runs.epochs[runs.epochs["trial_key"].isin(done["trial_key"])]
-    for title, name, frame in (
-        ("Mean ± std over the epochs, the paper's convention (time, energy, emissions per epoch)",
-         "table_over_epochs.csv", table_over_epochs(epochs)),
-        ("Mean ± std over seeds (last epoch's metrics; time, energy, emissions of the whole training)",
-         "table_over_seeds.csv", table_over_seeds(done)),
-    ):  # fmt: skip
+    check_comparable(done)
+    is_done = pd.MultiIndex.from_frame(runs.epochs[TRIAL]).isin(pd.MultiIndex.from_frame(done[TRIAL]))
+    tables = (
+        (
+            "Mean ± std over the epochs, the paper's convention (time, energy, emissions per epoch)",
+            "table_over_epochs.csv",
+            table_over_epochs(runs.epochs[is_done]),
+        ),
+        (
+            "Mean ± std over seeds (last epoch's metrics; time, energy, emissions of the whole training)",
+            "table_over_seeds.csv",
+            table_over_seeds(done),
+        ),
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    for title, name, frame in tables:
         print(f"{title}\n{frame.to_string(index=False)}\n")
         frame.to_csv(out / name, index=False)
     print(caption(done))
@@ -99,8 +111,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = make_parser().parse_args(arguments)
     out: Path = parsed.out or parsed.run_dirs[0] / "analysis"
     try:
+        if parsed.out is None and len(parsed.run_dirs) > 1:
+            raise AnalysisError("files about several runs belong to none of them, got no --out; give --out DIR")
         runs = load_runs(parsed.run_dirs)
-        out.mkdir(parents=True, exist_ok=True)
         {"pareto": pareto, "table": table}[parsed.command](runs, out)
     except AnalysisError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -50,8 +50,8 @@ class Runs:
     """One or several runs.
 
     Attributes:
-        trials: One row per trial, columns of `lwq_tune.results.schema.TRIAL_COLUMNS`.
-        epochs: One row per epoch; of an epoch trained twice, the last attempt.
+        trials: One row per trial, columns of `lwq_tune.results.schema.TRIAL_COLUMNS` and ``folder``.
+        epochs: One row per epoch, and ``folder``; of an epoch trained twice, the last attempt.
         objectives: Axes of the front.
     """
 
@@ -76,7 +76,10 @@ def load_runs(run_dirs: Sequence[Path]) -> Runs:
         AnalysisError: A folder holds no sweep, its tables cannot be read, or the runs have other objectives.
     """
     trials, epochs, objectives = [], [], []
-    for run_dir in run_dirs:
+    folders = [run_dir.resolve() for run_dir in run_dirs]
+    if len(set(folders)) != len(folders):
+        raise AnalysisError(f"each run counts once, got a folder twice: {', '.join(map(str, run_dirs))}")
+    for run_dir in folders:
         file = run_dir / "trials.parquet"
         if not file.is_file():
             raise AnalysisError(
@@ -84,19 +87,29 @@ def load_runs(run_dirs: Sequence[Path]) -> Runs:
                 "it prints the folder on its last line"
             )
         table = _read_table(file, TRIAL_COLUMNS)
-        trials.append(_to_frame(table))
+        trials.append(_to_frame(table).assign(folder=str(run_dir)))
         objectives.append(_objectives(table, file))
-        epochs += [
-            _to_frame(_read_table(part, EPOCH_COLUMNS)) for part in sorted((run_dir / "epochs").glob("*.parquet"))
-        ]
+        epochs.append(_read_epochs(run_dir, list(trials[-1]["trial_key"])))
     if len(set(objectives)) != 1:
         listed = "; ".join(", ".join(axis.column for axis in axes) for axes in dict.fromkeys(objectives))
         raise AnalysisError(f"runs on one front share their objectives, these have: {listed}; analyse them apart")
-    all_trials = pd.concat(trials, ignore_index=True)
     frames = [frame for frame in epochs if len(frame)]
+    return Runs(
+        trials=pd.concat(trials, ignore_index=True),
+        epochs=pd.concat(frames, ignore_index=True) if frames else epochs[0],
+        objectives=objectives[0],
+    )
+
+
+def _read_epochs(run_dir: Path, order: Sequence[str]) -> pd.DataFrame:
+    """Return the epochs of one run in the order of its trials, of each epoch the last attempt."""
+    files = {file.stem: file for file in (run_dir / "epochs").glob("*.parquet")}
+    frames = [_to_frame(_read_table(files[key], EPOCH_COLUMNS)) for key in order if key in files]
+    frames = [frame for frame in frames if len(frame)]
     if not frames:
-        return Runs(all_trials, pd.DataFrame(columns=[column.name for column in EPOCH_COLUMNS]), objectives[0])
-    return Runs(all_trials, _last_attempts(pd.concat(frames, ignore_index=True), all_trials), objectives[0])
+        return pd.DataFrame(columns=[*(column.name for column in EPOCH_COLUMNS), "folder"])
+    last = [frame.sort_values(["epoch", "attempt"]).drop_duplicates("epoch", keep="last") for frame in frames]
+    return pd.concat(last, ignore_index=True).assign(folder=str(run_dir))
 
 
 def _read_table(file: Path, columns: Sequence[Column]) -> pa.Table:
@@ -123,8 +136,12 @@ def _objectives(table: pa.Table, file: Path) -> tuple[Objective, ...]:
         objectives = tuple(Objective(entry["column"], entry["direction"]) for entry in listed or [])
     except (TypeError, KeyError) as error:
         raise AnalysisError(f"a table of trials names its objectives, {file} does not") from error
-    if len(objectives) < 2 or any(objective.column not in COLUMNS for objective in objectives):
-        raise AnalysisError(f"a table of trials names at least two known objectives, {file} does not")
+    figures = {column.name for column in TRIAL_COLUMNS if column.kind in ("int", "float")}
+    is_sound = all(axis.column in figures and axis.direction in ("maximize", "minimize") for axis in objectives)
+    if not is_sound or len({axis.column for axis in objectives}) != len(objectives) or len(objectives) < 2:
+        raise AnalysisError(
+            f"a table of trials names two or more figures as objectives, to maximize or minimize; {file} does not"
+        )
     return objectives
 
 
@@ -133,14 +150,5 @@ def _to_frame(table: pa.Table) -> pd.DataFrame:
     frame: pd.DataFrame = table.to_pandas()
     for column in table.schema:
         if pa.types.is_list(column.type):
-            frame[column.name] = [tuple(value) if value is not None else () for value in frame[column.name]]
+            frame[column.name] = [tuple(map(int, value)) if value is not None else () for value in frame[column.name]]
     return frame
-
-
-def _last_attempts(epochs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
-    """Return each epoch once, its last attempt, in the order of the trials."""
-    place = {key: index for index, key in enumerate(zip(trials["run"], trials["trial_key"], strict=True))}
-    order = [place.get(key, len(place)) for key in zip(epochs["run"], epochs["trial_key"], strict=True)]
-    ordered = epochs.assign(_order=order).sort_values(["_order", "trial_key", "epoch", "attempt"])
-    last = ordered.drop_duplicates(["run", "trial_key", "epoch"], keep="last")
-    return last.drop(columns="_order").reset_index(drop=True)

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,8 @@ KG_PREFIXES = (("kg", 1.0), ("g", 1e3), ("mg", 1e6), ("µg", 1e9))
 KWH_PREFIXES = (("kWh", 1.0), ("Wh", 1e3), ("mWh", 1e6))
 MOST_LABELS = 12
 PIXELS_PER_INCH = 200
+
+Box = tuple[float, float, float, float]
 CAPTION_CHARACTERS = 120
 
 
@@ -74,7 +76,9 @@ def draw_pareto(front: pd.DataFrame, trials: pd.DataFrame, objectives: Sequence[
     for family, (colour, marker) in FAMILY_STYLE.items():
         _draw_family(axes, front, trials, family, colour, marker, x_axis, y_axis)
     if len(objectives) == 2:
-        _draw_front(axes, front, horizontal, vertical, x_axis, y_axis)
+        _draw_front(axes, front, horizontal, x_axis, y_axis)
+    else:
+        _ring_front(axes, front, x_axis, y_axis)
     for axis, set_label, own in ((x_axis, axes.set_xlabel, axes.xaxis), (y_axis, axes.set_ylabel, axes.yaxis)):
         set_label(axis.label)
         if axis.is_fraction:
@@ -82,9 +86,9 @@ def draw_pareto(front: pd.DataFrame, trials: pd.DataFrame, objectives: Sequence[
     axes.margins(0.14)
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.set_axisbelow(True)
-    _label_points(figure, axes, front, x_axis, y_axis)
     axes.legend(frameon=False, fontsize=8, loc="lower left", ncols=6, bbox_to_anchor=(0, 1), handletextpad=0.2)
     figure.supxlabel("\n".join(textwrap.wrap(caption, CAPTION_CHARACTERS)), fontsize=6.5, color="0.35")
+    _label_points(figure, axes, front, x_axis, y_axis)  # last: what came before has moved the axes
     return figure
 
 
@@ -114,12 +118,19 @@ def _draw_family(
     )  # fmt: skip
 
 
-def _draw_front(axes: Axes, front: pd.DataFrame, horizontal: Objective, vertical: Objective, x: Axis, y: Axis) -> None:
-    """Draw the attained boundary as steps: the best of the vertical objective up to each cost."""
+def _draw_front(axes: Axes, front: pd.DataFrame, horizontal: Objective, x: Axis, y: Axis) -> None:
+    """Draw the attained boundary as steps: what the vertical objective reaches at each horizontal cost."""
     members = front[front["on_front"]].sort_values(x.column, ascending=horizontal.sign > 0)
     xs, ys = _points(members, x, y)
-    where: Literal["post", "pre"] = "post" if horizontal.sign > 0 else "pre"
-    axes.step(xs, ys, where=where, color="0.45", linewidth=1.2, linestyle="--", zorder=3, label="front (means)")
+    axes.step(xs, ys, where="post", color="0.45", linewidth=1.2, linestyle="--", zorder=3, label="front (means)")
+
+
+def _ring_front(axes: Axes, front: pd.DataFrame, x: Axis, y: Axis) -> None:
+    """Ring the front of three objectives, which has no boundary in the plane of two."""
+    xs, ys = _points(front[front["on_front"]], x, y)
+    axes.scatter(
+        xs, ys, s=220, facecolors="none", edgecolors="0.45", linewidths=1.2, zorder=3, label="front (all objectives)"
+    )
 
 
 def _label_points(figure: Figure, axes: Axes, front: pd.DataFrame, x: Axis, y: Axis) -> None:
@@ -136,21 +147,28 @@ def _label_points(figure: Figure, axes: Axes, front: pd.DataFrame, x: Axis, y: A
         spots = [(px + 9, py - 5), (px - 9 - width, py - 5), (px - width / 2, py + 10), (px - width / 2, py - 22),
                  (px + 6, py + 8), (px - 6 - width, py - 20)]  # fmt: skip
         boxes = [(left, low, left + width, low + height) for left, low in spots]
-        best = min(boxes, key=lambda box: sum(_overlap(box, other) for other in taken))
+        best = min(boxes, key=lambda box: _outside(box, axes) + sum(_overlap(box, other) for other in taken))
         taken.append(best)
         left, low = axes.transData.inverted().transform(best[:2])
         axes.text(left, low, row["schedule"], fontsize=7.5, color=FAMILY_STYLE[row["family"]][0], zorder=5)
 
 
-def _line_boxes(axes: Axes) -> list[tuple[float, float, float, float]]:
+def _line_boxes(axes: Axes) -> list[Box]:
     """Return thin boxes along the drawn steps, so that names keep off them."""
     boxes = []
     for line in axes.lines:
-        path = axes.transData.transform(line.get_path().vertices)
+        path = axes.transData.transform(line.get_xydata())
         for (x0, y0), (x1, y1) in itertools.pairwise(path):
-            boxes.append((min(x0, x1) - 1, min(y0, y1) - 1, max(x0, x1) + 1, max(y0, y1) + 1))
+            boxes.append((min(x0, x1), y0 - 1, max(x0, x1), y0 + 1))
+            boxes.append((x1 - 1, min(y0, y1), x1 + 1, max(y0, y1)))
     return boxes
 
 
-def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
+def _outside(box: Box, axes: Axes) -> float:
+    """Return the area of a box beyond the axes."""
+    inner = axes.bbox.x0, axes.bbox.y0, axes.bbox.x1, axes.bbox.y1
+    return (box[2] - box[0]) * (box[3] - box[1]) - _overlap(box, inner)
+
+
+def _overlap(a: Box, b: Box) -> float:
     return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
+
+from analysis.trials import SETTINGS, configuration_keys, is_constant
 
 COLUMNS = {
     "test_accuracy": ("Test accuracy %", 100.0, ".2f"),
@@ -12,7 +16,6 @@ COLUMNS = {
     "energy_kwh": ("Energy kWh", 1.0, ".3e"),
     "emissions_kg_co2eq": ("Emissions kg CO2eq", 1.0, ".3e"),
 }
-KEYS = ["config_dataset", "config_model", "schedule"]
 
 
 def table_over_epochs(epochs: pd.DataFrame) -> pd.DataFrame:
@@ -37,9 +40,15 @@ def table_over_seeds(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def _format(rows: pd.DataFrame, count_name: str) -> pd.DataFrame:
+    """Return one line per configuration; settings that vary between them have columns of their own."""
+    keys = configuration_keys(rows)
+    varying = [key for key in SETTINGS if not is_constant(rows[key])]
     table = []
-    for keys, group in rows.groupby(KEYS, sort=False):
-        cells = dict(zip(("Data set", "Model", "Method"), keys, strict=True)) | {count_name: str(len(group))}
+    for _, group in rows.groupby(keys, sort=False, dropna=False):
+        first = group.iloc[0]
+        cells = {"Data set": Path(str(first["config_dataset"])).name, "Model": first["config_model"]}
+        cells |= {"Method": first["schedule"], count_name: str(len(group))}
+        cells |= {key.removeprefix("config_"): str(first[key]) for key in varying}
         for column, (title, factor, style) in COLUMNS.items():
             cells[title] = _mean_and_spread(group[column] * factor, style)
         table.append(cells)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -14,8 +14,9 @@ SETTINGS = [column.name for column in CONFIG if column.name not in ("config_seed
 FIGURES = [column.name for column in (*METRICS, *TIMES, *ENERGY, *COSTS)]
 # Records that differ in these measure different things; no front may mix them.
 COMPARABLE = {
-    "config_dataset": "data sets",
-    "config_dataset_digest": "contents of the data set",
+    "dataset": "data sets",
+    "cpu_model": "processors",
+    "gpu_model": "GPUs",
     "cpu_source": "sources of CPU energy",
     "gpu_source": "sources of GPU energy",
     "ram_source": "sources of memory energy",
@@ -44,28 +45,45 @@ def check_comparable(trials: pd.DataFrame) -> None:
         AnalysisError: Names what differs.
     """
     differing = []
+    named = trials.assign(dataset=dataset_names(trials))
     for column, words in COMPARABLE.items():
-        values = sorted({str(value) for value in trials[column].dropna()})
+        values = sorted({str(value) for value in named[column].astype(object).where(named[column].notna(), "none")})
         if len(values) > 1:
             differing.append(f"{words} ({', '.join(values)})")
     if differing:
         raise AnalysisError(f"records on one front must be comparable, these differ in {'; '.join(differing)}")
 
 
+def dataset_names(trials: pd.DataFrame) -> pd.Series:
+    """Return what tells data sets apart: built-in names, and of a folder its name and the digest of its content."""
+    names = trials["config_dataset"].map(lambda name: Path(str(name)).name)
+    digests = trials["config_dataset_digest"]
+    return names.where(digests.isna(), "sha256:" + digests.astype(str))
+
+
+def configuration_keys(trials: pd.DataFrame) -> list[str]:
+    """Return the columns that make a configuration: all that is set but the seed and the path of the data."""
+    return [column for column in [*NAMES, *SETTINGS] if column in trials]
+
+
 def summarise_trials(trials: pd.DataFrame) -> pd.DataFrame:
     """Return one row per configuration: mean over its seeds, ``_std`` (ddof 1, null for one seed), ``n_seeds``.
+
+    A seed that several runs trained counts once, by the mean of its repetitions. Where a figure was not measured
+    in one trial, the configuration has none.
 
     Args:
         trials: Finished trials, comparable with one another.
     """
-    keys = [*NAMES, *SETTINGS]
-    groups = trials.groupby(keys, sort=False, dropna=False)
-    means = groups[FIGURES].mean()
-    spreads = groups[FIGURES].std(ddof=1).add_suffix("_std")
+    keys = configuration_keys(trials)
+    by_seed = trials.groupby([*keys, "config_seed"], sort=False, dropna=False)[FIGURES].mean(skipna=False).reset_index()
+    groups = by_seed.groupby(keys, sort=False, dropna=False)
+    means = groups[FIGURES].mean(skipna=False)
+    spreads = groups[FIGURES].std(ddof=1, skipna=False).add_suffix("_std")
     summary = pd.concat([groups.size().rename("n_seeds"), means, spreads], axis=1).reset_index()
-    return summary.drop(columns=_constant(summary, SETTINGS))
+    return summary.drop(columns=[column for column in SETTINGS if is_constant(summary[column])])
 
 
-def _constant(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
-    """Return the columns that say the same of every row."""
-    return [column for column in columns if frame[column].astype(str).nunique() <= 1]
+def is_constant(values: pd.Series) -> bool:
+    """Return whether a column says the same of every row."""
+    return values.astype(str).nunique() <= 1

@@ -22,7 +22,7 @@ Augmentation = Literal["crop_flip", "crop", "none"]
 LrCurve = Literal["cosine", "step", "constant"]
 BitWidth = Annotated[int, BeforeValidator(check_bit_width)]
 
-STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
+STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 MIRRORING_CHANGES_THE_CLASS = frozenset({"digits"})
 
 

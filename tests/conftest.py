@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import settings
 
 from lwq_tune.config import TrialConfig
 from lwq_tune.data.images import Dataset, ImageSet, make_dataset
+from lwq_tune.energy.host_lock import LOCK_FOLDER_VARIABLE
 
 REPOSITORY = Path(__file__).parent.parent
 settings.register_profile("shared machine", deadline=None)
@@ -21,12 +23,12 @@ settings.load_profile("shared machine")
 SMALL_NETWORK = {"model": "resnet", "blocks": (1, 1, 1), "width": 0.25}
 
 
-@pytest.fixture(autouse=True)
-def own_host_lock(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let tests run beside a sweep on the same machine: the lock file follows TMPDIR."""
-    folder = tmp_path_factory.mktemp("tmpdir")
-    monkeypatch.setenv("TMPDIR", str(folder))
-    monkeypatch.setattr("tempfile.tempdir", None)
+@pytest.fixture(scope="session", autouse=True)
+def own_host_lock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let tests run beside a sweep on the same machine, with a lock file of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(LOCK_FOLDER_VARIABLE, str(tmp_path_factory.mktemp("lock")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -79,7 +79,8 @@ def test_bad_input_is_one_message_exit_code_2_and_nothing_written(
     (tmp_path / "unknown_key.yaml").write_text(SPACE.replace("schedules", "shedules"))
     write_hub_folder(tmp_path / "corrupt")
     (tmp_path / "corrupt" / "train-00000-of-00001.parquet").write_bytes(b"PAR1 no")
-    (tmp_path / "results" / "taken").mkdir(parents=True)
+    if "taken" in arguments:
+        (tmp_path / "results" / "taken").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     code = main(["sweep", *(argument.format(tmp=tmp_path) for argument in arguments)])
@@ -101,6 +102,8 @@ def test_bad_input_is_one_message_exit_code_2_and_nothing_written(
         ("2.5,3,4", "got '2.5'"),
         ("up", "a schedule is"),
         ("-1,2,2", "got -1"),
+        ("2,--3,4", "got '--3'"),
+        ("²,3,4", "got '²'"),
     ],
 )
 def test_bad_bits_of_a_single_trial_are_refused(bits: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -139,6 +139,9 @@ def _energy_line(trial_rows: Sequence[Mapping[str, Any]]) -> str:
         dict.fromkeys(f"CPU {row['cpu_source']}, RAM {row['ram_source']}, GPU {row['gpu_source']}" for row in started)
     )
     line = f"training energy of the host: {wh(total_kwh)}, {emissions_g:.3g} g CO2eq, in {duration(time_s)} ({sources})"
+    discarded_kwh = sum(row["discarded_energy_kwh"] or 0.0 for row in started)
+    if discarded_kwh:
+        line += f"\nbesides, {wh(discarded_kwh)} went into epochs that were trained again after a restart"
     more = _extra_energy_of_quantized(started)
     return f"{line}\n{more}" if more else line
 

@@ -59,22 +59,23 @@ def _run_sweep(space: SearchSpace, config: SweepConfig, dataset: DatasetInfo, co
     from lwq_tune.energy.host_lock import host_meter_lock
     from lwq_tune.results.recorder import RunRecorder, utc_now
     from lwq_tune.results.store import RunFolder, write_json
-    from lwq_tune.sweep.runner import Plan
+    from lwq_tune.sweep.runner import Plan, check_cpus
 
     intensity = choose_carbon_intensity(config.country, config.carbon_intensity_g_per_kwh)
     folder = RunFolder(config.run_dir)
+    check_cpus(config)
     with host_meter_lock(f"sweep {config.run}"):
         check_dataset_loads(dataset.dataset, config.data_dir)
         folder.create()
-        manifest = _manifest(space, config, dataset, intensity, utc_now())
-        write_json(folder.manifest, manifest)
-        trials = {trial.trial_key: trial for trial in space.trials}
-        say(
-            f"sweep {space.name}: {len(trials)} trials, one at a time, because the energy meter sees the whole "
-            f"host; results in {folder.path}"
-        )
-        recorder = RunRecorder(folder, trials, costs, table_metadata(manifest))
         try:
+            manifest = _manifest(space, config, dataset, intensity, utc_now())
+            write_json(folder.manifest, manifest)
+            trials = {trial.trial_key: trial for trial in space.trials}
+            say(
+                f"sweep {space.name}: {len(trials)} trials, one at a time, because the energy meter sees the whole "
+                f"host; results in {folder.path}"
+            )
+            recorder = RunRecorder(folder, trials, costs, table_metadata(manifest))
             return run_session(Plan(folder, config, trials, intensity, resume_from={}), recorder)
         except UserInputError:
             folder.discard_if_unused()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from argparse import Namespace
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -15,7 +16,7 @@ from lwq_tune.commands.common import EXIT_DONE, EXIT_FAILED, check_dataset_loads
 from lwq_tune.config import TrialConfig
 from lwq_tune.data.catalog import describe_dataset
 from lwq_tune.energy.meter import EnergyMeter, NullMeter
-from lwq_tune.errors import ConfigError, TrialDivergedError
+from lwq_tune.errors import ConfigError, EnergyMeterError, TrialDivergedError
 from lwq_tune.quantization.schedules import parse_schedule
 from lwq_tune.sweep.progress import wh
 
@@ -26,17 +27,18 @@ def run(arguments: Namespace) -> int:
     config = trial_config(arguments, dataset.dataset, dataset.digest)
     data_dir = Path(arguments.data_dir).expanduser()
     check_dataset_loads(dataset.dataset, data_dir)
-    with ExitStack() as stack:
-        meter = _make_meter(arguments, stack)
-        from lwq_tune.data.sources import load_dataset
-        from lwq_tune.training.trial import Trial
+    from lwq_tune.data.sources import load_dataset
+    from lwq_tune.training.trial import Trial, check_device
 
-        trial = Trial(config, load_dataset(config.dataset, data_dir), meter, arguments.device)
-        say(f"trial {config.trial_key}: {config.schedule} on {dataset.dataset}, {config.epochs} epochs")
+    check_device(arguments.device)
+    images = load_dataset(config.dataset, data_dir)
+    with ExitStack() as stack:
         try:
+            trial = Trial(config, images, _make_meter(arguments, stack), arguments.device)
+            say(f"trial {config.trial_key}: {config.schedule} on {dataset.dataset}, {config.epochs} epochs")
             for row in trial.epochs():
                 print(json.dumps(asdict(row)) if arguments.json else _line(asdict(row), config.epochs), flush=True)
-        except TrialDivergedError as error:
+        except (TrialDivergedError, EnergyMeterError) as error:
             say(f"failed: {error}")
             return EXIT_FAILED
     return EXIT_DONE
@@ -64,7 +66,7 @@ def _parse_bits(text: str, n_stages: int) -> tuple[Any, ...]:
     """Return the bit-widths in ``2,3,4`` or of a named schedule; what is no number is left to the check."""
     if not text[:1].isdigit() and not text.startswith("-"):
         return parse_schedule(text, n_stages)
-    return tuple(int(part) if part.strip().lstrip("-").isdigit() else part for part in text.split(","))
+    return tuple(int(part) if re.fullmatch(r"\s*-?[0-9]+\s*", part) else part for part in text.split(","))
 
 
 def _make_meter(arguments: Namespace, stack: ExitStack) -> EnergyMeter:

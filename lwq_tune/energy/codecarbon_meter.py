@@ -8,6 +8,7 @@ are not those of a window, and it swallows exceptions (each found by measurement
 from __future__ import annotations
 
 import logging
+import math
 import os
 import tempfile
 import threading
@@ -39,9 +40,11 @@ def find_carbon_intensity(country: str | None, forced_g_per_kwh: float | None) -
         forced_g_per_kwh: The user's own figure; wins.
 
     Raises:
-        ConfigError: No intensity is published for ``country``.
+        ConfigError: No intensity is published for ``country``, or the user's figure is none.
     """
     if forced_g_per_kwh is not None:
+        if not (math.isfinite(forced_g_per_kwh) and forced_g_per_kwh >= 0):
+            raise ConfigError(f"--carbon-intensity must be a finite number of g/kWh, 0 or more, got {forced_g_per_kwh}")
         return CarbonIntensity(forced_g_per_kwh, "user")
     if country is None:
         return WORLD_AVERAGE

@@ -30,7 +30,7 @@ class RunRecorder:
         folder: The run folder; an existing log is continued.
         configs: All trials of the sweep by key, in order.
         costs: Their modelled inference costs by key.
-        metadata: Stored in each table, such as the objectives.
+        metadata: Stored in each table: ``run``, its name, and the objectives.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class RunRecorder:
         self._configs = configs
         self._costs = costs
         self._metadata = metadata
-        self._run = folder.path.name
+        self._run = str(metadata["run"])  # the folder may have been renamed since
         self._log = RowLog(folder.log)
         self._rows: dict[str, list[Record]] = defaultdict(list)
         self._events: dict[str, list[Record]] = defaultdict(list)

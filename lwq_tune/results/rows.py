@@ -69,7 +69,8 @@ def trial_row(
         "epochs_done": len(counted),
         "started_at_utc": starts[0]["at_utc"] if starts else None,
         "ended_at_utc": ends[-1]["at_utc"] if is_over else None,
-        "discarded_energy_kwh": total(row["energy_kwh"] for row in replaced),
+        "discarded_energy_kwh": total(row["energy_kwh"] for row in replaced) if starts else None,
+        "discarded_emissions_kg_co2eq": total(row["emissions_kg_co2eq"] for row in replaced) if starts else None,
     }
     if counted:
         row |= {name: counted[-1].get(name) for name in LAST}

@@ -148,6 +148,7 @@ TRIAL_COLUMNS = (
     *TIMES,
     *ENERGY,
     Column("discarded_energy_kwh", "float", "kWh", "energy of epochs that a restart trained again; not in energy_kwh"),
+    Column("discarded_emissions_kg_co2eq", "float", "kg CO2eq", "emissions of the same epochs"),
     *SOURCES,
     *COSTS,
     *HOST,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -49,9 +50,11 @@ class RunFolder:
             ) from error
 
     def discard_if_unused(self) -> None:
-        """Take the folder away again when no trial has started in it."""
+        """Take the folder away again, and its parent where that is then empty, when no trial has started in it."""
         if not self.log.exists():
             shutil.rmtree(self.path)
+            with contextlib.suppress(OSError):
+                self.path.parent.rmdir()
 
 
 class RowLog:

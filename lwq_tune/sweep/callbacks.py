@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -53,7 +54,9 @@ class RecordingCallback(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Record the end of a trial whose process died more often than it is retried."""
-        self._end(trial.config["job"]["trial_key"], "its process died repeatedly (killed, or out of memory)")
+        self._end(
+            trial.config["job"]["trial_key"], f"its process failed repeatedly; the last time: {_last_error(trial)}"
+        )
 
     def _end(self, key: str, error: str | None) -> None:
         if key in self._ended:
@@ -69,3 +72,12 @@ class RecordingCallback(tune.Callback):
         except ResultsError as error:
             self.error = error
             raise
+
+
+def _last_error(trial: Any) -> str:
+    """Return the last line of Tune's error file, which holds the exception."""
+    try:
+        lines = Path(trial.error_file).read_text(encoding="utf-8").splitlines()
+    except (OSError, TypeError):
+        return "unknown, Tune left no error file"
+    return next((line.strip() for line in reversed(lines) if line.strip()), "unknown, Tune's error file is empty")

@@ -8,6 +8,8 @@ import os
 import signal
 from collections.abc import Iterator
 
+from lwq_tune.errors import ConfigError
+
 # Set before Ray is imported; what the user has set stands.
 ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0: no line on stdout
@@ -29,18 +31,27 @@ def local_ray(n_cpus: int) -> Iterator[None]:
 
     Args:
         n_cpus: CPUs it may hand out.
+
+    Raises:
+        ConfigError: Ray could not start.
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     import ray
 
-    ray.init(
-        address="local",
-        num_cpus=n_cpus,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
+    try:
+        ray.init(
+            address="local",
+            num_cpus=n_cpus,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except OSError as error:  # a full disk, or a path that is too long for a socket
+        raise ConfigError(
+            f"Ray needs a writable folder with a short path for its sockets, it could not start: {error}; "
+            "set RAY_TMPDIR to one"
+        ) from error
     logging.getLogger("ray").setLevel(logging.ERROR)
     # Tune saves its state on SIGINT and SIGUSR1, not on SIGTERM.
     previous = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGUSR1))

@@ -53,8 +53,6 @@ def run_trials(plan: Plan, recorder: RunRecorder) -> str | None:
         ResultsError: A row could not be written; the sweep was stopped.
     """
     n_cpus = available_cpus()
-    if plan.config.cpus_per_trial is not None and plan.config.cpus_per_trial > n_cpus:
-        raise ConfigError(f"--cpus-per-trial must be at most {n_cpus} here, got {plan.config.cpus_per_trial}")
     progress = None
     try:
         with local_ray(n_cpus):
@@ -65,6 +63,18 @@ def run_trials(plan: Plan, recorder: RunRecorder) -> str | None:
         if progress is not None:
             progress.close()
         recorder.finish()
+
+
+def check_cpus(config: SweepConfig) -> None:
+    """Refuse a reservation that this host cannot give.
+
+    Raises:
+        ConfigError: More CPUs than there are.
+    """
+    if config.cpus_per_trial is not None and config.cpus_per_trial > available_cpus():
+        raise ConfigError(
+            f"--cpus-per-trial must be at most {available_cpus()}, the CPUs of this host, got {config.cpus_per_trial:g}"
+        )
 
 
 def _resources(config: SweepConfig, n_cpus: int) -> dict[str, float]:
@@ -82,12 +92,12 @@ def _fit(plan: Plan, recorder: RunRecorder, progress: Progress, resources: dict[
     from ray import tune
 
     from lwq_tune.sweep.callbacks import RecordingCallback
-    from lwq_tune.sweep.trainable import TrialTrainable
+    from lwq_tune.sweep.trainable import Trainable
 
     callback = RecordingCallback(recorder, progress)
     session = f"session_{sum(1 for _ in plan.folder.ray.glob('session_*')) + 1:03d}"
     tuner = tune.Tuner(
-        tune.with_resources(TrialTrainable, resources),
+        tune.with_resources(Trainable, resources),
         param_space={"job": tune.grid_search([_job(plan, key, resources) for key in plan.trials])},
         tune_config=tune.TuneConfig(
             max_concurrent_trials=plan.config.max_concurrent,
@@ -124,7 +134,7 @@ def _trial_key(trial: Any) -> str:
 
 
 def _job(plan: Plan, key: str, resources: dict[str, float]) -> dict[str, Any]:
-    """Return the configuration that `TrialTrainable` takes."""
+    """Return the configuration that `Trainable` takes."""
     return {
         "trial_key": key,
         "trial": plan.trials[key].model_dump(mode="json"),

@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from lwq_tune.config import STRICT, BitWidth, TrialConfig
 from lwq_tune.errors import ConfigError, near_miss
@@ -57,6 +57,13 @@ class Search(BaseModel):
     method: Literal["grid"] = "grid"
 
 
+def _distinct(objectives: list[Objective]) -> list[Objective]:
+    columns = [objective.column for objective in objectives]
+    if len(set(columns)) != len(columns):
+        raise ValueError(f"each objective is a column of its own, got {', '.join(columns)}")
+    return objectives
+
+
 def _as_list(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
@@ -73,7 +80,7 @@ class SpaceFile(BaseModel):
     act_bit_widths: list[BitWidth] | None = None
     search: Search = Search()
     seeds: Annotated[list[int], BeforeValidator(_as_list), Field(min_length=1)] = [0]
-    objectives: Annotated[list[Objective], Field(min_length=2, max_length=3)] = [
+    objectives: Annotated[list[Objective], Field(min_length=2, max_length=3), AfterValidator(_distinct)] = [
         Objective(column="test_accuracy", direction="maximize"),
         Objective(column="emissions_kg_co2eq", direction="minimize"),
     ]

@@ -36,7 +36,7 @@ def _process_meter(intensity: CarbonIntensity, *, uses_gpu: bool) -> EnergyMeter
     return _meter
 
 
-class TrialTrainable(tune.Trainable):
+class Trainable(tune.Trainable):
     """Trains one trial, an epoch per step.
 
     The configuration holds one ``job``: ``trial_key``, ``trial`` (a `TrialConfig` as plain values), ``machine``

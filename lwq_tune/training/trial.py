@@ -53,6 +53,16 @@ def check_used_bits(model: CifarResNet, bit_widths: tuple[int, ...], act_bit_wid
         )
 
 
+def check_device(device: str) -> None:
+    """Refuse a device that is not there.
+
+    Raises:
+        ConfigError: ``cuda`` without a usable GPU.
+    """
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"training on {device} needs a GPU that torch can use, got none; train on cpu")
+
+
 def make_optimizer(model: nn.Module, *, lr: float, momentum: float, weight_decay: float) -> torch.optim.SGD:
     """Return SGD with momentum; weight decay acts on all parameters but the quantizers' scales."""
     scales = [module.scale for module in model.modules() if isinstance(module, LSQQuantizer)]

@@ -81,10 +81,43 @@ def test_one_seed_has_no_spread(tmp_path: Path) -> None:
     assert table.loc[0, "Test accuracy %"] == 50.0
 
 
-def test_two_runs_pool_their_seeds_and_write_where_told(tmp_path: Path) -> None:
-    one, two = write_run(tmp_path / "one"), write_run(tmp_path / "two")
+def test_two_runs_pool_their_seeds_and_a_repeated_seed_counts_once(tmp_path: Path) -> None:
+    one = write_run(tmp_path / "one", {"fixed_2": ([0.6, 0.8], 1e-6)})
+    two = write_run(tmp_path / "two", {"fixed_2": ([0.7, 0.8, 0.9], 1e-6)})
     assert main(["pareto", str(one), str(two), "--out", str(tmp_path / "out")]) == 0
-    assert pd.read_csv(tmp_path / "out" / "pareto.csv")["n_seeds"].tolist() == [4] * 4
+    front = pd.read_csv(tmp_path / "out" / "pareto.csv")
+    assert front["n_seeds"].tolist() == [3]
+    # Seed 0 was trained twice: (0.6 + 0.7) / 2; seed 1 twice: 0.8; seed 2 once: 0.9.
+    assert front["test_accuracy"].tolist() == pytest.approx([(0.65 + 0.8 + 0.9) / 3])
+    assert front["bit_widths"].tolist() == ["(2, 2, 2)"]
+
+
+def test_runs_of_one_name_in_two_folders_keep_their_epochs(tmp_path: Path) -> None:
+    for host in ("h1", "h2"):
+        write_run(tmp_path / host / "run", {"fixed_2": ([0.5], 1e-6)})
+    assert (
+        main(["table", str(tmp_path / "h1" / "run"), str(tmp_path / "h2" / "run"), "--out", str(tmp_path / "o")]) == 0
+    )
+    assert pd.read_csv(tmp_path / "o" / "table_over_epochs.csv")["n epochs"].tolist() == [4]
+
+
+def test_the_table_keeps_other_settings_apart(tmp_path: Path) -> None:
+    one = write_run(tmp_path / "one", {"fixed_2": ([0.5], 1e-6)})
+    two = write_run(tmp_path / "two", {"fixed_2": ([0.7], 1e-6)}, config_changes={"width": 0.5})
+    assert main(["table", str(one), str(two), "--out", str(tmp_path / "out")]) == 0
+    table = pd.read_csv(tmp_path / "out" / "table_over_seeds.csv")
+    assert dict(zip(table["width"], table["Test accuracy %"], strict=True)) == {1.0: 50.0, 0.5: 70.0}
+
+
+def test_a_data_set_is_the_same_wherever_it_lies(tmp_path: Path) -> None:
+    points = {"fixed_2": ([0.5], 1e-6)}
+    runs = [
+        write_run(tmp_path / name, points, config_changes={"dataset": f"/{name}/cifar10", "dataset_digest": "feed"})
+        for name in ("one", "two")
+    ]
+    assert main(["pareto", *map(str, runs), "--out", str(tmp_path / "out")]) == 0
+    other = write_run(tmp_path / "x", points, config_changes={"dataset": "/one/cifar10", "dataset_digest": "beef"})
+    assert main(["pareto", str(runs[0]), str(other), "--out", str(tmp_path / "out")]) == 2
 
 
 def test_of_an_epoch_trained_twice_the_last_attempt_counts(run: Path) -> None:
@@ -128,6 +161,14 @@ def spoil(run: Path, how: str) -> None:
         write_run(run.parent / "other", changes={"carbon_intensity_g_per_kwh": 1.0})
     elif how == "mixed data":
         write_run(run.parent / "other", config_changes={"dataset": "cifar10"})
+    elif how == "mixed machines":
+        write_run(run.parent / "other", changes={"cpu_model": "Another CPU"})
+    elif how == "one unmeasured":
+        write_run(run.parent / "other", changes={"cpu_source": None})
+    elif how == "no figure":
+        write_run(run, objectives=[OBJECTIVES[0], {"column": "schedule", "direction": "minimize"}])
+    elif how == "no direction":
+        write_run(run, objectives=[OBJECTIVES[0], {"column": "bitops", "direction": "up"}])
     elif how == "other objectives":
         write_run(run.parent / "other", objectives=[OBJECTIVES[0], {"column": "bitops", "direction": "minimize"}])
 
@@ -146,7 +187,11 @@ def spoil(run: Path, how: str) -> None:
         ("not measured", "no trial has both measured"),
         ("mixed intensities", "carbon intensities (1.0, 500.0)"),
         ("mixed data", "data sets (cifar10, digits)"),
+        ("mixed machines", "processors (Another CPU, Test CPU)"),
+        ("one unmeasured", "sources of CPU energy (measured:rapl-package, none)"),
         ("other objectives", "share their objectives"),
+        ("no figure", "names two or more figures as objectives"),
+        ("no direction", "to maximize or minimize"),
     ],
 )
 def test_what_cannot_be_answered_is_one_message(
@@ -154,12 +199,25 @@ def test_what_cannot_be_answered_is_one_message(
 ) -> None:
     spoil(run, how)
     runs = [run, *run.parent.glob("other")]
-    assert main(["pareto", *map(str, runs)]) == 2
+    out = ["--out", str(run / "analysis")]
+    assert main(["pareto", *map(str, runs), *out]) == 2
     captured = capsys.readouterr()
     assert captured.err.startswith("error: ")
     assert message in captured.err
     assert len(captured.err.splitlines()) == 1
-    assert not (run / "analysis" / "pareto.png").exists()
+    assert not (run / "analysis").exists(), "nothing is left half-written"
+
+
+@pytest.mark.parametrize(
+    ("names", "message"), [(("run", "run"), "each run counts once"), (("run", "other"), "give --out DIR")]
+)
+def test_several_runs_need_a_folder_for_their_files(
+    run: Path, names: tuple[str, str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(run.parent / "other")
+    out = ["--out", str(run / "out")] if names == ("run", "run") else []
+    assert main(["pareto", *(str(run.parent / name) for name in names), *out]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_an_unwritable_output_folder_is_one_message(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -173,3 +231,44 @@ def test_many_configurations_are_drawn_without_naming_them_all(tmp_path: Path) -
               [(a, b, c) for a in range(2, 7) for b in range(2, 7) for c in range(2, 7) if a < b > c]}  # fmt: skip
     run = write_run(tmp_path / "run", points)
     assert main(["pareto", str(run)]) == 0
+    front = pd.read_csv(run / "analysis" / "pareto.csv")
+    drawn = (run / "analysis" / "pareto.svg").read_text()
+    assert len(front) > 12
+    for _, row in front.iterrows():
+        assert (f"<!-- {row['schedule']} -->" in drawn) == row["on_front"], row["schedule"]
+
+
+@pytest.mark.parametrize(
+    ("directions", "corner"),
+    [(("maximize", "minimize"), None), (("maximize", "maximize"), (0.5, 0.5)), (("minimize", "minimize"), None)],
+)
+def test_the_steps_never_promise_what_no_point_reaches(
+    directions: tuple[str, str], corner: tuple[float, float] | None
+) -> None:
+    from analysis.load import Objective
+    from analysis.pareto import pareto_front
+    from analysis.plots import draw_pareto
+
+    objectives = [Objective("test_accuracy", directions[0]), Objective("val_accuracy", directions[1])]
+    signs = [objective.sign for objective in objectives]
+    points = [(0.9, 0.5 * -signs[0] * signs[1]), (0.5, 0.9 * -signs[0] * signs[1])]
+    points = [(abs(a), abs(b)) for a, b in points] if signs[0] == signs[1] else [(0.9, 0.9), (0.5, 0.5)]
+    frame = pd.DataFrame(points, columns=["test_accuracy", "val_accuracy"])
+    frame = frame.assign(schedule=["fixed_2", "fixed_3"], family="fixed")
+    front = pareto_front(frame, objectives)
+    assert front["on_front"].all()
+    figure = draw_pareto(front, frame, objectives, "caption")
+    (line,) = figure.axes[0].lines
+    assert line.get_drawstyle() == "steps-post"
+    xs, ys = line.get_xdata(), line.get_ydata()
+    turn = (float(xs[1]), float(ys[0]))  # where the step turns
+    by_column = dict(zip((figure.axes[0].get_xlabel()[:4], figure.axes[0].get_ylabel()[:4]), turn, strict=True))
+    attained = [by_column["test"] * signs[0], by_column["vali"] * signs[1]]
+    for a, b in points:
+        assert attained[0] >= a * signs[0] - 1e-9 or attained[1] >= b * signs[1] - 1e-9
+    dominated_by_some = any(
+        a * signs[0] <= attained[0] + 1e-9 and b * signs[1] <= attained[1] + 1e-9 for a, b in points
+    )
+    assert dominated_by_some, "the corner is better than every point"
+    if corner:
+        assert turn == corner

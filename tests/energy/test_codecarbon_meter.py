@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 from pathlib import Path
@@ -48,14 +49,15 @@ def test_a_reading_adds_up_and_emissions_are_energy_times_intensity(plain: dict[
         assert reading["energy_kwh"] > 0
         assert reading["energy_kwh"] == pytest.approx(sum(parts), rel=1e-9)
         assert reading["emissions_kg_co2eq"] == pytest.approx(reading["energy_kwh"] * 0.056, rel=1e-9)
-        assert reading["coverage"] == pytest.approx(1.0, abs=0.1)
+        assert 0 < reading["coverage"] <= 1
+    assert plain["readings"][-1]["coverage"] > 0.8
 
 
 def test_a_window_shorter_than_codecarbon_can_see_is_stretched_and_not_zero(
     plain: dict[str, list[dict[str, float]]],
 ) -> None:
     shortest = plain["readings"][0]
-    assert 0.05 <= shortest["time_s"] < 0.3
+    assert shortest["time_s"] >= 0.05
     assert shortest["energy_kwh"] > 0
 
 
@@ -121,8 +123,11 @@ def test_every_argument_of_codecarbon_is_known_to_us() -> None:
 
     parameters = set(inspect.signature(BaseEmissionsTracker.__init__).parameters)
     parameters |= set(inspect.signature(OfflineEmissionsTracker.__init__).parameters)
-    source = inspect.getsource(codecarbon_meter._make_tracker)
-    ours = {name for name in parameters if f"{name}=" in source}
+    tree = ast.parse(inspect.getsource(codecarbon_meter._make_tracker))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    (call,) = [c for c in calls if isinstance(c.func, ast.Name) and c.func.id == "OfflineEmissionsTracker"]
+    ours = {keyword.arg for keyword in call.keywords}
+    assert ours <= parameters
     superseded_by_output_methods = {
         "save_to_file", "save_to_api", "save_to_logger", "save_to_prometheus", "save_to_logfire", "prometheus_url",
         "co2_signal_api_token",
@@ -143,6 +148,12 @@ def test_the_carbon_intensity_says_where_it_comes_from(
     country: str | None, forced: float | None, expected: CarbonIntensity
 ) -> None:
     assert find_carbon_intensity(country, forced) == expected
+
+
+@pytest.mark.parametrize("figure", [-5.0, float("inf"), float("nan")])
+def test_an_impossible_intensity_is_refused(figure: float) -> None:
+    with pytest.raises(ConfigError, match="finite number of g/kWh"):
+        find_carbon_intensity(None, figure)
 
 
 @pytest.mark.parametrize("country", ["XXX", "France", "FR", ""])

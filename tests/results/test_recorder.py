@@ -104,6 +104,7 @@ def test_a_restart_counts_each_epoch_once_and_books_what_it_repeats(
     assert trial["epochs_done"] == 3
     assert trial["energy_kwh"] == pytest.approx(rows[0]["energy_kwh"] + 7e-6 + rows[2]["energy_kwh"])
     assert trial["discarded_energy_kwh"] == pytest.approx(rows[1]["energy_kwh"])
+    assert trial["discarded_emissions_kg_co2eq"] == pytest.approx(rows[1]["emissions_kg_co2eq"])
 
 
 def test_a_failed_trial_is_a_row_with_its_error(folder: RunFolder, configs: dict[str, TrialConfig]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from lwq_tune.config import TrialConfig
 from lwq_tune.energy.meter import WORLD_AVERAGE
 from lwq_tune.sweep import trainable as trainable_module
-from lwq_tune.sweep.trainable import TrialTrainable
+from lwq_tune.sweep.trainable import Trainable
 from tests.conftest import small_config
 from tests.training.fake_meter import CountingMeter
 
@@ -30,8 +30,8 @@ def job(config: TrialConfig, resume_from: list[str] | None = None) -> dict[str, 
     return {"job": {**trial, "resume_from": resume_from or [], "machine": machine}}
 
 
-def make(config: TrialConfig, resume_from: list[str] | None = None) -> TrialTrainable:
-    return TrialTrainable(config=job(config, resume_from))
+def make(config: TrialConfig, resume_from: list[str] | None = None) -> Trainable:
+    return Trainable(config=job(config, resume_from))
 
 
 CONFIG = small_config(epochs=2, batch_size=256)
