@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -62,12 +63,18 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     train.add_argument("--lr", type=float)
     train.add_argument("--weight-decay", type=float)
     train.add_argument("--lr-curve", help="cosine (default), step or constant")
+    train.add_argument("--lr-milestones", type=_integers, metavar="E1,E2", help="epochs after which a step curve falls")
     train.add_argument("--augmentation", help="crop_flip, crop or none")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     train.add_argument("--json", action="store_true", help="print one JSON object per epoch")
     train.add_argument("--no-energy", action="store_true", help="do not measure energy")
     _add_data_and_location(train)
+
+
+def _integers(text: str) -> tuple[int, ...]:
+    """Return the integers in ``1,2,3``."""
+    return tuple(int(part) for part in text.split(","))
 
 
 def _add_data_and_location(parser: argparse.ArgumentParser) -> None:
@@ -85,6 +92,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = command.run(parsed)
     except UserInputError as error:
         print(f"error: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on; so be it
+        print(f"error: a file or folder could not be used: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -20,10 +20,10 @@ from lwq_tune.shapes import MODEL_BLOCKS
 
 Augmentation = Literal["crop_flip", "crop", "none"]
 LrCurve = Literal["cosine", "step", "constant"]
+MAX_BLOCKS = 1000
 BitWidth = Annotated[int, BeforeValidator(check_bit_width)]
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-MIRRORING_CHANGES_THE_CLASS = frozenset({"digits"})
 
 
 class TrialConfig(BaseModel):
@@ -52,8 +52,8 @@ class TrialConfig(BaseModel):
     bit_widths: tuple[BitWidth, ...] = Field(strict=False)
     act_bit_widths: tuple[BitWidth, ...] = Field(default=(), strict=False)
     quantizer: Literal["lsq"] = "lsq"
-    epochs: int = Field(default=8, ge=1)
-    batch_size: int = Field(default=128, ge=2)
+    epochs: int = Field(default=8, ge=1, lt=2**31)
+    batch_size: int = Field(default=128, ge=2, lt=2**31)
     lr: float = Field(default=0.1, gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=1e-4, ge=0)
@@ -62,7 +62,7 @@ class TrialConfig(BaseModel):
     lr_gamma: float = Field(default=0.1, gt=0, le=1)
     augmentation: Augmentation = "crop_flip"
     validation_fraction: float = Field(default=0.1, gt=0, le=0.5)
-    split_seed: int = Field(default=0, ge=0)
+    split_seed: int = Field(default=0, ge=0, lt=2**32)
     seed: int = Field(default=0, ge=0, lt=2**32)
 
     @model_validator(mode="before")
@@ -75,7 +75,7 @@ class TrialConfig(BaseModel):
             filled["blocks"] = by_name
         if not filled.get("act_bit_widths"):
             filled["act_bit_widths"] = filled.get("bit_widths", ())
-        if "augmentation" not in filled and filled.get("dataset", "digits") in MIRRORING_CHANGES_THE_CLASS:
+        if "augmentation" not in filled and filled.get("dataset", "digits") == "digits":  # mirrored, a 2 is no 2
             filled["augmentation"] = "crop"
         return filled
 
@@ -85,9 +85,9 @@ class TrialConfig(BaseModel):
         if self.model not in MODEL_BLOCKS and self.model != "resnet":
             names = ", ".join(MODEL_BLOCKS)
             raise ValueError(f"model must be one of {names}, or resnet with blocks, got {self.model!r}")
-        if not self.blocks or any(n_blocks < 1 for n_blocks in self.blocks) or len(self.blocks) > 6:
+        if not self.blocks or any(not 1 <= n <= MAX_BLOCKS for n in self.blocks) or len(self.blocks) > 6:
             raise ValueError(
-                f"blocks must hold at least 1 basic block for each of 1 to 6 stages, got {list(self.blocks)}"
+                f"blocks must hold 1 to {MAX_BLOCKS} basic blocks for each of 1 to 6 stages, got {list(self.blocks)}"
             )
         if self.model in MODEL_BLOCKS and self.blocks != MODEL_BLOCKS[self.model]:
             raise ValueError(
@@ -95,8 +95,13 @@ class TrialConfig(BaseModel):
             )
         if self.lr_milestones and self.lr_curve != "step":
             raise ValueError(f"lr_milestones belong to lr_curve: step, got lr_curve: {self.lr_curve}")
-        if list(self.lr_milestones) != sorted(set(self.lr_milestones)):
-            raise ValueError(f"lr_milestones must rise, got {list(self.lr_milestones)}")
+        if self.lr_curve == "step" and not self.lr_milestones:
+            raise ValueError("lr_curve: step needs lr_milestones, the epochs after which the rate falls, got none")
+        is_rising = list(self.lr_milestones) == sorted(set(self.lr_milestones))
+        if not is_rising or any(not 1 <= milestone < self.epochs for milestone in self.lr_milestones):
+            raise ValueError(
+                f"lr_milestones must rise from 1 to at most {self.epochs - 1}, got {list(self.lr_milestones)}"
+            )
         return self
 
     @model_validator(mode="after")

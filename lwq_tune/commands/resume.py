@@ -6,6 +6,7 @@ import json
 import sys
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 from lwq_tune.commands.common import check_dataset_loads, report_end, say, trial_costs
 from lwq_tune.commands.sweep import run_session, table_metadata
@@ -24,18 +25,17 @@ def run(arguments: Namespace) -> int:
     from lwq_tune.sweep.runner import Plan, find_checkpoints
 
     folder = RunFolder(Path(arguments.run_dir).expanduser().resolve())
-    manifest = read_manifest(folder.path)
-    dataset = _same_dataset(DatasetInfo(**manifest["dataset"]))
-    trials = {trial.trial_key: trial for trial in (TrialConfig(**values) for values in manifest["trials"])}
-    costs = {key: trial_costs(trial, dataset.num_classes) for key, trial in trials.items()}
+    read_manifest(folder.path)
     with host_meter_lock(f"sweep {folder.path.name}"):
+        manifest = read_manifest(folder.path)  # as the last session left it, now that none is under way
+        dataset, trials, config = _asked_for(manifest, folder.path)
+        costs = {key: trial_costs(trial, dataset.num_classes) for key, trial in trials.items()}
         recorder = RunRecorder(folder, trials, costs, table_metadata(manifest))
         unfinished = [key for key, status in recorder.statuses().items() if status not in ("done", "failed")]
         if not unfinished:
             say(f"nothing to do: all {len(trials)} trials of {folder.path} have ended")
             recorder.finish()
             return report_end(folder.path, recorder.trial_rows())
-        config = SweepConfig.model_validate_json(json.dumps(manifest["sweep"]))
         check_dataset_loads(dataset.dataset, config.data_dir)
         manifest["sessions"].append(new_session(sys.argv[1:], utc_now()))
         write_json(folder.manifest, manifest)
@@ -48,6 +48,24 @@ def run(arguments: Namespace) -> int:
             resume_from={key: find_checkpoints(folder, key) for key in unfinished},
         )
         return run_session(plan, recorder)
+
+
+def _asked_for(manifest: dict[str, Any], path: Path) -> tuple[DatasetInfo, dict[str, TrialConfig], SweepConfig]:
+    """Return data set, trials and machine settings that a manifest asks for.
+
+    Raises:
+        ResultsError: The manifest was changed, or the data were.
+        DatasetError: The data are gone.
+    """
+    try:
+        trials = [TrialConfig(**values) for values in manifest["trials"]]
+        config = SweepConfig.model_validate_json(json.dumps(manifest["sweep"]))
+        recorded = DatasetInfo(**manifest["dataset"])
+    except (TypeError, ValueError) as error:
+        raise ResultsError(
+            f"a run is continued as it was asked for, {path / 'manifest.json'} was changed: {error}"
+        ) from error
+    return _same_dataset(recorded), {trial.trial_key: trial for trial in trials}, config
 
 
 def _same_dataset(recorded: DatasetInfo) -> DatasetInfo:

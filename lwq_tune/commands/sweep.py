@@ -24,7 +24,6 @@ from lwq_tune.config import SweepConfig
 from lwq_tune.costs import ModelCosts
 from lwq_tune.data.catalog import DatasetInfo, describe_dataset
 from lwq_tune.energy.meter import CarbonIntensity
-from lwq_tune.errors import UserInputError
 from lwq_tune.sweep.space import SearchSpace, load_space
 
 if TYPE_CHECKING:
@@ -50,6 +49,8 @@ def run(arguments: Namespace) -> int:
     space = space.with_dataset(dataset.dataset, dataset.digest)
     costs = {trial.trial_key: trial_costs(trial, dataset.num_classes) for trial in space.trials}
     if arguments.dry_run:
+        if config.country is not None:
+            choose_carbon_intensity(config.country, None)
         print(_list_trials(space, costs))
         return EXIT_DONE
     return _run_sweep(space, config, dataset, costs)
@@ -77,7 +78,7 @@ def _run_sweep(space: SearchSpace, config: SweepConfig, dataset: DatasetInfo, co
             )
             recorder = RunRecorder(folder, trials, costs, table_metadata(manifest))
             return run_session(Plan(folder, config, trials, intensity, resume_from={}), recorder)
-        except UserInputError:
+        except BaseException:
             folder.discard_if_unused()
             raise
 

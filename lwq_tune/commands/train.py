@@ -72,7 +72,8 @@ def _parse_bits(text: str, n_stages: int) -> tuple[Any, ...]:
 def _make_meter(arguments: Namespace, stack: ExitStack) -> EnergyMeter:
     if arguments.no_energy:
         return NullMeter()
-    from lwq_tune.energy.codecarbon_meter import CodecarbonMeter, visible_gpu_indices
+    from lwq_tune.energy.codecarbon_meter import CodecarbonMeter
+    from lwq_tune.energy.gpus import visible_gpu_indices
     from lwq_tune.energy.host_lock import host_meter_lock
 
     intensity = choose_carbon_intensity(arguments.country, arguments.carbon_intensity)

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import functools
-import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from lwq_tune.data.catalog import (
-    ALTERNATIVES,
-    BUILTIN_CLASSES,
-    describe_dataset,
-    hub_columns,
-    hub_files,
-    unreadable,
-)
+from lwq_tune.data.catalog import BUILTIN_CLASSES, describe_dataset
+from lwq_tune.data.hub import ALTERNATIVES, decode_image, hub_columns, hub_files, read_columns
 from lwq_tune.data.images import Dataset, ImageSet, make_dataset
 from lwq_tune.errors import DatasetError
 from lwq_tune.shapes import IMAGE_SIZE
@@ -108,34 +100,11 @@ def _hub_split(folder: Path, split: str) -> ImageSet:
 
 
 def _hub_file(file: Path) -> ImageSet:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     columns = hub_columns(file)
-    try:
-        table = pq.read_table(file, columns=[columns.image, columns.label])
-    except (pa.ArrowInvalid, OSError) as error:
-        raise unreadable(file, error) from error
+    table = read_columns(file, [columns.image, columns.label])
     images = torch.empty((len(table), 3, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.uint8)
     for row, value in enumerate(table.column(columns.image)):
-        images[row] = _decode(value.as_py(), f"row {row} of {file}")
+        pixels = decode_image(value.as_py(), f"row {row} of {file}")
+        images[row] = torch.from_numpy(pixels).permute(2, 0, 1)
     labels = torch.from_numpy(table.column(columns.label).to_numpy().astype(np.int64))
     return ImageSet(images, labels)
-
-
-def _decode(value: object, where: str) -> Tensor:
-    """Return one encoded image as a tensor of shape (3, 32, 32), uint8."""
-    from PIL import Image, UnidentifiedImageError
-
-    encoded = value.get("bytes") if isinstance(value, dict) else value
-    if not isinstance(encoded, bytes):
-        raise DatasetError(f"an image must hold its encoded bytes, got {type(encoded).__name__} in {where}")
-    try:
-        with Image.open(io.BytesIO(encoded)) as image:
-            pixels = np.array(image.convert("RGB"))
-    except (UnidentifiedImageError, OSError) as error:
-        raise DatasetError(f"an image must be a PNG or JPEG, got {error} in {where}") from error
-    if pixels.shape != (IMAGE_SIZE, IMAGE_SIZE, 3):
-        size = f"{pixels.shape[1]}x{pixels.shape[0]}"
-        raise DatasetError(f"images must be {IMAGE_SIZE}x{IMAGE_SIZE} pixels, got {size} in {where}")
-    return torch.from_numpy(pixels).permute(2, 0, 1)

@@ -13,9 +13,11 @@ import os
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from typing import Any
 
-from lwq_tune.energy.meter import WORLD_AVERAGE, CarbonIntensity, EnergyReading, MeterSources
+from lwq_tune.energy.meter import WORLD_AVERAGE, CarbonIntensity, EnergyReading
+from lwq_tune.energy.sources import check_reading, find_sources
 from lwq_tune.errors import ConfigError, EnergyMeterError, near_miss
 
 # `flush()` does not measure again within 50 ms of the last sample.
@@ -24,12 +26,6 @@ MIN_WINDOW_S = 0.06
 SAMPLE_PERIOD_S = 15.0
 # CodeCarbon's own measuring timer races with `flush()`; a period of years keeps it quiet.
 NEVER_S = 1e8
-
-_CPU_SOURCES = {
-    "intel_rapl": "measured:rapl-package",
-    "cpu_load": "estimated:tdp*load^3",
-    "constant": "estimated:constant",
-}
 
 
 def find_carbon_intensity(country: str | None, forced_g_per_kwh: float | None) -> CarbonIntensity:
@@ -59,31 +55,6 @@ def find_carbon_intensity(country: str | None, forced_g_per_kwh: float | None) -
             f"got {country!r}{hint}; or give --carbon-intensity in g/kWh"
         )
     return CarbonIntensity(float(mix["carbon_intensity"]), f"country-year:{country.upper()}:{mix['year']}")
-
-
-def visible_gpu_indices(cuda_visible_devices: str | None) -> list[str]:
-    """Return the GPU that a trial computes on, as a list for CodeCarbon: the first visible one.
-
-    Args:
-        cuda_visible_devices: Value of ``CUDA_VISIBLE_DEVICES``, None where it is not set.
-
-    Raises:
-        ConfigError: It names devices by anything but indices, which CodeCarbon does not match.
-
-    >>> visible_gpu_indices(None), visible_gpu_indices("2,3"), visible_gpu_indices("")
-    (['0'], ['2'], [])
-    """
-    if cuda_visible_devices is None:
-        return ["0"]
-    first = cuda_visible_devices.split(",")[0].strip()
-    if first in ("", "-1", "NoDevFiles"):
-        return []
-    if not first.isdigit():
-        raise ConfigError(
-            f"CUDA_VISIBLE_DEVICES must name GPUs by index, as the energy meter does, "
-            f"got {cuda_visible_devices!r}; set it to indices in PCI order"
-        )
-    return [first]
 
 
 def _capture_handler() -> Any:
@@ -150,6 +121,14 @@ def _make_tracker(handler: Any, intensity: CarbonIntensity, gpu_ids: list[str], 
     return tracker
 
 
+@dataclass(frozen=True)
+class _Sample:
+    """CodeCarbon's totals, and when it measured them by `time.perf_counter`."""
+
+    totals: Any
+    measured_s: float
+
+
 class CodecarbonMeter:
     """Energy of the whole host as CodeCarbon sees it, in measurement windows.
 
@@ -160,24 +139,30 @@ class CodecarbonMeter:
         gpu_ids: NVML indices of the GPUs to meter, as strings; none by default.
 
     Raises:
-        EnergyMeterError: CodeCarbon did not start.
+        EnergyMeterError: CodeCarbon did not start, or does not track the GPUs asked for.
     """
 
     def __init__(self, intensity: CarbonIntensity, gpu_ids: list[str] | None = None) -> None:
         self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._error: EnergyMeterError | None = None
+        self._begin: tuple[float, _Sample] | None = None
         self._handler = _capture_handler()
         self._output_dir = tempfile.TemporaryDirectory(prefix="lwq_tune-")
         self._tracker = _make_tracker(self._handler, intensity, gpu_ids or [], self._output_dir.name)
-        self._begin: tuple[float, Any] | None = None
-        self._sample()
-        self.sources = self._find_sources(intensity)
-        self._stop = threading.Event()
         self._sampler = threading.Thread(target=self._sample_periodically, name="energy-meter", daemon=True)
         self._sampler.start()
+        try:
+            self._sample()
+            self.sources = find_sources(self._tracker._hardware, intensity, gpu_ids or [])
+        except EnergyMeterError:
+            self.close()
+            raise
 
     def begin_window(self) -> None:
         """Open a window; an open one is dropped."""
-        self._begin = (time.perf_counter(), self._sample())
+        begin_s = time.perf_counter()
+        self._begin = (begin_s, self._sample())
 
     def end_window(self) -> EnergyReading:
         """Close the window and return what the host used in it.
@@ -185,25 +170,26 @@ class CodecarbonMeter:
         A window shorter than CodeCarbon's 50 ms is stretched to it, so that nothing spills into the next.
 
         Raises:
-            EnergyMeterError: No window is open, or CodeCarbon did not deliver.
+            EnergyMeterError: No window is open, or CodeCarbon's figures are missing or contradict one another.
         """
         if self._begin is None:
             raise EnergyMeterError("end_window needs a begin_window before it, got none")
-        begin_s, before = self._begin
-        time.sleep(max(0.0, MIN_WINDOW_S - (time.perf_counter() - begin_s)))
-        after = self._sample()
-        time_s = time.perf_counter() - begin_s
-        self._begin = None
-        has_gpu = self.sources.gpu_source != "none"
-        return EnergyReading(
+        (begin_s, before), self._begin = self._begin, None
+        after = self._sample(fresh=True)
+        time_s = after.measured_s - before.measured_s
+        reading = EnergyReading(
             time_s=time_s,
-            energy_kwh=after.energy_consumed - before.energy_consumed,
-            cpu_energy_kwh=after.cpu_energy - before.cpu_energy,
-            gpu_energy_kwh=after.gpu_energy - before.gpu_energy if has_gpu else None,
-            ram_energy_kwh=after.ram_energy - before.ram_energy,
-            emissions_kg_co2eq=after.emissions - before.emissions,
-            coverage=min(1.0, (after.duration - before.duration) / time_s),
+            energy_kwh=after.totals.energy_consumed - before.totals.energy_consumed,
+            cpu_energy_kwh=after.totals.cpu_energy - before.totals.cpu_energy,
+            gpu_energy_kwh=None
+            if self.sources.gpu_source == "none"
+            else after.totals.gpu_energy - before.totals.gpu_energy,
+            ram_energy_kwh=after.totals.ram_energy - before.totals.ram_energy,
+            emissions_kg_co2eq=after.totals.emissions - before.totals.emissions,
+            coverage=min(1.0, time_s / (time.perf_counter() - begin_s)),
         )
+        check_reading(reading, self.sources)
+        return reading
 
     def close(self) -> None:
         """Stop CodeCarbon and its threads."""
@@ -213,13 +199,18 @@ class CodecarbonMeter:
             self._tracker.stop()
         self._output_dir.cleanup()
 
-    def _sample(self) -> Any:
-        """Return CodeCarbon's totals as of now.
+    def _sample(self, *, fresh: bool = False) -> _Sample:
+        """Return CodeCarbon's totals; ``fresh`` waits until it is ready to measure anew.
 
         Raises:
             EnergyMeterError: The handler was not called, so CodeCarbon swallowed an error.
         """
+        if self._error is not None:
+            raise self._error
         with self._lock:
+            if fresh:
+                age_s = time.perf_counter() - self._tracker._last_measured_time
+                time.sleep(max(0.0, MIN_WINDOW_S - age_s))
             n_calls = self._handler.n_calls
             self._tracker.flush()
             if self._handler.n_calls != n_calls + 1:
@@ -227,22 +218,12 @@ class CodecarbonMeter:
                     "CodeCarbon must deliver one reading per flush, got none: it swallowed an error; "
                     "run with CODECARBON_LOG_LEVEL=debug in a plain script to see it"
                 )
-            return self._handler.total
+            return _Sample(self._handler.total, self._tracker._last_measured_time)
 
     def _sample_periodically(self) -> None:
         while not self._stop.wait(SAMPLE_PERIOD_S):
-            self._sample()
-
-    def _find_sources(self, intensity: CarbonIntensity) -> MeterSources:
-        """Return the labels of the hardware that CodeCarbon tracks (private names, under contract tests)."""
-        by_class = {type(hardware).__name__: hardware for hardware in self._tracker._hardware}
-        cpu, mode = by_class.get("CPU"), None
-        if cpu is not None:
-            mode = _CPU_SOURCES.get(cpu._mode, f"unknown:{cpu._mode}")
-        return MeterSources(
-            cpu_source=mode or "unknown:" + "+".join(sorted(by_class)),
-            gpu_source="measured:nvml-energy-counter" if "GPU" in by_class else "none",
-            ram_source="estimated:dimm-heuristic" if "RAM" in by_class else "none",
-            share_method="whole-host",
-            carbon_intensity=intensity,
-        )
+            try:
+                self._sample()
+            except EnergyMeterError as error:
+                self._error = error  # raised by the next window, in the thread that can do something about it
+                return

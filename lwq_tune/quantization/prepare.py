@@ -83,6 +83,7 @@ def used_bit_widths(model: CifarResNet) -> tuple[tuple[int, ...], tuple[int, ...
             if isinstance(module, nn.Conv2d)
         }
         act_bits = {bits for block in stage for bits in _activation_bits(block)}
+        act_bits.add(_bits(getattr(stage[-1], "output_quantizer", None)))
         if len(weight_bits) != 1 or len(act_bits) != 1:
             raise ConfigError(
                 f"a stage has one bit-width, got weights {sorted(weight_bits)} and activations "
@@ -101,7 +102,7 @@ def _bits(quantizer: nn.Module | None) -> int:
 
 
 def _activation_bits(block: nn.Module) -> set[int]:
-    """Return the bits of what enters each convolution of a block, and of what leaves a stage."""
+    """Return the bits of what enters each convolution of a block."""
     entering = _bits(getattr(block, "input_quantizer", None))
     bits = set()
     for module in block.modules():
@@ -109,5 +110,4 @@ def _activation_bits(block: nn.Module) -> set[int]:
             own = _bits(getattr(module, "act_quantizer", None))
             sees_block_input = module is not getattr(block, "conv2", None)
             bits.add(min(own, entering) if sees_block_input else own)
-    leaving = getattr(block, "output_quantizer", None)
-    return bits | ({_bits(leaving)} if isinstance(leaving, LSQQuantizer) else set())
+    return bits

@@ -49,6 +49,7 @@ class RunRecorder:
         self._rows: dict[str, list[Record]] = defaultdict(list)
         self._events: dict[str, list[Record]] = defaultdict(list)
         self._attempts: dict[str, int] = defaultdict(int)
+        self._unwritten: set[str] = set()
         self._next_table_s = 0.0
         for record in read_log(folder.log):
             self._remember(record)
@@ -80,10 +81,9 @@ class RunRecorder:
             self._next_table_s = begin_s + (time.monotonic() - begin_s) / MAX_TABLE_SHARE
 
     def finish(self) -> None:
-        """Write all tables, those of unfinished trials included, and close the log."""
-        for trial_key, events in self._events.items():
-            if events and events[-1]["kind"] != "end":
-                self._write_epochs(trial_key)
+        """Write all tables that lack a record of the log, those of unfinished trials included, and close the log."""
+        for trial_key in sorted(self._unwritten):
+            self._write_epochs(trial_key)
         self.write_trials()
         self._log.close()
 
@@ -98,6 +98,10 @@ class RunRecorder:
             for key, config in self._configs.items()
         ]
 
+    def epochs_done(self) -> dict[str, int]:
+        """Return the number of epochs with a row of each trial that has any."""
+        return {key: len({row["epoch"] for row in rows}) for key, rows in self._rows.items()}
+
     def statuses(self) -> dict[str, str]:
         """Return the status of each trial by key."""
         return {row["trial_key"]: row["status"] for row in self.trial_rows()}
@@ -105,6 +109,7 @@ class RunRecorder:
     def _write_epochs(self, trial_key: str) -> None:
         rows: Sequence[Record] = self._rows[trial_key]
         write_table(self._folder.epochs / f"{trial_key}.parquet", EPOCH_COLUMNS, rows, self._metadata)
+        self._unwritten.discard(trial_key)
 
     def _add(self, record: Record) -> None:
         self._log.append(record)
@@ -112,6 +117,7 @@ class RunRecorder:
 
     def _remember(self, record: Record) -> None:
         key = record["trial_key"]
+        self._unwritten.add(key)
         if record["kind"] == "epoch":
             self._rows[key].append(record)
             return

@@ -29,6 +29,7 @@ class RunFolder:
         self.epochs = path / "epochs"
         self.trials = path / "trials.parquet"
         self.ray = path / "ray"
+        self.ray_error = path / "ray_error.txt"
 
     def create(self) -> None:
         """Make the folder.
@@ -36,12 +37,12 @@ class RunFolder:
         Raises:
             ResultsError: It exists, or its parent cannot be written.
         """
-        if self.path.exists():
-            raise ResultsError(
-                f"a run needs a folder of its own, {self.path} exists; choose another --run, or go on with it: "
-                f"python -m lwq_tune resume {self.path}"
-            )
         try:
+            if self.path.exists():
+                raise ResultsError(
+                    f"a run needs a folder of its own, {self.path} exists; choose another --run, or go on with it: "
+                    f"python -m lwq_tune resume {self.path}"
+                )
             self.epochs.mkdir(parents=True)
         except OSError as error:
             raise ResultsError(
@@ -103,8 +104,10 @@ def _end_last_line(path: Path) -> None:
 def read_log(path: Path) -> list[Record]:
     """Return all records of a log; a last line that a crash cut short is left out.
 
+    A run that has not started has no log, and no records.
+
     Raises:
-        ResultsError: The log is missing, or damaged before its last line.
+        ResultsError: The log is not readable, or damaged before its last line.
     """
     try:
         lines = path.read_text(encoding="utf-8").split("\n")

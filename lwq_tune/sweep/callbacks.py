@@ -15,8 +15,8 @@ from lwq_tune.sweep.progress import Progress
 class RecordingCallback(tune.Callback):
     """Hands each event to the recorder and to the display.
 
-    Tune ends the sweep when a callback raises, which is right when a row could not be written; the error is
-    kept in ``error``, since Tune wraps it.
+    An error of the recorder is kept in ``error`` and not raised: some hooks of Tune take an exception for a
+    failure of the trial and train it again. `StopOnError` ends the sweep instead.
     """
 
     def __init__(self, recorder: RunRecorder, progress: Progress) -> None:
@@ -44,8 +44,10 @@ class RecordingCallback(tune.Callback):
         if "failure" in result:
             self._failures[key] = result["failure"]
             return
-        row = self._guarded(self._recorder.add_row, key, trial.trial_id, result["row"])
-        self._progress.add_row(row)
+        if "row" in result:
+            row = self._guarded(self._recorder.add_row, key, trial.trial_id, result["row"])
+            if row is not None:
+                self._progress.add_row(row)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Record the end of a trial that ran to its end or failed inside."""
@@ -53,25 +55,42 @@ class RecordingCallback(tune.Callback):
         self._end(key, self._failures.get(key))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Record the end of a trial whose process died more often than it is retried."""
-        self._end(
-            trial.config["job"]["trial_key"], f"its process failed repeatedly; the last time: {_last_error(trial)}"
-        )
+        """Record the end of a trial that Tune gave up: its process died too often, or a checkpoint failed."""
+        error = f"given up after {trial.num_failures} failures of its process; the last: {_last_error(trial)}"
+        self._end(trial.config["job"]["trial_key"], error)
 
     def _end(self, key: str, error: str | None) -> None:
-        if key in self._ended:
+        if key in self._ended or self.error is not None:
             return
-        self._ended.add(key)
         status = "failed" if error else "done"
         self._guarded(self._recorder.end_trial, key, status, error)
+        self._ended.add(key)
         self._progress.end_trial(key, status, error)
 
     def _guarded(self, action: Any, *arguments: Any) -> Any:
+        """Return what ``action`` returns, or None after the first error of the recorder."""
+        if self.error is not None:
+            return None
         try:
             return action(*arguments)
         except ResultsError as error:
             self.error = error
-            raise
+            return None
+
+
+class StopOnError(tune.Stopper):
+    """Ends the sweep once the callback could not record something."""
+
+    def __init__(self, callback: RecordingCallback) -> None:
+        self._callback = callback
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Stop no trial on its own."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Return whether something could not be recorded."""
+        return getattr(self._callback, "error", None) is not None
 
 
 def _last_error(trial: Any) -> str:

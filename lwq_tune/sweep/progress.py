@@ -77,10 +77,10 @@ class Countdown:
 class PlainProgress:
     """One line per epoch and per end of a trial."""
 
-    def __init__(self, trials: Mapping[str, TrialConfig], stream: TextIO) -> None:
+    def __init__(self, trials: Mapping[str, TrialConfig], stream: TextIO, n_epochs: int) -> None:
         self._trials = trials
         self._numbers = {key: number for number, key in enumerate(trials, start=1)}
-        self._countdown = Countdown(sum(trial.epochs for trial in trials.values()))
+        self._countdown = Countdown(n_epochs)
         self._stream = stream
 
     def start_trial(self, trial_key: str) -> None:
@@ -113,11 +113,11 @@ class PlainProgress:
 class LiveProgress:
     """A table of trials that redraws itself."""
 
-    def __init__(self, trials: Mapping[str, TrialConfig], console: Console) -> None:
+    def __init__(self, trials: Mapping[str, TrialConfig], console: Console, n_epochs: int) -> None:
         self._trials = trials
         self._status = dict.fromkeys(trials, "pending")
         self._rows: dict[str, Row] = {}
-        self._countdown = Countdown(sum(trial.epochs for trial in trials.values()))
+        self._countdown = Countdown(n_epochs)
         self._console = console
         self._live = Live(get_renderable=self._render, console=console, refresh_per_second=2)
         self._live.start()
@@ -174,8 +174,15 @@ class LiveProgress:
         ]
 
 
-def make_progress(trials: Mapping[str, TrialConfig], stream: TextIO) -> Progress:
-    """Return the display that suits ``stream``."""
+def make_progress(trials: Mapping[str, TrialConfig], stream: TextIO, epochs_done: Mapping[str, int]) -> Progress:
+    """Return the display that suits ``stream``.
+
+    Args:
+        trials: The trials of this session by key.
+        stream: Where to draw.
+        epochs_done: Epochs that a trial has from a session before.
+    """
+    n_epochs = sum(trial.epochs - epochs_done.get(key, 0) for key, trial in trials.items())
     if stream.isatty():
-        return LiveProgress(trials, Console(file=stream))
-    return PlainProgress(trials, stream)
+        return LiveProgress(trials, Console(file=stream), n_epochs)
+    return PlainProgress(trials, stream, n_epochs)

@@ -53,10 +53,15 @@ def local_ray(n_cpus: int) -> Iterator[None]:
             "set RAY_TMPDIR to one"
         ) from error
     logging.getLogger("ray").setLevel(logging.ERROR)
-    # Tune saves its state on SIGINT and SIGUSR1, not on SIGTERM.
-    previous = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGUSR1))
+    # Tune ends a sweep on SIGINT and SIGUSR1, not on SIGTERM; until it takes SIGUSR1 over, that interrupts.
+    handlers = {
+        signal.SIGUSR1: lambda *_: signal.raise_signal(signal.SIGINT),
+        signal.SIGTERM: lambda *_: signal.raise_signal(signal.SIGUSR1),
+    }
+    previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
         ray.shutdown()

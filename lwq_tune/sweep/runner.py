@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import sys
+import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,8 +18,6 @@ from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.store import RunFolder
 from lwq_tune.sweep.progress import Progress, make_progress
 from lwq_tune.sweep.ray_session import local_ray
-
-_log = logging.getLogger(__name__)
 
 MAX_PROCESS_DEATHS = 2
 CHECKPOINTS_KEPT = 2
@@ -57,7 +56,7 @@ def run_trials(plan: Plan, recorder: RunRecorder) -> str | None:
     try:
         with local_ray(n_cpus):
             resources = _resources(plan.config, n_cpus)
-            progress = make_progress(plan.trials, sys.stderr)
+            progress = make_progress(plan.trials, sys.stderr, recorder.epochs_done())
             return _fit(plan, recorder, progress, resources)
     finally:
         if progress is not None:
@@ -91,7 +90,7 @@ def _resources(config: SweepConfig, n_cpus: int) -> dict[str, float]:
 def _fit(plan: Plan, recorder: RunRecorder, progress: Progress, resources: dict[str, float]) -> str | None:
     from ray import tune
 
-    from lwq_tune.sweep.callbacks import RecordingCallback
+    from lwq_tune.sweep.callbacks import RecordingCallback, StopOnError
     from lwq_tune.sweep.trainable import Trainable
 
     callback = RecordingCallback(recorder, progress)
@@ -110,22 +109,25 @@ def _fit(plan: Plan, recorder: RunRecorder, progress: Progress, resources: dict[
             storage_path=str(plan.folder.ray.resolve()),
             verbose=0,
             callbacks=[callback],
+            stop=StopOnError(callback),
             failure_config=tune.FailureConfig(max_failures=MAX_PROCESS_DEATHS),
             checkpoint_config=tune.CheckpointConfig(
                 checkpoint_frequency=1, num_to_keep=CHECKPOINTS_KEPT, checkpoint_at_end=False
             ),
         ),
     )
+    stopped_by = None
     try:
         tuner.fit()
     except Exception as error:  # noqa: BLE001 (Tune raises anything; it is reported, and the run can be resumed)
-        # An error of the callback comes back wrapped, or, on a full disk, as one of Tune's own (EOFError).
-        if callback.error is not None:
-            raise callback.error from None
-        # Tune gives up as a whole on some faults of a host, such as a worker killed for lack of memory.
-        _log.debug("Tune ended the sweep", exc_info=error)
-        return f"{type(error).__name__}: {str(error).splitlines()[0]}"
-    return None
+        # Tune gives up as a whole on some faults, such as a worker killed for lack of memory or a full disk.
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        stopped_by = f"{type(error).__name__}: {lines[-1].strip() if lines else 'no reason given'}"
+        with contextlib.suppress(OSError):
+            plan.folder.ray_error.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    if callback.error is not None:
+        raise callback.error
+    return stopped_by
 
 
 def _trial_key(trial: Any) -> str:

@@ -29,7 +29,8 @@ def _process_meter(intensity: CarbonIntensity, *, uses_gpu: bool) -> EnergyMeter
     """Return the one meter of this process; trials that reuse the process share it."""
     global _meter  # noqa: PLW0603 (CodeCarbon allows one tracker per process, see its meter)
     if _meter is None:
-        from lwq_tune.energy.codecarbon_meter import CodecarbonMeter, visible_gpu_indices
+        from lwq_tune.energy.codecarbon_meter import CodecarbonMeter
+        from lwq_tune.energy.gpus import visible_gpu_indices
 
         gpu_ids = visible_gpu_indices(os.environ.get("CUDA_VISIBLE_DEVICES")) if uses_gpu else []
         _meter = CodecarbonMeter(intensity, gpu_ids)
@@ -64,6 +65,8 @@ class Trainable(tune.Trainable):
         """Train one epoch and return its row."""
         if self._trial is None:
             return {"failure": self._failure or "the trial was not set up", "done": True}
+        if self._trial.is_finished:
+            return {"done": True}  # cut off between its last checkpoint and its end: nothing is left to train
         try:
             row = self._trial.run_epoch()
         except Exception as error:  # noqa: BLE001 (as in setup)
@@ -88,6 +91,13 @@ class Trainable(tune.Trainable):
         folder = Path(checkpoint)
         siblings = sorted(folder.parent.glob("checkpoint_*"), reverse=True)
         self._continue_from([folder, *(sibling for sibling in siblings if sibling != folder)])
+
+    def cleanup(self) -> None:
+        """Stop the meter of this process."""
+        global _meter  # noqa: PLW0603 (see _process_meter)
+        if _meter is not None:
+            _meter.close()
+            _meter = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take on another trial in the same process, which saves importing torch again."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import gc
 import resource
 import sys
 from pathlib import Path
@@ -28,6 +30,13 @@ def keep_freed_memory() -> bool:
         return False
     results = [mallopt(_MALLOPT_MMAP_THRESHOLD, _KEEP_BELOW_BYTES), mallopt(_MALLOPT_TRIM_THRESHOLD, -1)]
     return all(result == 1 for result in results)
+
+
+def release_freed_memory() -> None:
+    """Give freed memory back to the kernel, where the C library can."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 class PeakMemory:

@@ -22,7 +22,7 @@ from lwq_tune.quantization.lsq import LSQQuantizer
 from lwq_tune.quantization.prepare import prepare_qat, used_bit_widths
 from lwq_tune.training.epoch import PassResult, evaluate, train_pass
 from lwq_tune.training.lr import lr_at
-from lwq_tune.training.memory import PeakMemory, keep_freed_memory
+from lwq_tune.training.memory import PeakMemory, keep_freed_memory, release_freed_memory
 from lwq_tune.training.row import EnergyTotals, EpochRow, energy_values
 
 
@@ -92,6 +92,7 @@ class Trial:
         self._meter = meter
         self._device = torch.device(device)
         keep_freed_memory()
+        release_freed_memory()  # of the trial that used this process before, whose peak is not ours
         torch.manual_seed(config.seed)
         model = build_model(config, dataset.num_classes)
         self._model: CifarResNet = model.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -126,9 +127,12 @@ class Trial:
         """Train and evaluate one epoch and return its row.
 
         Raises:
+            RuntimeError: All epochs are done.
             TrialDivergedError: A loss is not finite.
             EnergyMeterError: The meter did not deliver.
         """
+        if self.is_finished:
+            raise RuntimeError(f"a trial has {self.config.epochs} epochs, all are done")
         begin_s = time.perf_counter()
         self._peak_memory.reset()
         lr = self._lr(self.epochs_done)

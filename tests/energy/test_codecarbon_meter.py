@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from lwq_tune.energy import codecarbon_meter
-from lwq_tune.energy.codecarbon_meter import CodecarbonMeter, find_carbon_intensity, visible_gpu_indices
+from lwq_tune.energy.codecarbon_meter import CodecarbonMeter, find_carbon_intensity
+from lwq_tune.energy.gpus import visible_gpu_indices
 from lwq_tune.energy.meter import WORLD_AVERAGE, CarbonIntensity, NullMeter
 from lwq_tune.errors import ConfigError, EnergyMeterError
 from tests.conftest import run_python
@@ -107,6 +108,37 @@ except EnergyMeterError as error:
 """
     result = run_python("-c", script, cwd=tmp_path)
     assert "raised: CodeCarbon must deliver one reading per flush" in result.stdout, result.stderr
+
+
+CONTRADICTIONS = {
+    "a GPU that is not there": ("m.CodecarbonMeter(m.WORLD_AVERAGE, ['0'])", "must track GPU 0, it tracks none"),
+    "another intensity than asked for": (
+        "meter = m.CodecarbonMeter(m.WORLD_AVERAGE); meter.begin_window(); "
+        "meter._tracker._total_emissions += 1; meter.end_window()",
+        "emissions must be energy times the stated intensity",
+    ),
+    "a sampler that failed": (
+        "meter = m.CodecarbonMeter(m.WORLD_AVERAGE); meter._error = EnergyMeterError('sampler failed'); "
+        "meter.begin_window()",
+        "sampler failed",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONTRADICTIONS)
+def test_figures_that_cannot_be_right_are_refused(name: str, tmp_path: Path) -> None:
+    statement, message = CONTRADICTIONS[name]
+    script = f"""
+import lwq_tune.energy.codecarbon_meter as m
+from lwq_tune.errors import EnergyMeterError
+try:
+    {statement}
+except EnergyMeterError as error:
+    print("refused:", error)
+"""
+    result = run_python("-c", script, cwd=tmp_path)
+    assert "refused: " in result.stdout, result.stderr
+    assert message in result.stdout
 
 
 def test_a_window_that_was_never_opened_cannot_be_closed(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_every_parameter_of_a_quantized_network_learns(images: Tensor) -> None:
     assert without == []
 
 
-@pytest.mark.parametrize("tamper", ["weight", "activation", "one block"])
+@pytest.mark.parametrize("tamper", ["weight", "activation", "one block", "input", "output"])
 def test_a_model_whose_bits_were_tampered_with_does_not_pass_as_asked(tamper: str) -> None:
     model = prepare_qat(CifarResNet(), (2, 3, 4))
     block = model.get_submodule("layer2.1")
@@ -118,6 +118,10 @@ def test_a_model_whose_bits_were_tampered_with_does_not_pass_as_asked(tamper: st
         conv.weight_quantizer = LSQQuantizer(4, signed=True)
     elif tamper == "activation":
         conv.act_quantizer = nn.Identity()
+    elif tamper == "input":
+        model.get_submodule("layer2.0").input_quantizer = nn.Identity()
+    elif tamper == "output":
+        block.output_quantizer = nn.Identity()
     else:
         block.conv2 = nn.Conv2d(32, 32, 3, padding=1, bias=False)
     with pytest.raises(ConfigError, match="in layer2"):

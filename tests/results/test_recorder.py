@@ -125,3 +125,20 @@ def test_of_each_epoch_the_last_attempt_counts() -> None:
     counted, replaced = last_attempts(rows)
     assert counted == [{"epoch": e, "attempt": a} for e, a in [(1, 1), (2, 3), (3, 2)]]
     assert replaced == [{"epoch": 2, "attempt": 1}, {"epoch": 2, "attempt": 2}]
+
+
+def test_a_table_that_was_never_written_comes_from_the_log(
+    folder: RunFolder, configs: dict[str, TrialConfig], tiny_dataset: Dataset
+) -> None:
+    key, config = next(iter(configs.items()))
+    first = recorder_of(folder, configs)
+    first.start_attempt(key)
+    for row in epoch_rows(config, tiny_dataset):
+        first.add_row(key, "ray1", row)
+    first.end_trial(key, "done")
+    table = folder.epochs / f"{key}.parquet"
+    before = pd.read_parquet(table)
+    table.unlink()  # as after a full disk, or a kill between the log and the table
+    recorder_of(folder, configs).finish()
+    pd.testing.assert_frame_equal(pd.read_parquet(table), before)
+    assert pd.read_parquet(folder.trials)["status"].tolist() == ["done", "pending", "pending"]

@@ -32,7 +32,7 @@ def drive(progress: Progress) -> None:
 
 def test_without_a_terminal_each_event_is_a_plain_line() -> None:
     stream = io.StringIO()
-    progress = make_progress(TRIALS, stream)
+    progress = make_progress(TRIALS, stream, {})
     assert isinstance(progress, PlainProgress)
     drive(progress)
     lines = stream.getvalue().splitlines()
@@ -50,7 +50,7 @@ def test_without_a_terminal_each_event_is_a_plain_line() -> None:
 def test_on_a_terminal_the_table_shows_the_running_trial_and_the_errors(energy_kwh: float | None) -> None:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, width=90, height=12)
-    progress = LiveProgress(TRIALS, console)
+    progress = LiveProgress(TRIALS, console, 60)
     drive_key = KEYS[20]
     progress.start_trial(drive_key)
     progress.add_row(row(drive_key, energy_kwh=energy_kwh))
@@ -68,13 +68,13 @@ def test_on_a_terminal_the_table_shows_the_running_trial_and_the_errors(energy_k
 def test_the_table_fits_the_screen() -> None:
     for height in (8, 24, 60):
         console = Console(file=io.StringIO(), force_terminal=True, width=90, height=height)
-        progress = LiveProgress(TRIALS, console)
+        progress = LiveProgress(TRIALS, console, 60)
         assert len(progress._visible()) == min(len(TRIALS), height - 4)
         progress.close()
 
 
 def test_one_trial_is_enough() -> None:
     only: dict[str, TrialConfig] = {KEYS[0]: TRIALS[KEYS[0]]}
-    progress = LiveProgress(only, Console(file=io.StringIO(), force_terminal=True, width=90, height=24))
+    progress = LiveProgress(only, Console(file=io.StringIO(), force_terminal=True, width=90, height=24), 2)
     assert progress._visible() == [KEYS[0]]
     progress.close()

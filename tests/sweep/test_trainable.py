@@ -108,3 +108,12 @@ def test_data_that_is_gone_fails_the_trial_and_not_the_sweep(tmp_path: Path) -> 
     result = trainable.step()
     assert result["done"]
     assert "DatasetError" in result["failure"]
+
+
+def test_a_trial_cut_off_after_its_last_checkpoint_is_done_and_trains_no_epoch_more(tmp_path: Path) -> None:
+    first = make(CONFIG)
+    first.step()
+    first.step()
+    first.save_checkpoint(str(tmp_path / "checkpoint_000001"))
+    second = make(CONFIG, [str(tmp_path / "checkpoint_000001")])
+    assert second.step() == {"done": True}

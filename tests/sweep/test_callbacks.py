@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import io
+import pickle
+from types import SimpleNamespace
+from typing import Any
+
+from lwq_tune.errors import ResultsError
+from lwq_tune.sweep.callbacks import RecordingCallback, StopOnError
+from lwq_tune.sweep.progress import PlainProgress
+from tests.conftest import small_config
+
+CONFIG = small_config(epochs=2)
+KEY = CONFIG.trial_key
+TRIAL = SimpleNamespace(config={"job": {"trial_key": KEY}}, trial_id="ray1", num_failures=3, error_file=None)
+ROW = {
+    "trial_key": KEY, "epoch": 1, "config_epochs": 2, "val_accuracy": 0.5, "test_accuracy": 0.5, "energy_kwh": None,
+    "epoch_time_s": 1.0,
+}  # fmt: skip
+
+
+class Recorder:
+    """Keeps what it is told; fails from call ``fail_at`` on, as on a full disk."""
+
+    def __init__(self, fail_at: int = 99) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self._fail_at = fail_at
+
+    def _call(self, *call: Any) -> Any:
+        if len(self.calls) + 1 >= self._fail_at:
+            raise ResultsError("disk full")
+        self.calls.append(call)
+        return ROW
+
+    def start_attempt(self, key: str) -> Any:
+        return self._call("start", key)
+
+    def add_row(self, key: str, ray_trial_id: str, row: Any) -> Any:
+        return self._call("row", key, ray_trial_id, row)
+
+    def end_trial(self, key: str, status: str, error: str | None) -> Any:
+        return self._call("end", key, status, error)
+
+
+def callback_of(recorder: Recorder) -> RecordingCallback:
+    return RecordingCallback(recorder, PlainProgress({KEY: CONFIG}, io.StringIO(), 2))  # type: ignore[arg-type]
+
+
+def drive(callback: RecordingCallback, *results: dict[str, Any]) -> None:
+    callback.on_trial_start(0, [], TRIAL)
+    for result in results:
+        callback.on_trial_result(0, [], TRIAL, result)
+    callback.on_trial_complete(0, [], TRIAL)
+    callback.on_trial_complete(0, [], TRIAL)
+
+
+def test_each_event_is_recorded_once_and_a_result_without_a_row_is_none() -> None:
+    recorder = Recorder()
+    drive(callback_of(recorder), {"row": {"epoch": 1}}, {"done": True})
+    assert recorder.calls == [("start", KEY), ("row", KEY, "ray1", {"epoch": 1}), ("end", KEY, "done", None)]
+
+
+def test_a_failure_inside_a_trial_is_its_end() -> None:
+    recorder = Recorder()
+    drive(callback_of(recorder), {"failure": "it broke", "done": True})
+    assert recorder.calls[-1] == ("end", KEY, "failed", "it broke")
+
+
+def test_a_trial_that_tune_gives_up_has_failed_with_the_reason() -> None:
+    recorder = Recorder()
+    callback = callback_of(recorder)
+    callback.on_trial_start(0, [], TRIAL)
+    callback.on_trial_error(0, [], TRIAL)
+    _, _, status, error = recorder.calls[-1]
+    assert status == "failed"
+    assert error.startswith("given up after 3 failures of its process; the last: ")
+
+
+def test_what_could_not_be_recorded_stops_the_sweep_and_is_not_taken_for_a_failed_trial() -> None:
+    for fail_at in (1, 2, 3):
+        callback = callback_of(Recorder(fail_at))
+        stopper = StopOnError(callback)
+        assert not stopper.stop_all()
+        drive(callback, {"row": {"epoch": 1}})
+        assert str(callback.error) == "disk full"
+        assert stopper.stop_all()
+        assert not stopper("ray1", {})
+
+
+def test_tune_can_pickle_what_it_is_given() -> None:
+    callback = callback_of(Recorder())
+    assert not pickle.loads(pickle.dumps(StopOnError(callback))).stop_all()
