@@ -75,15 +75,15 @@ def draw_pareto(front: pd.DataFrame, trials: pd.DataFrame, objectives: Sequence[
     axes: Axes = figure.add_subplot()
     for family, (colour, marker) in FAMILY_STYLE.items():
         _draw_family(axes, front, trials, family, colour, marker, x_axis, y_axis)
+    axes.margins(0.14)
     if len(objectives) == 2:
-        _draw_front(axes, front, horizontal, x_axis, y_axis)
+        _draw_front(axes, front, horizontal, vertical, x_axis, y_axis)
     else:
         _ring_front(axes, front, x_axis, y_axis)
     for axis, set_label, own in ((x_axis, axes.set_xlabel, axes.xaxis), (y_axis, axes.set_ylabel, axes.yaxis)):
         set_label(axis.label)
         if axis.is_fraction:
             own.set_major_formatter(PercentFormatter(1.0, symbol=""))
-    axes.margins(0.14)
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.legend(frameon=False, fontsize=8, loc="lower left", ncols=6, bbox_to_anchor=(0, 1), handletextpad=0.2)
@@ -118,11 +118,26 @@ def _draw_family(
     )  # fmt: skip
 
 
-def _draw_front(axes: Axes, front: pd.DataFrame, horizontal: Objective, x: Axis, y: Axis) -> None:
-    """Draw the attained boundary as steps: what the vertical objective reaches at each horizontal cost."""
+def _draw_front(axes: Axes, front: pd.DataFrame, horizontal: Objective, vertical: Objective, x: Axis, y: Axis) -> None:
+    """Draw the attained boundary as steps: what the vertical objective reaches at each horizontal cost.
+
+    It runs on to the edges of the axes, so that a front of one point is seen as well.
+    """
     members = front[front["on_front"]].sort_values(x.column, ascending=horizontal.sign > 0)
-    xs, ys = _points(members, x, y)
-    axes.step(xs, ys, where="post", color="0.45", linewidth=1.2, linestyle="--", zorder=3, label="front (means)")
+    xs, ys = (list(values) for values in _points(members, x, y))
+    worst_x = axes.get_xlim()[1 if horizontal.sign > 0 else 0]
+    worst_y = axes.get_ylim()[1 if vertical.sign > 0 else 0]
+    axes.autoscale(False)
+    axes.step(
+        [xs[0], *xs, worst_x],
+        [worst_y, *ys, ys[-1]],
+        where="post",
+        color="0.45",
+        linewidth=1.2,
+        linestyle="--",
+        zorder=3,
+        label="front (means)",
+    )
 
 
 def _ring_front(axes: Axes, front: pd.DataFrame, x: Axis, y: Axis) -> None:

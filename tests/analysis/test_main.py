@@ -4,13 +4,16 @@ import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from analysis.__main__ import main
-from analysis.load import load_run
+from analysis.load import Objective, load_run
+from analysis.pareto import pareto_front
+from analysis.plots import draw_pareto
 from analysis.trials import summarise_trials
 from tests.analysis.synthetic import OBJECTIVES, POINTS, write_run
 
@@ -239,36 +242,33 @@ def test_many_configurations_are_drawn_without_naming_them_all(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("directions", "corner"),
-    [(("maximize", "minimize"), None), (("maximize", "maximize"), (0.5, 0.5)), (("minimize", "minimize"), None)],
+    ("directions", "points", "turn"),
+    [
+        (("maximize", "minimize"), [(0.9, 0.9), (0.5, 0.5)], (0.5, 0.9)),
+        (("maximize", "maximize"), [(0.9, 0.5), (0.5, 0.9)], (0.5, 0.5)),
+        (("minimize", "minimize"), [(0.9, 0.5), (0.5, 0.9)], (0.9, 0.9)),
+    ],
 )
-def test_the_steps_never_promise_what_no_point_reaches(
-    directions: tuple[str, str], corner: tuple[float, float] | None
+def test_between_two_points_the_steps_turn_at_what_both_reach(
+    directions: tuple[str, str], points: list[tuple[float, float]], turn: tuple[float, float]
 ) -> None:
-    from analysis.load import Objective
-    from analysis.pareto import pareto_front
-    from analysis.plots import draw_pareto
-
     objectives = [Objective("test_accuracy", directions[0]), Objective("val_accuracy", directions[1])]
-    signs = [objective.sign for objective in objectives]
-    points = [(0.9, 0.5 * -signs[0] * signs[1]), (0.5, 0.9 * -signs[0] * signs[1])]
-    points = [(abs(a), abs(b)) for a, b in points] if signs[0] == signs[1] else [(0.9, 0.9), (0.5, 0.5)]
     frame = pd.DataFrame(points, columns=["test_accuracy", "val_accuracy"])
     frame = frame.assign(schedule=["fixed_2", "fixed_3"], family="fixed")
     front = pareto_front(frame, objectives)
     assert front["on_front"].all()
-    figure = draw_pareto(front, frame, objectives, "caption")
-    (line,) = figure.axes[0].lines
+    (line,) = draw_pareto(front, frame, objectives, "caption").axes[0].lines
     assert line.get_drawstyle() == "steps-post"
-    xs, ys = line.get_xdata(), line.get_ydata()
-    turn = (float(xs[1]), float(ys[0]))  # where the step turns
-    by_column = dict(zip((figure.axes[0].get_xlabel()[:4], figure.axes[0].get_ylabel()[:4]), turn, strict=True))
-    attained = [by_column["test"] * signs[0], by_column["vali"] * signs[1]]
-    for a, b in points:
-        assert attained[0] >= a * signs[0] - 1e-9 or attained[1] >= b * signs[1] - 1e-9
-    dominated_by_some = any(
-        a * signs[0] <= attained[0] + 1e-9 and b * signs[1] <= attained[1] + 1e-9 for a, b in points
-    )
-    assert dominated_by_some, "the corner is better than every point"
-    if corner:
-        assert turn == corner
+    xs, ys = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+    # The first objective runs upwards; after the edge and the first point, the step runs to the second's x.
+    assert (float(ys[1]), float(xs[2])) == turn
+
+
+def test_a_front_of_one_point_is_drawn_to_the_edges() -> None:
+    objectives = [Objective("test_accuracy", "maximize"), Objective("val_accuracy", "minimize")]
+    frame = pd.DataFrame({"test_accuracy": [0.9, 0.5], "val_accuracy": [0.1, 0.5]})
+    frame = frame.assign(schedule=["fixed_2", "fixed_3"], family="fixed")
+    axes = draw_pareto(pareto_front(frame, objectives), frame, objectives, "caption").axes[0]
+    (line,) = axes.lines
+    assert np.asarray(line.get_xdata()).tolist() == [0.1, 0.1, axes.get_xlim()[1]]
+    assert np.asarray(line.get_ydata()).tolist() == [axes.get_ylim()[0], 0.9, 0.9]

@@ -171,8 +171,10 @@ def test_a_sweep_that_was_cut_off_ends_with_the_numbers_of_one_that_was_not(
         out, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
     else:
-        signals = {"ctrl-c": signal.SIGINT, "sigterm": signal.SIGTERM, "driver killed": signal.SIGKILL}
-        process.send_signal(signals[how])
+        if how == "ctrl-c":
+            os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the whole process group
+        else:
+            process.send_signal({"sigterm": signal.SIGTERM, "driver killed": signal.SIGKILL}[how])
         out, err = process.communicate(timeout=120)
         if how == "driver killed":
             assert process.returncode == -signal.SIGKILL
