@@ -162,4 +162,7 @@ def _write_atomically(path: Path, write: Any) -> None:
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise ResultsError(f"results must be writable, {path} is not ({error.strerror or error})") from error
+        raise ResultsError(
+            f"results must be writable, {path} is not ({error.strerror or error}); make room, then: "
+            "python -m lwq_tune resume RUN_DIR"
+        ) from error

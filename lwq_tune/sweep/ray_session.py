@@ -45,14 +45,15 @@ def local_ray(n_cpus: int) -> Iterator[None]:
             num_cpus=n_cpus,
             include_dashboard=False,
             log_to_driver=False,
-            logging_level=logging.ERROR,
+            logging_level=logging.CRITICAL,
         )
     except OSError as error:  # a full disk, or a path that is too long for a socket
         raise ConfigError(
             f"Ray needs a writable folder with a short path for its sockets, it could not start: {error}; "
             "set RAY_TMPDIR to one"
         ) from error
-    logging.getLogger("ray").setLevel(logging.ERROR)
+    # What Ray logs as an error comes as a traceback; it is told in one line at the end, and kept in the run folder.
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
     # Tune ends a sweep on SIGINT and SIGUSR1, not on SIGTERM; until it takes SIGUSR1 over, that interrupts.
     handlers = {
         signal.SIGUSR1: lambda *_: signal.raise_signal(signal.SIGINT),
