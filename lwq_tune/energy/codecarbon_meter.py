@@ -72,50 +72,54 @@ def _capture_handler() -> Any:
     return Capture()
 
 
-def _make_tracker(handler: Any, intensity: CarbonIntensity, gpu_ids: list[str], output_dir: str) -> Any:
-    """Return a started tracker of the whole machine, every argument explicit.
+# Explicit arguments, None included, win over ``.codecarbon.config`` files and ``CODECARBON_*`` variables; so every
+# argument that could change a figure is given.
+FIXED_ARGUMENTS: dict[str, object] = {
+    "project_name": "lwq_tune",
+    "experiment_id": None,
+    "experiment_name": None,
+    "country_iso_code": "USA",  # unused: the intensity is forced; without a country a warning is logged
+    "country_2letter_iso_code": None,
+    "region": None,
+    "cloud_provider": None,
+    "cloud_region": None,
+    "tracking_mode": "machine",
+    "measure_power_secs": NEVER_S,
+    "api_call_interval": -1,
+    "api_endpoint": None,
+    "api_key": None,
+    "emissions_endpoint": None,
+    "electricitymaps_api_token": "",
+    "output_methods": [],
+    "output_file": "unused.csv",
+    "on_csv_write": "append",
+    "logging_logger": None,
+    "logger_preamble": "",
+    "metadata": None,
+    "force_cpu_power": None,
+    "force_ram_power": None,
+    "force_mode_cpu_load": False,
+    "rapl_include_dram": False,
+    "rapl_prefer_psys": False,
+    "pue": 1.0,
+    "wue": 0.0,
+    "allow_multiple_runs": True,
+    "log_level": "error",
+}
 
-    Explicit arguments, None included, win over ``.codecarbon.config`` files and ``CODECARBON_*`` variables.
-    """
+
+def _make_tracker(handler: Any, intensity: CarbonIntensity, gpu_ids: list[str], output_dir: str) -> Any:
+    """Return a started tracker of the whole machine."""
     os.environ["CODECARBON_LOG_LEVEL"] = "error"  # two lines are logged before log_level is read
     logging.getLogger("codecarbon").setLevel(logging.ERROR)
     from codecarbon import OfflineEmissionsTracker
 
     tracker = OfflineEmissionsTracker(
-        project_name="lwq_tune",
-        experiment_id=None,
-        experiment_name=None,
-        country_iso_code="USA",  # unused: the intensity is forced; without a country a warning is logged
-        country_2letter_iso_code=None,
-        region=None,
-        cloud_provider=None,
-        cloud_region=None,
+        **FIXED_ARGUMENTS,
         force_carbon_intensity_g_co2e_kwh=intensity.g_per_kwh,
-        tracking_mode="machine",
-        measure_power_secs=NEVER_S,
-        api_call_interval=-1,
-        api_endpoint=None,
-        api_key=None,
-        emissions_endpoint=None,
-        electricitymaps_api_token="",
-        output_methods=[],
         output_handlers=[handler],
         output_dir=output_dir,
-        output_file="unused.csv",
-        on_csv_write="append",
-        logging_logger=None,
-        logger_preamble="",
-        metadata=None,
         gpu_ids=gpu_ids,
-        force_cpu_power=None,
-        force_ram_power=None,
-        force_mode_cpu_load=False,
-        rapl_include_dram=False,
-        rapl_prefer_psys=False,
-        pue=1.0,
-        wue=0.0,
-        allow_multiple_runs=True,
-        log_level="error",
     )
     tracker.start()
     return tracker

@@ -120,14 +120,21 @@ def _fit(plan: Plan, recorder: RunRecorder, progress: Progress, resources: dict[
     try:
         tuner.fit()
     except Exception as error:  # noqa: BLE001 (Tune raises anything; it is reported, and the run can be resumed)
-        # Tune gives up as a whole on some faults, such as a worker killed for lack of memory or a full disk.
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        stopped_by = f"{type(error).__name__}: {lines[-1].strip() if lines else 'no reason given'}"
-        with contextlib.suppress(OSError):
-            plan.folder.ray_error.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        stopped_by = _keep_error(plan.folder, error)
     if callback.error is not None:
         raise callback.error
     return stopped_by
+
+
+def _keep_error(folder: RunFolder, error: Exception) -> str:
+    """Write an error that ended Tune as a whole into the run folder and return it in one line.
+
+    Tune gives up on some faults of a host, such as a worker killed for lack of memory, or a full disk.
+    """
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    with contextlib.suppress(OSError):
+        folder.ray_error.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    return f"{type(error).__name__}: {lines[-1].strip() if lines else 'no reason given'}"
 
 
 def _trial_key(trial: Any) -> str:

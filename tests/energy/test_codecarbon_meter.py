@@ -158,7 +158,7 @@ def test_every_argument_of_codecarbon_is_known_to_us() -> None:
     tree = ast.parse(inspect.getsource(codecarbon_meter._make_tracker))
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     (call,) = [c for c in calls if isinstance(c.func, ast.Name) and c.func.id == "OfflineEmissionsTracker"]
-    ours = {keyword.arg for keyword in call.keywords}
+    ours = {keyword.arg for keyword in call.keywords if keyword.arg} | set(codecarbon_meter.FIXED_ARGUMENTS)
     assert ours <= parameters
     superseded_by_output_methods = {
         "save_to_file", "save_to_api", "save_to_logger", "save_to_prometheus", "save_to_logfire", "prometheus_url",
