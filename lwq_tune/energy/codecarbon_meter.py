@@ -74,7 +74,7 @@ def _capture_handler() -> Any:
 
 # Explicit arguments, None included, win over ``.codecarbon.config`` files and ``CODECARBON_*`` variables; so every
 # argument that could change a figure is given.
-FIXED_ARGUMENTS: dict[str, object] = {
+FIXED_ARGUMENTS: dict[str, Any] = {
     "project_name": "lwq_tune",
     "experiment_id": None,
     "experiment_name": None,
