@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,8 @@ def _torchvision_split(dataset: str, data_dir: Path, *, train: bool, download: b
     except (RuntimeError, OSError, EOFError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         attempt = "could not be downloaded" if download else "is not there or damaged"
+        with contextlib.suppress(OSError):
+            data_dir.rmdir()  # torchvision made it; what is not empty stays
         raise DatasetError(f"{dataset} {attempt} in {data_dir} ({reason}); {ALTERNATIVES}") from error
     images = torch.from_numpy(split.data).permute(0, 3, 1, 2).contiguous()
     return ImageSet(images, torch.tensor(split.targets, dtype=torch.int64))

@@ -196,7 +196,8 @@ def test_a_download_with_a_wrong_checksum_is_refused(
 def test_no_network_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.CIFAR10, "url", "http://127.0.0.1:9/cifar10.tar.gz")
     with pytest.raises(DatasetError, match="use digits"):
-        load_torchvision("cifar10", tmp_path, download=True)
+        load_torchvision("cifar10", tmp_path / "data", download=True)
+    assert list(tmp_path.iterdir()) == [], "nothing is left half-written"
 
 
 def test_trials_of_one_process_share_a_data_set(tmp_path: Path) -> None:
