@@ -30,9 +30,9 @@ KG_PREFIXES = (("kg", 1.0), ("g", 1e3), ("mg", 1e6), ("µg", 1e9))
 KWH_PREFIXES = (("kWh", 1.0), ("Wh", 1e3), ("mWh", 1e6))
 MOST_LABELS = 12
 PIXELS_PER_INCH = 200
+CAPTION_CHARACTERS = 120
 
 Box = tuple[float, float, float, float]
-CAPTION_CHARACTERS = 120
 
 
 @dataclass(frozen=True)

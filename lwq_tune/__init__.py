@@ -1,3 +1,3 @@
-"""Sweeps over layer-wise quantization: accuracy against measured energy and emissions."""
+"""Sweeps over layer-wise quantization: accuracy against energy and emissions."""
 
 __version__ = "0.1.0"

@@ -8,17 +8,15 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lwq_tune import __version__
+from lwq_tune import __version__, exit_codes
 from lwq_tune.errors import UserInputError
-
-EXIT_BAD_INPUT, EXIT_INTERRUPTED = 2, 130
 
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="python -m lwq_tune",
-        description="Sweeps over layer-wise quantization: accuracy against measured energy and emissions.",
+        description="Sweeps over layer-wise quantization: accuracy against energy and emissions.",
         epilog="Then: python -m analysis pareto RUN_DIR. Exit codes: 0 all trials done, 1 some trial failed, "
         "2 bad input, 130 interrupted (resume goes on).",
     )
@@ -92,13 +90,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = command.run(parsed)
     except UserInputError as error:
         print(f"error: {error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
+        return exit_codes.BAD_INPUT
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on; so be it
         print(f"error: a file or folder could not be used: {error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
+        return exit_codes.BAD_INPUT
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        return exit_codes.INTERRUPTED
     return code

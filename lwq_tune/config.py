@@ -68,7 +68,7 @@ class TrialConfig(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Fill in what other settings imply, so that equal trials are equal objects."""
+        """Fill in what other settings imply."""
         filled = dict(values)
         by_name = MODEL_BLOCKS.get(str(filled.get("model", "resnet14")))
         if by_name and not filled.get("blocks"):

@@ -18,6 +18,8 @@ HEAVY = {
 LAW: dict[str, tuple[set[str], set[str]]] = {
     "lwq_tune.errors": (set(), {"lwq_tune"}),
     "lwq_tune.shapes": (set(), {"lwq_tune"}),
+    "lwq_tune.text": (set(), {"lwq_tune"}),
+    "lwq_tune.exit_codes": (set(), {"lwq_tune"}),
     "lwq_tune.costs": (set(), {"lwq_tune.config", "lwq_tune.models", "lwq_tune.sweep"}),
     "lwq_tune.config": ({"pydantic"}, {"lwq_tune.models", "lwq_tune.sweep", "lwq_tune.results"}),
     "lwq_tune.quantization.schedules": (set(), {"lwq_tune.config"}),

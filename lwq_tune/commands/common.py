@@ -9,14 +9,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from lwq_tune import exit_codes
 from lwq_tune.config import SweepConfig, TrialConfig
 from lwq_tune.costs import ModelCosts, model_costs
 from lwq_tune.energy.meter import WORLD_AVERAGE, CarbonIntensity
 from lwq_tune.errors import ConfigError
 from lwq_tune.shapes import layer_shapes
-from lwq_tune.sweep.progress import duration, wh
-
-EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
+from lwq_tune.text import duration, wh
 
 
 def say(message: str) -> None:
@@ -82,24 +81,6 @@ def check_dataset_loads(dataset: str, data_dir: Path) -> None:
     load_torchvision(dataset, data_dir, download=True)
 
 
-def format_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a text table; the first three columns are words, the others figures.
-
-    >>> print(format_columns(["a", "b", "c", "n"], [["x", "y", "z", "10"]]))
-    a  b  c   n
-    x  y  z  10
-    """
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
-    lines = []
-    for row in [header, *rows]:
-        cells = [
-            cell.ljust(width) if column < 3 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
-
-
 def report_end(run_dir: Path, trial_rows: Sequence[Mapping[str, Any]], stopped_by: str | None = None) -> int:
     """Say how a sweep ended and return the exit code; the run folder is the last line on stdout.
 
@@ -115,13 +96,13 @@ def report_end(run_dir: Path, trial_rows: Sequence[Mapping[str, Any]], stopped_b
     for row in trial_rows:
         if row["status"] == "failed":
             say(f"failed: {row['schedule']} seed {row['config_seed']}: {row['error']}")
-    code = EXIT_DONE
+    code = exit_codes.DONE
     if "interrupted" in statuses or "pending" in statuses:
         say(f"stopped by Ray: {stopped_by}" if stopped_by else "interrupted")
         say(f"every finished epoch is kept; go on with:\n  python -m lwq_tune resume {_quoted(run_dir)}")
-        code = EXIT_FAILED if stopped_by else EXIT_INTERRUPTED
+        code = exit_codes.TRIAL_FAILED if stopped_by else exit_codes.INTERRUPTED
     elif "failed" in statuses:
-        code = EXIT_FAILED
+        code = exit_codes.TRIAL_FAILED
     print(run_dir, flush=True)
     return code
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from lwq_tune.commands.common import EXIT_DONE
+from lwq_tune import exit_codes
 from lwq_tune.sweep.space import builtin_spaces, describe_space, find_space
 
 
@@ -12,7 +12,7 @@ def run(arguments: Namespace) -> int:
     """List the spaces, or print one."""
     if arguments.name:
         print(find_space(arguments.name).read_text(encoding="utf-8"), end="")
-        return EXIT_DONE
+        return exit_codes.DONE
     for name, path in builtin_spaces().items():
         print(f"{name:<18}{describe_space(path)}")
-    return EXIT_DONE
+    return exit_codes.DONE

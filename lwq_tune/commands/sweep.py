@@ -10,11 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lwq_tune import exit_codes
 from lwq_tune.commands.common import (
-    EXIT_DONE,
     check_dataset_loads,
     choose_carbon_intensity,
-    format_columns,
     make_sweep_config,
     report_end,
     say,
@@ -25,6 +24,7 @@ from lwq_tune.costs import ModelCosts
 from lwq_tune.data.catalog import DatasetInfo, describe_dataset
 from lwq_tune.energy.meter import CarbonIntensity
 from lwq_tune.sweep.space import SearchSpace, load_space
+from lwq_tune.text import format_columns
 
 if TYPE_CHECKING:
     from lwq_tune.results.recorder import RunRecorder
@@ -52,7 +52,7 @@ def run(arguments: Namespace) -> int:
         if config.country is not None:
             choose_carbon_intensity(config.country, None)
         print(_list_trials(space, costs))
-        return EXIT_DONE
+        return exit_codes.DONE
     return _run_sweep(space, config, dataset, costs)
 
 

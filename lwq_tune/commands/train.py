@@ -12,13 +12,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from lwq_tune.commands.common import EXIT_DONE, EXIT_FAILED, check_dataset_loads, choose_carbon_intensity, say
+from lwq_tune import exit_codes
+from lwq_tune.commands.common import check_dataset_loads, choose_carbon_intensity, say
 from lwq_tune.config import TrialConfig
 from lwq_tune.data.catalog import describe_dataset
 from lwq_tune.energy.meter import EnergyMeter, NullMeter
 from lwq_tune.errors import ConfigError, EnergyMeterError, TrialDivergedError
 from lwq_tune.quantization.schedules import parse_schedule
-from lwq_tune.sweep.progress import wh
+from lwq_tune.text import wh
 
 
 def run(arguments: Namespace) -> int:
@@ -40,8 +41,8 @@ def run(arguments: Namespace) -> int:
                 print(json.dumps(asdict(row)) if arguments.json else _line(asdict(row), config.epochs), flush=True)
         except (TrialDivergedError, EnergyMeterError) as error:
             say(f"failed: {error}")
-            return EXIT_FAILED
-    return EXIT_DONE
+            return exit_codes.TRIAL_FAILED
+    return exit_codes.DONE
 
 
 def trial_config(arguments: Namespace, dataset: str, digest: str | None) -> TrialConfig:

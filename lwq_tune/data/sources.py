@@ -74,13 +74,15 @@ def _torchvision_split(dataset: str, data_dir: Path, *, train: bool, download: b
     from torchvision import datasets
 
     source: Any = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[dataset]
+    existed = data_dir.exists()
     try:
         split = source(root=str(data_dir), train=train, download=download)
     except (RuntimeError, OSError, EOFError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         attempt = "could not be downloaded" if download else "is not there or damaged"
-        with contextlib.suppress(OSError):
-            data_dir.rmdir()  # torchvision made it; what is not empty stays
+        if not existed:
+            with contextlib.suppress(OSError):  # torchvision made it; what holds part of a download stays
+                data_dir.rmdir()
         raise DatasetError(f"{dataset} {attempt} in {data_dir} ({reason}); {ALTERNATIVES}") from error
     images = torch.from_numpy(split.data).permute(0, 3, 1, 2).contiguous()
     return ImageSet(images, torch.tensor(split.targets, dtype=torch.int64))

@@ -53,10 +53,18 @@ def check_reading(reading: EnergyReading, sources: MeterSources) -> None:
     """Refuse figures that contradict one another.
 
     Raises:
-        EnergyMeterError: Emissions are not energy times the intensity asked for, or a GPU drew nothing.
+        EnergyMeterError: The parts do not add up, emissions are not energy times the intensity asked for, or a
+            GPU drew nothing.
     """
+    energy_kwh = reading.energy_kwh or 0.0
+    parts_kwh = sum(part or 0.0 for part in (reading.cpu_energy_kwh, reading.gpu_energy_kwh, reading.ram_energy_kwh))
+    if not math.isclose(parts_kwh, energy_kwh, rel_tol=1e-6, abs_tol=1e-15):
+        raise EnergyMeterError(
+            f"energy must be the sum of CPU, memory and the GPU asked for, {parts_kwh:.6g} kWh, CodeCarbon says "
+            f"{energy_kwh:.6g} kWh"
+        )
     g_per_kwh = sources.carbon_intensity.g_per_kwh if sources.carbon_intensity else 0.0
-    emissions_kg, expected_kg = reading.emissions_kg_co2eq or 0.0, (reading.energy_kwh or 0.0) * g_per_kwh / 1000
+    emissions_kg, expected_kg = reading.emissions_kg_co2eq or 0.0, energy_kwh * g_per_kwh / 1000
     if not math.isclose(emissions_kg, expected_kg, rel_tol=1e-6, abs_tol=1e-15):
         raise EnergyMeterError(
             f"emissions must be energy times the stated intensity, {expected_kg:.6g} kg, CodeCarbon says "

@@ -30,6 +30,7 @@ class RunFolder:
         self.trials = path / "trials.parquet"
         self.ray = path / "ray"
         self.ray_error = path / "ray_error.txt"
+        self._made_parent = False
 
     def create(self) -> None:
         """Make the folder.
@@ -43,6 +44,7 @@ class RunFolder:
                     f"a run needs a folder of its own, {self.path} exists; choose another --run, or go on with it: "
                     f"python -m lwq_tune resume {self.path}"
                 )
+            self._made_parent = not self.path.parent.exists()
             self.epochs.mkdir(parents=True)
         except OSError as error:
             raise ResultsError(
@@ -51,11 +53,12 @@ class RunFolder:
             ) from error
 
     def discard_if_unused(self) -> None:
-        """Take the folder away again, and its parent where that is then empty, when no trial has started in it."""
+        """Take away again what `create` made, the parent folder included, when no trial has started in it."""
         if not self.log.exists():
             shutil.rmtree(self.path)
-            with contextlib.suppress(OSError):
-                self.path.parent.rmdir()
+            if self._made_parent:
+                with contextlib.suppress(OSError):  # another run may have come to lie there
+                    self.path.parent.rmdir()
 
 
 class RowLog:

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lwq_tune.config import TrialConfig
+from lwq_tune.text import duration, wh
 
 Row = Mapping[str, Any]
 
@@ -32,26 +33,6 @@ class Progress(Protocol):
 
     def close(self) -> None:
         """The sweep is over."""
-
-
-def wh(energy_kwh: float | None) -> str:
-    """Return an energy in watt hours for display.
-
-    >>> wh(1.5e-5), wh(None)
-    ('0.0150 Wh', 'not measured')
-    """
-    return "not measured" if energy_kwh is None else f"{energy_kwh * 1000:#.3g} Wh"
-
-
-def duration(seconds: float) -> str:
-    """Return a time for display.
-
-    >>> duration(75), duration(4000)
-    ('1:15', '1:06:40')
-    """
-    minutes, whole_seconds = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{whole_seconds:02d}" if hours else f"{minutes}:{whole_seconds:02d}"
 
 
 class Countdown:

@@ -21,8 +21,6 @@ OBJECTIVE_COLUMNS = (
 NOT_FIXED = frozenset({"bit_widths", "act_bit_widths", "seed", "dataset_digest"})
 FIXED_KEYS = tuple(name for name in TrialConfig.model_fields if name not in NOT_FIXED)
 
-Values = list[Any]
-
 
 class Objective(BaseModel):
     """One axis of the front."""

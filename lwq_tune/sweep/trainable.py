@@ -15,6 +15,7 @@ from ray import tune
 
 from lwq_tune.config import TrialConfig
 from lwq_tune.energy.meter import CarbonIntensity, EnergyMeter
+from lwq_tune.errors import EnergyMeterError
 from lwq_tune.results.provenance import cpu_model
 
 if TYPE_CHECKING:
@@ -141,3 +142,5 @@ class Trainable(tune.Trainable):
         where = traceback.extract_tb(error.__traceback__)[-1]
         self._failure = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
         self._trial = None
+        if isinstance(error, EnergyMeterError):
+            self.cleanup()  # its fault must not fail the trials that use this process next

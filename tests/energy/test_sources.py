@@ -58,13 +58,21 @@ def test_a_gpu_asked_for_and_not_tracked_is_refused(hardware: list[object]) -> N
 
 
 def reading(gpu_energy_kwh: float | None, time_s: float, emissions_kg_co2eq: float = 0.475) -> EnergyReading:
-    return EnergyReading(time_s, energy_kwh=1.0, gpu_energy_kwh=gpu_energy_kwh, emissions_kg_co2eq=emissions_kg_co2eq)
+    return EnergyReading(
+        time_s,
+        energy_kwh=1.0,
+        cpu_energy_kwh=1.0 - (gpu_energy_kwh or 0.0),
+        gpu_energy_kwh=gpu_energy_kwh,
+        emissions_kg_co2eq=emissions_kg_co2eq,
+    )
 
 
 def test_sound_figures_pass_and_contradictions_do_not() -> None:
     sources = find_sources([CPU("cpu_load"), GPU([0])], WORLD_AVERAGE, ["0"])
     check_reading(reading(0.5, 60.0), sources)
     check_reading(reading(0.0, 0.5), sources)
+    with pytest.raises(EnergyMeterError, match="sum of CPU, memory and the GPU asked for, 0.25 kWh"):
+        check_reading(EnergyReading(60.0, 1.0, 0.2, None, 0.05, 0.475), sources)  # GPUs that nobody asked for
     with pytest.raises(EnergyMeterError, match="draws power at all times"):
         check_reading(reading(0.0, 60.0), sources)
     with pytest.raises(EnergyMeterError, match="0.475 kg, CodeCarbon says 0.369 kg"):

@@ -129,3 +129,23 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
         write_json(path, {"n": 2})
     assert json.loads(path.read_text()) == {"n": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["m.json"]
+
+
+@pytest.mark.parametrize("existed", [True, False])
+def test_an_unused_run_takes_away_only_what_it_made(tmp_path: Path, existed: bool) -> None:
+    results = tmp_path / "results"
+    if existed:
+        results.mkdir()
+    folder = RunFolder(results / "run")
+    folder.create()
+    folder.discard_if_unused()
+    assert results.exists() == existed
+    assert not folder.path.exists()
+
+
+def test_a_run_that_has_a_row_is_never_taken_away(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    RowLog(folder.log).append({"n": 1})
+    folder.discard_if_unused()
+    assert read_log(folder.log) == [{"n": 1}]

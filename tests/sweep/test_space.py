@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from lwq_tune.errors import ConfigError
 from lwq_tune.quantization.schedules import NAMED_SCHEDULES
 from lwq_tune.sweep.space import builtin_spaces, describe_space, load_space, parse_space, spaces_folder
+from tests.conftest import REPOSITORY
 
 FILES = sorted(spaces_folder().rglob("*.yaml"))
 assert FILES
@@ -140,3 +142,10 @@ def test_no_value_anywhere_gives_anything_but_a_space_or_a_clear_error(key: str,
 
 def test_the_shipped_spaces_are_found_by_name() -> None:
     assert set(builtin_spaces()) >= {"named_schedules", "paper_cifar10", "paper_cifar100", "free_mixed"}
+
+
+def test_the_space_in_the_readme_is_one() -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", readme, flags=re.DOTALL)
+    space = parse_space("readme", example)
+    assert len(space.trials) == 3 * (27 + 1)  # every triple of 2, 3 and 4 bits and full precision; 442 is among them

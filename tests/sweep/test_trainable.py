@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from lwq_tune.config import TrialConfig
-from lwq_tune.energy.meter import WORLD_AVERAGE
+from lwq_tune.energy.meter import WORLD_AVERAGE, EnergyReading
+from lwq_tune.errors import EnergyMeterError
 from lwq_tune.sweep import trainable as trainable_module
 from lwq_tune.sweep.trainable import Trainable
 from tests.conftest import small_config
@@ -117,3 +118,29 @@ def test_a_trial_cut_off_after_its_last_checkpoint_is_done_and_trains_no_epoch_m
     first.save_checkpoint(str(tmp_path / "checkpoint_000001"))
     second = make(CONFIG, [str(tmp_path / "checkpoint_000001")])
     assert second.step() == {"done": True}
+
+
+class BrokenMeter(CountingMeter):
+    """Fails as a meter does whose CodeCarbon swallowed an error."""
+
+    is_closed = False
+
+    def end_window(self) -> EnergyReading:
+        raise EnergyMeterError("no reading")
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def test_a_broken_meter_fails_its_trial_and_not_those_that_use_the_process_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broken = BrokenMeter()
+    monkeypatch.setattr(trainable_module, "_meter", broken)
+    trainable = make(CONFIG)
+    assert trainable.step()["failure"].startswith("EnergyMeterError: no reading")
+    assert broken.is_closed
+    assert trainable_module._meter is None
+    monkeypatch.setattr(trainable_module, "_process_meter", lambda *_, **__: CountingMeter())
+    trainable.reset_config(job(CONFIG))
+    assert trainable.step()["row"]["energy_kwh"] == 1e-6

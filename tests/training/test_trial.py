@@ -31,7 +31,7 @@ def numbers(row: EpochRow) -> list[float]:
 def test_a_trial_learns(tiny_dataset: Dataset) -> None:
     rows = list(Trial(small_config(epochs=12, lr=0.1), tiny_dataset, NullMeter()).epochs())
     assert [row.epoch for row in rows] == list(range(1, 13))
-    assert rows[-1].test_accuracy > 0.6 > 0.25
+    assert rows[-1].test_accuracy > 0.6  # chance is 0.25
     assert rows[-1].train_loss < rows[0].train_loss
 
 
