@@ -50,12 +50,15 @@ class Runs:
     """One or several runs.
 
     Attributes:
-        trials: One row per trial, columns of `lwq_tune.results.schema.TRIAL_COLUMNS` and ``folder``.
-        epochs: One row per epoch, and ``folder``; of an epoch trained twice, the last attempt.
+        trials: One row per trial of the search space, columns of `lwq_tune.results.schema.TRIAL_COLUMNS` and
+            ``folder``.
+        initial: The same of trials that were trained only because others start from them; they are on no front.
+        epochs: One row per epoch of ``trials``, and ``folder``; of an epoch trained twice, the last attempt.
         objectives: Axes of the front.
     """
 
     trials: pd.DataFrame
+    initial: pd.DataFrame
     epochs: pd.DataFrame
     objectives: tuple[Objective, ...]
 
@@ -94,9 +97,13 @@ def load_runs(run_dirs: Sequence[Path]) -> Runs:
         listed = "; ".join(", ".join(axis.column for axis in axes) for axes in dict.fromkeys(objectives))
         raise AnalysisError(f"runs on one front share their objectives, these have: {listed}; analyse them apart")
     frames = [frame for frame in epochs if len(frame)]
+    all_trials = pd.concat(trials, ignore_index=True)
+    all_epochs = pd.concat(frames, ignore_index=True) if frames else epochs[0]
+    is_initial = all_trials["role"] == "initial"
     return Runs(
-        trials=pd.concat(trials, ignore_index=True),
-        epochs=pd.concat(frames, ignore_index=True) if frames else epochs[0],
+        trials=all_trials[~is_initial].reset_index(drop=True),
+        initial=all_trials[is_initial].reset_index(drop=True),
+        epochs=all_epochs[all_epochs["role"] != "initial"].reset_index(drop=True),
         objectives=objectives[0],
     )
 

@@ -22,6 +22,7 @@ COMPARABLE = {
     "ram_source": "sources of memory energy",
     "share_method": "ways to find a trial's share of its host",
     "carbon_intensity_g_per_kwh": "carbon intensities",
+    "engine": "engines (eager or compiled)",
 }
 
 

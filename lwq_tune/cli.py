@@ -46,6 +46,9 @@ def _add_sweep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     sweep.add_argument(
         "--gpus-per-trial", type=float, metavar="F", help="GPUs of a trial (default: 1 where there is one)"
     )
+    sweep.add_argument(
+        "--init-run", metavar="RUN_DIR", help="run whose trained networks trials may start from, instead of new ones"
+    )
     sweep.add_argument("--dry-run", action="store_true", help="list the trials and their costs, start nothing")
     _add_data_and_location(sweep)
 
@@ -53,9 +56,20 @@ def _add_sweep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     train = commands.add_parser("train", help="train one trial, without Ray")
     train.add_argument("--bits", required=True, metavar="B1,B2,B3", help="bits per stage, or a schedule's name")
+    train.add_argument("--act-bits", metavar="A1,A2,A3", help="bits of activations (default: those of the weights)")
     train.add_argument("--dataset", default="digits", help="digits, cifar10, cifar100 or a folder (default: digits)")
     train.add_argument("--model", help="resnet14 (default), resnet20, resnet32, resnet44, resnet56")
     train.add_argument("--width", type=float, help="multiplier on the channels")
+    train.add_argument("--quantizer", help="lsq (default), pact, dorefa or minmax")
+    train.add_argument("--weight-scales", help="per_tensor (default) or per_channel")
+    train.add_argument("--first-last-bit-width", type=int, help="bits of stem and classifier: 32 (default) or 8")
+    train.add_argument("--mode", help="qat (default), or ptq: calibrate a trained network and evaluate it")
+    train.add_argument("--init-from", help="scratch (default), full_precision or progressive: trained first")
+    train.add_argument("--init-run", metavar="RUN_DIR", help="run that holds the network to start from")
+    train.add_argument("--pretrain-epochs", type=int, help="epochs of the full-precision network")
+    train.add_argument("--pretrain-lr", type=float, help="its learning rate")
+    train.add_argument("--engine", help="auto (default), eager or compiled")
+    train.add_argument("--precision", help="fp32 (default) or bf16")
     train.add_argument("--epochs", type=int)
     train.add_argument("--batch-size", type=int)
     train.add_argument("--lr", type=float)

@@ -1,15 +1,15 @@
-"""Configuration objects: `TrialConfig` is the science and is hashed, `SweepConfig` the machine and is not."""
+"""`TrialConfig`, the science of a trial, which is hashed. The machine side is `lwq_tune.sweep_config`."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from lwq_tune.quantization.schedules import (
+    FULL_PRECISION_BITS,
     Family,
     check_bit_width,
     check_bit_widths,
@@ -18,12 +18,27 @@ from lwq_tune.quantization.schedules import (
 )
 from lwq_tune.shapes import MODEL_BLOCKS
 
+Quantizer = Literal["lsq", "pact", "dorefa", "minmax"]
 Augmentation = Literal["crop_flip", "crop", "none"]
 LrCurve = Literal["cosine", "step", "constant"]
 MAX_BLOCKS = 1000
 BitWidth = Annotated[int, BeforeValidator(check_bit_width)]
 
+PTQ_QUANTIZERS = ("lsq", "minmax")
+PRETRAIN_KEYS = ("pretrain_epochs", "pretrain_batch_size", "pretrain_lr", "pretrain_weight_decay")
+PROGRESSIVE_TOP_BITS = 4
+# What a full-precision trial has in common with the quantized trials that start from it; the rest is the default,
+# so that it has the same key in every sweep.
+SHARED_WITH_INITIAL = frozenset({
+    "dataset", "dataset_digest", "model", "blocks", "width", "momentum", "lr_curve", "lr_milestones", "lr_gamma",
+    "augmentation", "validation_fraction", "split_seed", "seed", "engine", "precision",
+})  # fmt: skip
+
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def _one_bit_more(bit_widths: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(bits + 1 if bits < PROGRESSIVE_TOP_BITS else bits for bits in bit_widths)
 
 
 class TrialConfig(BaseModel):
@@ -37,6 +52,18 @@ class TrialConfig(BaseModel):
         width: Multiplier on all channels.
         bit_widths: Bits of weights per stage; 32 leaves the stage untouched.
         act_bit_widths: Bits of input and output activations per stage; the same as ``bit_widths`` by default.
+        quantizer: ``lsq``, ``pact``, ``dorefa`` or ``minmax``.
+        weight_scales: One scale for a weight tensor, or one for each of its output channels.
+        first_last_bit_width: Bits of stem and classifier of a quantized network.
+        scale_weight_decay: Weight decay of learned steps and clipping levels; by default that of the weights for
+            ``pact``, none for ``lsq``.
+        mode: ``qat`` trains; ``ptq`` calibrates a trained full-precision network and evaluates it.
+        init_from: What the trial starts from: nothing, the full-precision trial of the same seed, or, a bit at a
+            time, the trial with one bit more in each stage below 4 bits (2 from 3 from 4 from full precision).
+        pretrain_epochs: Epochs of that full-precision trial where they differ; likewise the next three.
+        calibration_images: Training images that set the ranges of the quantizers.
+        engine: How steps are executed: ``eager``, ``compiled``, or ``auto`` by the length of the trial.
+        precision: ``fp32``, or ``bf16`` for convolutions and activations in bfloat16.
         lr_milestones: Epochs after which ``lr_curve: step`` multiplies the learning rate by ``lr_gamma``.
         seed: Seed of initialisation, order and augmentation; replicates differ in it alone.
         split_seed: Seed of the validation split, the same for all trials of a sweep.
@@ -51,7 +78,19 @@ class TrialConfig(BaseModel):
     width: float = Field(default=1.0, gt=0, le=16)
     bit_widths: tuple[BitWidth, ...] = Field(strict=False)
     act_bit_widths: tuple[BitWidth, ...] = Field(default=(), strict=False)
-    quantizer: Literal["lsq"] = "lsq"
+    quantizer: Quantizer = "lsq"
+    weight_scales: Literal["per_tensor", "per_channel"] = "per_tensor"
+    first_last_bit_width: Literal[8, 32] = 32
+    scale_weight_decay: float | None = Field(default=None, ge=0)
+    mode: Literal["qat", "ptq"] = "qat"
+    init_from: Literal["scratch", "full_precision", "progressive"] = "scratch"
+    pretrain_epochs: int | None = Field(default=None, ge=1, lt=2**31)
+    pretrain_batch_size: int | None = Field(default=None, ge=2, lt=2**31)
+    pretrain_lr: float | None = Field(default=None, gt=0)
+    pretrain_weight_decay: float | None = Field(default=None, ge=0)
+    calibration_images: int = Field(default=512, ge=2, lt=2**31)
+    engine: Literal["auto", "eager", "compiled"] = "auto"
+    precision: Literal["fp32", "bf16"] = "fp32"
     epochs: int = Field(default=8, ge=1, lt=2**31)
     batch_size: int = Field(default=128, ge=2, lt=2**31)
     lr: float = Field(default=0.1, gt=0)
@@ -77,6 +116,8 @@ class TrialConfig(BaseModel):
             filled["act_bit_widths"] = filled.get("bit_widths", ())
         if "augmentation" not in filled and filled.get("dataset", "digits") == "digits":  # mirrored, a 2 is no 2
             filled["augmentation"] = "crop"
+        if filled.get("mode") == "ptq":
+            filled.setdefault("init_from", "full_precision")
         return filled
 
     @model_validator(mode="after")
@@ -108,6 +149,35 @@ class TrialConfig(BaseModel):
     def _check_bits(self) -> TrialConfig:
         check_bit_widths(self.bit_widths, len(self.blocks))
         check_bit_widths(self.act_bit_widths, len(self.blocks))
+        if 1 in self.bit_widths and self.quantizer != "dorefa":
+            raise ValueError(
+                f"weights of 1 bit need quantizer: dorefa, {self.quantizer} has 2 to 8 bits, got "
+                f"{list(self.bit_widths)}"
+            )
+        if 1 in self.act_bit_widths:
+            raise ValueError(
+                f"activations have 2 to 8 bits, or 32, got {list(self.act_bit_widths)}; "
+                "give act_bit_widths of their own beside weights of 1 bit"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_start(self) -> TrialConfig:
+        if self.mode == "ptq" and self.init_from != "full_precision":
+            raise ValueError(f"mode: ptq needs init_from: full_precision, got {self.init_from}")
+        if self.mode == "ptq" and self.quantizer not in PTQ_QUANTIZERS:
+            raise ValueError(
+                f"mode: ptq needs a quantizer that keeps the scale of trained weights, {' or '.join(PTQ_QUANTIZERS)}, "
+                f"got {self.quantizer}"
+            )
+        given = [name for name in PRETRAIN_KEYS if getattr(self, name) is not None]
+        if self.init_from == "scratch" and given:
+            raise ValueError(f"{', '.join(given)} belong to init_from: full_precision or progressive, got scratch")
+        if self.pretrain_epochs is not None and any(e >= self.pretrain_epochs for e in self.lr_milestones):
+            raise ValueError(
+                f"lr_milestones hold for the full-precision trial too, must be below pretrain_epochs, got "
+                f"{list(self.lr_milestones)} with {self.pretrain_epochs}"
+            )
         return self
 
     @property
@@ -119,6 +189,33 @@ class TrialConfig(BaseModel):
     def family(self) -> Family:
         """Family of the schedule of the weights."""
         return family(self.bit_widths)
+
+    @property
+    def is_full_precision(self) -> bool:
+        """Whether nothing is quantized."""
+        return {*self.bit_widths, *self.act_bit_widths} == {FULL_PRECISION_BITS}
+
+    @property
+    def n_rows(self) -> int:
+        """Epochs that the trial runs: one where it only calibrates."""
+        return 1 if self.mode == "ptq" else self.epochs
+
+    @property
+    def initial(self) -> TrialConfig | None:
+        """The trial whose network this one starts from, None for a start from scratch."""
+        if self.init_from == "scratch":
+            return None
+        if self.init_from == "progressive":
+            bits, act_bits = _one_bit_more(self.bit_widths), _one_bit_more(self.act_bit_widths)
+            if (bits, act_bits) != (self.bit_widths, self.act_bit_widths):
+                return self.model_copy(update={"bit_widths": bits, "act_bit_widths": act_bits})
+        full = (FULL_PRECISION_BITS,) * len(self.blocks)
+        given = {name.removeprefix("pretrain_"): getattr(self, name) for name in PRETRAIN_KEYS}
+        return TrialConfig(
+            **self.model_dump(include=set(SHARED_WITH_INITIAL)),
+            **{name: getattr(self, name) if value is None else value for name, value in given.items()},
+            bit_widths=full,
+        )
 
     @property
     def trial_key(self) -> str:
@@ -133,47 +230,3 @@ class TrialConfig(BaseModel):
             values["model"] = "resnet"
         canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
-
-
-class SweepConfig(BaseModel):
-    """How and where a sweep runs; nothing in it changes what a trial computes.
-
-    Attributes:
-        results_dir: Folder that holds the run folders.
-        run: Name of the run folder.
-        data_dir: Folder of downloaded data sets.
-        cpus_per_trial: CPUs a trial reserves and its number of threads; all of the host by default.
-        gpus_per_trial: GPUs a trial reserves; one where the host has one, by default.
-        country: ISO 3166-1 alpha-3 code whose yearly mean carbon intensity is used.
-        carbon_intensity_g_per_kwh: Carbon intensity given by the user instead.
-    """
-
-    model_config = STRICT
-
-    results_dir: Path
-    run: str = Field(pattern=r"^[^/\\.][^/\\]*$", max_length=120)
-    data_dir: Path
-    max_concurrent: int = Field(default=1, ge=1)
-    cpus_per_trial: float | None = Field(default=None, gt=0)
-    gpus_per_trial: float | None = Field(default=None, ge=0)
-    country: str | None = None
-    carbon_intensity_g_per_kwh: float | None = Field(default=None, ge=0)
-
-    @model_validator(mode="after")
-    def _check(self) -> SweepConfig:
-        if self.max_concurrent != 1:
-            raise ValueError(
-                "max_concurrent must be 1: the energy meter sees the whole host, so each of several trials "
-                f"on it would be charged for the others, got {self.max_concurrent}; leave the flag out"
-            )
-        if self.country is not None and self.carbon_intensity_g_per_kwh is not None:
-            raise ValueError(
-                f"give a country or a carbon intensity, not both, got {self.country} and "
-                f"{self.carbon_intensity_g_per_kwh} g/kWh"
-            )
-        return self
-
-    @property
-    def run_dir(self) -> Path:
-        """Folder of this run."""
-        return self.results_dir / self.run

@@ -25,8 +25,7 @@ class ModelCosts:
     """Modelled inference costs of one configuration, for one image.
 
     Attributes:
-        weight_bits: Bits of all weights when packed; stem and classifier at 32, biases and batch norm not
-            counted.
+        weight_bits: Bits of all weights when packed, biases and batch norm not counted.
         weight_mib: The same in MiB.
         mean_weight_bits: Mean bits per weight over the residual stages, the part a schedule decides on.
         macs: Multiply-accumulates of the whole network.
@@ -60,18 +59,24 @@ def mac_energy_pj(weight_bit_width: int, act_bit_width: int) -> float:
     return multiply + INT_ADD_PJ_PER_BIT * ACCUMULATOR_BITS
 
 
-def model_costs(shapes: Sequence[LayerShape], bit_widths: Sequence[int], act_bit_widths: Sequence[int]) -> ModelCosts:
+def model_costs(
+    shapes: Sequence[LayerShape],
+    bit_widths: Sequence[int],
+    act_bit_widths: Sequence[int],
+    first_last_bit_width: int = FULL_PRECISION_BITS,
+) -> ModelCosts:
     """Return the costs of a network whose stages have the given bits.
 
     Args:
         shapes: All layers, from `layer_shapes`.
         bit_widths: Weight bits per residual stage.
         act_bit_widths: Activation bits per residual stage.
+        first_last_bit_width: Bits of weights and inputs of stem and classifier. At 8 the images enter as they are.
     """
 
     def bits(shape: LayerShape) -> tuple[int, int]:
         if shape.stage is None:
-            return FULL_PRECISION_BITS, FULL_PRECISION_BITS
+            return first_last_bit_width, first_last_bit_width
         return bit_widths[shape.stage - 1], act_bit_widths[shape.stage - 1]
 
     staged = [shape for shape in shapes if shape.stage is not None]

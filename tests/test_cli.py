@@ -27,7 +27,7 @@ def test_a_dry_run_lists_families_bits_and_bitops_and_starts_nothing(
     assert main(["sweep", "--space", "named_schedules", "--dry-run"]) == 0
     lines = capsys.readouterr().out.splitlines()
     ascending = next(line.split() for line in lines if "ascending_234" in line)
-    assert ascending[1:] == ["ascending_234", "ascending", "0", "2-3-4", "3.70", "0.0805", "701"]
+    assert ascending[1:] == ["ascending_234", "ascending", "0", "2-3-4", "3.70", "0.0805", "701", "trial"]
     assert "12 trials, 96 epochs" in lines[-1]
     assert list(tmp_path.iterdir()) == []
 

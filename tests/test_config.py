@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from lwq_tune.config import SweepConfig, TrialConfig
+from lwq_tune.config import TrialConfig
+from lwq_tune.sweep_config import SweepConfig
 from tests.conftest import small_config
 
 BIT_WIDTHS = st.sampled_from([2, 3, 4, 8, 32])
@@ -54,7 +55,7 @@ def test_digits_are_not_mirrored_by_default_and_photographs_are() -> None:
     ("settings", "message"),
     [
         ({"bit_widths": (2, 3)}, "one entry per residual stage (3), got 2"),
-        ({"bit_widths": (2, 3, 0)}, "integer in [2, 8], or 32 for full precision, got 0"),
+        ({"bit_widths": (2, 3, 0)}, "integer in [1, 8], or 32 for full precision, got 0"),
         ({"bit_widths": (2, 3, 9)}, "got 9"),
         ({"bit_widths": (2, 3, 2.5)}, "got 2.5"),
         ({"bit_widths": (True, 3, 4)}, "got True"),

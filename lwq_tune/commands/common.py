@@ -10,11 +10,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from lwq_tune import exit_codes
-from lwq_tune.config import SweepConfig, TrialConfig
+from lwq_tune.config import TrialConfig
 from lwq_tune.costs import ModelCosts, model_costs
 from lwq_tune.energy.meter import WORLD_AVERAGE, CarbonIntensity
 from lwq_tune.errors import ConfigError
+from lwq_tune.quantization.schedules import FULL_PRECISION_BITS
 from lwq_tune.shapes import layer_shapes
+from lwq_tune.sweep_config import SweepConfig
 from lwq_tune.text import duration, wh
 
 
@@ -26,7 +28,8 @@ def say(message: str) -> None:
 def trial_costs(trial: TrialConfig, num_classes: int) -> ModelCosts:
     """Return the modelled inference costs of a trial."""
     shapes = layer_shapes(trial.blocks, trial.width, num_classes)
-    return model_costs(shapes, trial.bit_widths, trial.act_bit_widths)
+    first_last = FULL_PRECISION_BITS if trial.is_full_precision else trial.first_last_bit_width
+    return model_costs(shapes, trial.bit_widths, trial.act_bit_widths, first_last)
 
 
 def choose_carbon_intensity(country: str | None, forced_g_per_kwh: float | None) -> CarbonIntensity:
@@ -125,6 +128,13 @@ def _energy_line(trial_rows: Sequence[Mapping[str, Any]]) -> str:
         dict.fromkeys(f"CPU {row['cpu_source']}, RAM {row['ram_source']}, GPU {row['gpu_source']}" for row in started)
     )
     line = f"training energy of the host: {wh(total_kwh)}, {emissions_g:.3g} g CO2eq, in {duration(time_s)} ({sources})"
+    initial = [row for row in started if row["role"] == "initial"]
+    if initial:
+        initial_kwh = sum(row["energy_kwh"] for row in initial)
+        line += f"\nof it {wh(initial_kwh)} went into {len(initial)} trials that others start from, counted once"
+    setup_kwh = sum(row["setup_energy_kwh"] or 0.0 for row in started)
+    if setup_kwh:
+        line += f"\nbesides, {wh(setup_kwh)} went into compiling and calibrating"
     discarded_kwh = sum(row["discarded_energy_kwh"] or 0.0 for row in started)
     if discarded_kwh:
         line += f"\nbesides, {wh(discarded_kwh)} went into epochs that were trained again after a restart"
@@ -134,9 +144,10 @@ def _energy_line(trial_rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _extra_energy_of_quantized(rows: Sequence[Mapping[str, Any]]) -> str | None:
     """Return a sentence where simulated quantization made training dearer, which is what it does."""
+    trained = [row for row in rows if row["config_mode"] == "qat"]
 
     def mean_per_epoch(*, full_precision: bool) -> float | None:
-        chosen = [row for row in rows if (row["family"] == "full_precision") == full_precision]
+        chosen = [row for row in trained if (row["family"] == "full_precision") == full_precision]
         values = [row["energy_kwh"] / row["epochs_done"] for row in chosen]
         return sum(values) / len(values) if values else None
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from lwq_tune.commands.common import check_dataset_loads, report_end, say, trial_costs
 from lwq_tune.commands.sweep import run_session, table_metadata
-from lwq_tune.config import SweepConfig, TrialConfig
+from lwq_tune.config import TrialConfig
 from lwq_tune.data.catalog import DatasetInfo, describe_dataset
 from lwq_tune.energy.meter import CarbonIntensity
 from lwq_tune.errors import ResultsError
+from lwq_tune.sweep_config import SweepConfig
 
 
 def run(arguments: Namespace) -> int:
@@ -30,7 +31,14 @@ def run(arguments: Namespace) -> int:
         manifest = read_manifest(folder.path)  # as the last session left it, now that none is under way
         dataset, trials, config = _asked_for(manifest, folder.path)
         costs = {key: trial_costs(trial, dataset.num_classes) for key, trial in trials.items()}
-        recorder = RunRecorder(folder, trials, costs, table_metadata(manifest))
+        recorder = RunRecorder(
+            folder,
+            trials,
+            costs,
+            table_metadata(manifest),
+            manifest["initial_trials"],
+            manifest["init_energies_kwh"],
+        )
         unfinished = [key for key, status in recorder.statuses().items() if status not in ("done", "failed")]
         if not unfinished:
             say(f"nothing to do: all {len(trials)} trials of {folder.path} have ended")

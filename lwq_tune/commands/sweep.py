@@ -6,9 +6,10 @@ import contextlib
 import datetime
 import sys
 from argparse import Namespace
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lwq_tune import exit_codes
 from lwq_tune.commands.common import (
@@ -19,11 +20,13 @@ from lwq_tune.commands.common import (
     say,
     trial_costs,
 )
-from lwq_tune.config import SweepConfig
+from lwq_tune.config import TrialConfig
 from lwq_tune.costs import ModelCosts
 from lwq_tune.data.catalog import DatasetInfo, describe_dataset
 from lwq_tune.energy.meter import CarbonIntensity
+from lwq_tune.sweep.initial import initial_keys, with_initial_trials
 from lwq_tune.sweep.space import SearchSpace, load_space
+from lwq_tune.sweep_config import SweepConfig
 from lwq_tune.text import format_columns
 
 if TYPE_CHECKING:
@@ -42,21 +45,44 @@ def run(arguments: Namespace) -> int:
         max_concurrent=arguments.max_concurrent,
         cpus_per_trial=arguments.cpus_per_trial,
         gpus_per_trial=arguments.gpus_per_trial,
+        init_run=None if arguments.init_run is None else Path(arguments.init_run).expanduser().resolve(),
         country=arguments.country,
         carbon_intensity_g_per_kwh=arguments.carbon_intensity,
     )
     dataset = describe_dataset(space.dataset)
     space = space.with_dataset(dataset.dataset, dataset.digest)
-    costs = {trial.trial_key: trial_costs(trial, dataset.num_classes) for trial in space.trials}
+    trials = {trial.trial_key: trial for trial in _all_trials(space, config)}
+    costs = {key: trial_costs(trial, dataset.num_classes) for key, trial in trials.items()}
+    initial = initial_keys(space.trials, trials.values())
     if arguments.dry_run:
         if config.country is not None:
             choose_carbon_intensity(config.country, None)
-        print(_list_trials(space, costs))
+        print(_list_trials(trials, initial, costs))
         return exit_codes.DONE
-    return _run_sweep(space, config, dataset, costs)
+    return _run_sweep(space, config, dataset, trials, initial, costs)
 
 
-def _run_sweep(space: SearchSpace, config: SweepConfig, dataset: DatasetInfo, costs: dict[str, ModelCosts]) -> int:
+def _all_trials(space: SearchSpace, config: SweepConfig) -> tuple[TrialConfig, ...]:
+    """Return the trials of a space and those they start from, without what another run has trained."""
+    if config.init_run is None:
+        return with_initial_trials(space.trials)
+    from lwq_tune.results.reuse import trained_energies
+    from lwq_tune.results.store import RunFolder
+    from lwq_tune.training.checkpoint import final_checkpoints
+
+    trained_energies(config.init_run)  # refuses what is no run
+    ray = RunFolder(config.init_run).ray
+    return with_initial_trials(space.trials, lambda trial: bool(final_checkpoints(ray, trial.trial_key, trial.n_rows)))
+
+
+def _run_sweep(
+    space: SearchSpace,
+    config: SweepConfig,
+    dataset: DatasetInfo,
+    trials: dict[str, TrialConfig],
+    initial: frozenset[str],
+    costs: dict[str, ModelCosts],
+) -> int:
     from lwq_tune.energy.host_lock import host_meter_lock
     from lwq_tune.results.recorder import RunRecorder, utc_now
     from lwq_tune.results.store import RunFolder, write_json
@@ -70,13 +96,17 @@ def _run_sweep(space: SearchSpace, config: SweepConfig, dataset: DatasetInfo, co
         folder.create()
         try:
             manifest = _manifest(space, config, dataset, intensity, utc_now())
+            manifest["trials"] = [trial.model_dump(mode="json") for trial in trials.values()]
+            manifest["initial_trials"] = sorted(initial)
+            manifest["init_energies_kwh"] = energies_elsewhere(config)
             write_json(folder.manifest, manifest)
-            trials = {trial.trial_key: trial for trial in space.trials}
             say(
-                f"sweep {space.name}: {len(trials)} trials, one at a time, because the energy meter sees the whole "
-                f"host; results in {folder.path}"
+                f"sweep {space.name}: {_count(trials, initial)}, one at a time, because the energy meter sees the "
+                f"whole host; results in {folder.path}"
             )
-            recorder = RunRecorder(folder, trials, costs, table_metadata(manifest))
+            recorder = RunRecorder(
+                folder, trials, costs, table_metadata(manifest), initial, manifest["init_energies_kwh"]
+            )
             return run_session(Plan(folder, config, trials, intensity, resume_from={}), recorder)
         except BaseException:
             folder.discard_if_unused()
@@ -101,6 +131,20 @@ def run_session(plan: Plan, recorder: RunRecorder) -> int:
     return report_end(plan.folder.path, recorder.trial_rows(), stopped_by)
 
 
+def energies_elsewhere(config: SweepConfig) -> dict[str, float | None]:
+    """Return the training energies of the run whose networks a sweep may start from, by key."""
+    if config.init_run is None:
+        return {}
+    from lwq_tune.results.reuse import trained_energies
+
+    return trained_energies(config.init_run)
+
+
+def _count(trials: Mapping[str, TrialConfig], initial: Collection[str]) -> str:
+    listed = f"{len(trials) - len(initial)} trials"
+    return f"{listed} and {len(initial)} that they start from" if initial else listed
+
+
 def table_metadata(manifest: dict[str, object]) -> dict[str, object]:
     """Return what the tables carry of the manifest, so that they can be read on their own."""
     return {"run": manifest["run"], "objectives": manifest["objectives"]}
@@ -108,7 +152,7 @@ def table_metadata(manifest: dict[str, object]) -> dict[str, object]:
 
 def _manifest(
     space: SearchSpace, config: SweepConfig, dataset: DatasetInfo, intensity: CarbonIntensity, now_utc: str
-) -> dict[str, object]:
+) -> dict[str, Any]:
     from lwq_tune.results.manifest import new_session
     from lwq_tune.results.schema import SCHEMA_VERSION
 
@@ -127,7 +171,6 @@ def _manifest(
         "carbon_intensity": asdict(intensity),
         "energy_sources": None,
         "trial_statuses": None,
-        "trials": [trial.model_dump(mode="json") for trial in space.trials],
         "sessions": [new_session(sys.argv[1:], now_utc)],
     }
 
@@ -139,16 +182,17 @@ def _default_run(space: str, results_dir: Path) -> str:
     return next(name for name in candidates if not (results_dir / name).exists())
 
 
-def _list_trials(space: SearchSpace, costs: dict[str, ModelCosts]) -> str:
-    header = ["trial", "schedule", "family", "seed", "bits", "mean weight bits", "weights MiB", "BitOps M"]
+def _list_trials(trials: Mapping[str, TrialConfig], initial: Collection[str], costs: Mapping[str, ModelCosts]) -> str:
+    header = ["trial", "schedule", "family", "seed", "bits", "mean weight bits", "weights MiB", "BitOps M", "role"]
     rows = []
-    for trial in space.trials:
-        cost = costs[trial.trial_key]
+    for key, trial in trials.items():
+        cost = costs[key]
         bits = "-".join(str(bit_width) for bit_width in trial.bit_widths)
         rows.append(
-            [trial.trial_key, trial.schedule, trial.family, str(trial.seed), bits,
-             f"{cost.mean_weight_bits:.2f}", f"{cost.weight_mib:.4f}", f"{cost.bitops / 1e6:.0f}"]
+            [key, trial.schedule, trial.family, str(trial.seed), bits,
+             f"{cost.mean_weight_bits:.2f}", f"{cost.weight_mib:.4f}", f"{cost.bitops / 1e6:.0f}",
+             "initial" if key in initial else "trial"]
         )  # fmt: skip
-    epochs = sum(trial.epochs for trial in space.trials)
-    summary = f"{len(rows)} trials, {epochs} epochs in all; a dry run starts nothing"
+    epochs = sum(trial.n_rows for trial in trials.values())
+    summary = f"{_count(trials, initial)}, {epochs} epochs in all; a dry run starts nothing"
     return f"{format_columns(header, rows)}\n{summary}"

@@ -19,30 +19,95 @@ from lwq_tune.data.catalog import describe_dataset
 from lwq_tune.energy.meter import EnergyMeter, NullMeter
 from lwq_tune.errors import ConfigError, EnergyMeterError, TrialDivergedError
 from lwq_tune.quantization.schedules import parse_schedule
+from lwq_tune.sweep.initial import with_initial_trials
 from lwq_tune.text import wh
 
 
 def run(arguments: Namespace) -> int:
-    """Train one trial and print its epochs."""
+    """Train one trial, after those that it starts from, and print its epochs."""
     dataset = describe_dataset(arguments.dataset)
     config = trial_config(arguments, dataset.dataset, dataset.digest)
-    data_dir = Path(arguments.data_dir).expanduser()
-    check_dataset_loads(dataset.dataset, data_dir)
-    from lwq_tune.data.sources import load_dataset
-    from lwq_tune.training.trial import Trial, check_device
+    networks = Networks(arguments.init_run)
+    check_dataset_loads(dataset.dataset, Path(arguments.data_dir).expanduser())
+    from lwq_tune.training.model import check_device
 
     check_device(arguments.device)
-    images = load_dataset(config.dataset, data_dir)
     with ExitStack() as stack:
+        meter = _make_meter(arguments, stack)
         try:
-            trial = Trial(config, images, _make_meter(arguments, stack), arguments.device)
-            say(f"trial {config.trial_key}: {config.schedule} on {dataset.dataset}, {config.epochs} epochs")
-            for row in trial.epochs():
-                print(json.dumps(asdict(row)) if arguments.json else _line(asdict(row), config.epochs), flush=True)
+            for trial in with_initial_trials([config], networks.has):
+                _train(trial, arguments, meter, networks, is_asked_for=trial == config)
         except (TrialDivergedError, EnergyMeterError) as error:
             say(f"failed: {error}")
             return exit_codes.TRIAL_FAILED
     return exit_codes.DONE
+
+
+class Networks:
+    """Trained networks that others may start from: those of a run, and those trained by this command.
+
+    Args:
+        run_dir: A run folder.
+
+    Raises:
+        ResultsError: It is none.
+    """
+
+    def __init__(self, run_dir: str | None) -> None:
+        self._states: dict[str, Any] = {}
+        self._ray_folder: Path | None = None
+        if run_dir is not None:
+            from lwq_tune.results.manifest import read_manifest
+            from lwq_tune.results.store import RunFolder
+
+            path = Path(run_dir).expanduser().resolve()
+            read_manifest(path)
+            self._ray_folder = RunFolder(path).ray
+
+    def has(self, trial: TrialConfig) -> bool:
+        """Return whether a trial is in the run."""
+        return bool(self._folders(trial))
+
+    def add(self, trial: TrialConfig, state: dict[str, Any]) -> None:
+        """Keep the network of a trial."""
+        self._states[trial.trial_key] = state
+
+    def state(self, trial: TrialConfig) -> dict[str, Any]:
+        """Return the network of a trial."""
+        if trial.trial_key not in self._states:
+            from lwq_tune.training.checkpoint import load_checkpoint
+
+            self._states[trial.trial_key] = load_checkpoint(self._folders(trial)[0])["model"]
+        state: dict[str, Any] = self._states[trial.trial_key]
+        return state
+
+    def _folders(self, trial: TrialConfig) -> list[Path]:
+        from lwq_tune.training.checkpoint import final_checkpoints
+
+        if self._ray_folder is None:
+            return []
+        return final_checkpoints(self._ray_folder, trial.trial_key, trial.n_rows)
+
+
+def _train(
+    config: TrialConfig, arguments: Namespace, meter: EnergyMeter, networks: Networks, *, is_asked_for: bool
+) -> None:
+    """Train one trial; only the rows of the one asked for go to stdout."""
+    from lwq_tune.data.sources import load_dataset
+    from lwq_tune.training.trial import Trial
+
+    images = load_dataset(config.dataset, Path(arguments.data_dir).expanduser())
+    initial = None if config.initial is None else networks.state(config.initial)
+    trial = Trial(config, images, meter, arguments.device, initial=initial)
+    purpose = "" if is_asked_for else ", which the trial starts from"
+    say(f"trial {config.trial_key}: {config.schedule} on {config.dataset}, {config.n_rows} epochs{purpose}")
+    for row in trial.epochs():
+        values = asdict(row)
+        if is_asked_for:
+            print(json.dumps(values) if arguments.json else _line(values, config.n_rows), flush=True)
+        else:
+            say(_line(values, config.n_rows))
+    networks.add(config, trial.model.state_dict())
 
 
 def trial_config(arguments: Namespace, dataset: str, digest: str | None) -> TrialConfig:
@@ -58,7 +123,10 @@ def trial_config(arguments: Namespace, dataset: str, digest: str | None) -> Tria
     }
     values = {**given, "dataset": dataset, "dataset_digest": digest, "seed": arguments.seed}
     try:
-        return TrialConfig(**values, bit_widths=_parse_bits(arguments.bits, count_stages(values)))
+        bits: dict[str, Any] = {"bit_widths": _parse_bits(arguments.bits, count_stages(values))}
+        if arguments.act_bits is not None:
+            bits["act_bit_widths"] = _parse_bits(arguments.act_bits, count_stages(values))
+        return TrialConfig(**values, **bits)
     except ValidationError as error:
         raise ConfigError("\n".join(explain(error, FIXED_KEYS))) from error
 
@@ -90,8 +158,9 @@ def _make_meter(arguments: Namespace, stack: ExitStack) -> EnergyMeter:
     return meter
 
 
-def _line(row: dict[str, float], epochs: int) -> str:
+def _line(row: dict[str, Any], epochs: int) -> str:
+    trained = "not trained" if row["train_accuracy"] is None else f"train {row['train_accuracy']:.4f}"
     return (
-        f"epoch {row['epoch']}/{epochs}  train {row['train_accuracy']:.4f}  val {row['val_accuracy']:.4f}  "
+        f"epoch {row['epoch']}/{epochs}  {trained}  val {row['val_accuracy']:.4f}  "
         f"test {row['test_accuracy']:.4f}  {wh(row['energy_kwh'])}  {row['epoch_time_s']:.1f} s"
     )

@@ -25,36 +25,32 @@ class Normalizer:
         return floats.mul_(self._scale).add_(self._shift)
 
 
-def random_crop(images: Tensor, generator: torch.Generator, padding: int = CROP_PADDING) -> Tensor:
-    """Return each image shifted by up to ``padding`` pixels each way, zeros moving in.
+def crop_and_flip(images: Tensor, generator: torch.Generator, *, flip: bool, padding: int = CROP_PADDING) -> Tensor:
+    """Return each image shifted by up to ``padding`` pixels each way, zeros moving in, and perhaps mirrored.
 
     Args:
         images: Shape (n, c, h, w).
-        generator: On the CPU; draws one offset per image and axis.
+        generator: On the CPU; draws one offset per image and axis, and the mirrored images.
+        flip: Whether each image is mirrored left to right with probability one half.
+        padding: Largest shift in pixels.
     """
     n_images, _, height, width = images.shape
-    offsets = torch.randint(0, 2 * padding + 1, (2, n_images), generator=generator).to(images.device)
+    offsets = torch.randint(0, 2 * padding + 1, (2, n_images, 1), generator=generator).to(images.device)
+    columns = torch.arange(width, device=images.device).expand(n_images, width)
+    if flip:
+        is_flipped = torch.rand((n_images, 1), generator=generator).to(images.device) < 0.5
+        columns = torch.where(is_flipped, columns.flip(1), columns)
+    rows = offsets[0] + torch.arange(height, device=images.device)
     padded = torch.nn.functional.pad(images, (padding,) * 4)
-    rows = offsets[0][:, None] + torch.arange(height, device=images.device)
-    columns = offsets[1][:, None] + torch.arange(width, device=images.device)
-    which = torch.arange(n_images, device=images.device)[:, None, None]
-    cropped = padded.permute(0, 2, 3, 1)[which, rows[:, :, None], columns[:, None, :]]
-    return cropped.permute(0, 3, 1, 2)
-
-
-def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Return each image mirrored left to right with probability one half; shape (n, c, h, w)."""
-    is_flipped = torch.rand(len(images), generator=generator).to(images.device) < 0.5
-    return torch.where(is_flipped[:, None, None, None], images.flip(3), images)
+    flat = (rows[:, :, None] * padded.shape[3] + (offsets[1] + columns)[:, None, :]).view(n_images, 1, -1)
+    return padded.flatten(2).gather(2, flat.expand(-1, images.shape[1], -1)).view(images.shape)
 
 
 def augment(images: Tensor, augmentation: str, generator: torch.Generator) -> Tensor:
     """Return augmented images; ``augmentation`` is ``crop_flip``, ``crop`` or ``none``."""
-    if augmentation != "none":
-        images = random_crop(images, generator)
-    if augmentation == "crop_flip":
-        images = random_flip(images, generator)
-    return images
+    if augmentation == "none":
+        return images
+    return crop_and_flip(images, generator, flip=augmentation == "crop_flip")
 
 
 def training_batches(
@@ -67,7 +63,7 @@ def training_batches(
     order = torch.randperm(len(data), generator=generator)
     for indices in torch.split(order, batch_size):
         if len(indices) > 1:
-            batch = data.take(indices.to(data.labels.device))
+            batch = data.take(indices.to(data.device))
             yield augment(batch.images, augmentation, generator), batch.labels
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -10,26 +11,49 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images and labels of one split.
+    """Images and labels of one split, or of a part of it that shares the memory of the whole.
 
     Attributes:
         images: Shape (n, 3, 32, 32), uint8.
         labels: Shape (n,), int64.
+        indices: Shape (m,), which of them belong to the part; None for all.
     """
 
     images: Tensor
     labels: Tensor
+    indices: Tensor | None = None
 
     def __len__(self) -> int:
-        return int(self.labels.shape[0])
+        return int((self.labels if self.indices is None else self.indices).shape[0])
 
-    def take(self, indices: Tensor) -> ImageSet:
-        """Return the images at ``indices``, shape (m,), in that order."""
+    @property
+    def device(self) -> torch.device:
+        """Where the images are."""
+        return self.labels.device
+
+    def part(self, indices: Tensor) -> ImageSet:
+        """Return the images at ``indices`` of a whole set, shape (m,), without a copy."""
+        return ImageSet(self.images, self.labels, indices.to(self.device))
+
+    def take(self, which: Tensor) -> ImageSet:
+        """Return a copy of the images at the positions ``which``, shape (k,), in that order."""
+        indices = which if self.indices is None else self.indices[which]
         return ImageSet(self.images[indices], self.labels[indices])
+
+    def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield all images and labels in order, ``batch_size`` at a time."""
+        for start in range(0, len(self), batch_size):
+            end = min(start + batch_size, len(self))
+            if self.indices is None:
+                yield self.images[start:end], self.labels[start:end]
+            else:
+                indices = self.indices[start:end]
+                yield self.images[indices], self.labels[indices]
 
     def to(self, device: torch.device) -> ImageSet:
         """Return the set on ``device``."""
-        return ImageSet(self.images.to(device), self.labels.to(device))
+        indices = None if self.indices is None else self.indices.to(device)
+        return ImageSet(self.images.to(device), self.labels.to(device), indices)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,6 @@ def split_indices(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, T
 
 
 def split_validation(train: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
-    """Return the training and the validation part of a training set."""
-    train_indices, val_indices = split_indices(train.labels, fraction, seed)
-    return train.take(train_indices), train.take(val_indices)
+    """Return the training and the validation part of a training set; they share its memory."""
+    train_indices, val_indices = split_indices(train.labels.cpu(), fraction, seed)
+    return train.part(train_indices), train.part(val_indices)

@@ -7,15 +7,10 @@ from typing import Self
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lwq_tune.quantization.lsq import LSQQuantizer
-from lwq_tune.quantization.schedules import FULL_PRECISION_BITS
+from lwq_tune.quantization.quantizer import Encoded, Quantizer
+from lwq_tune.quantization.scheme import Scheme
 
-
-def make_quantizer(bit_width: int, *, signed: bool) -> nn.Module:
-    """Return a quantizer of ``bit_width`` bits, or the identity at 32 bits."""
-    if bit_width == FULL_PRECISION_BITS:
-        return nn.Identity()
-    return LSQQuantizer(bit_width, signed=signed)
+DEFAULT_SCHEME = Scheme()
 
 
 class QuantConv2d(nn.Conv2d):
@@ -28,13 +23,16 @@ class QuantConv2d(nn.Conv2d):
     act_quantizer: nn.Module
 
     @classmethod
-    def from_float(cls, conv: nn.Conv2d, *, weight_bit_width: int, act_bit_width: int) -> Self:
+    def from_float(
+        cls, conv: nn.Conv2d, *, weight_bit_width: int, act_bit_width: int, scheme: Scheme = DEFAULT_SCHEME
+    ) -> Self:
         """Return the quantized twin of ``conv``; it takes over the weight itself, not a copy.
 
         Args:
             conv: Without bias, as before batch norm.
-            weight_bit_width: In [2, 8], or 32 for a float weight.
+            weight_bit_width: Bits of the weight, or 32 for a float weight.
             act_bit_width: The same for the input; 32 also where the input comes quantized.
+            scheme: The quantizers.
         """
         quant = cls(
             conv.in_channels,
@@ -48,10 +46,8 @@ class QuantConv2d(nn.Conv2d):
             device="meta",
         )
         quant.weight = conv.weight
-        quant.weight_quantizer = make_quantizer(weight_bit_width, signed=True)
-        quant.act_quantizer = make_quantizer(act_bit_width, signed=False)
-        if isinstance(quant.weight_quantizer, LSQQuantizer):
-            quant.weight_quantizer.initialize(conv.weight)
+        quant.weight_quantizer = scheme.weight_quantizer(weight_bit_width, conv.weight)
+        quant.act_quantizer = scheme.act_quantizer(act_bit_width)
         return quant
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (the name nn.Conv2d gives it)
@@ -65,3 +61,35 @@ class QuantConv2d(nn.Conv2d):
             self.dilation,
             self.groups,
         )
+
+
+class QuantLinear(nn.Linear):
+    """Linear layer whose weight and input are fake-quantized; the bias stays in full precision."""
+
+    weight_quantizer: nn.Module
+    act_quantizer: nn.Module
+
+    @classmethod
+    def from_float(
+        cls, linear: nn.Linear, *, weight_bit_width: int, act_bit_width: int, scheme: Scheme = DEFAULT_SCHEME
+    ) -> Self:
+        """Return the quantized twin of ``linear``; it takes over the parameters themselves, not copies."""
+        quant = cls(linear.in_features, linear.out_features, linear.bias is not None, device="meta")
+        quant.weight, quant.bias = linear.weight, linear.bias
+        quant.weight_quantizer = scheme.weight_quantizer(weight_bit_width, linear.weight)
+        quant.act_quantizer = scheme.act_quantizer(act_bit_width)
+        return quant
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (the name nn.Linear gives it)
+        """Apply the quantized weight to the quantized input."""
+        return functional.linear(self.act_quantizer(input), self.weight_quantizer(self.weight), self.bias)
+
+
+def encoded_weights(model: nn.Module) -> dict[str, tuple[int, Encoded]]:
+    """Return bits and integers of every quantized weight of a model, by the name of its parameter."""
+    encoded = {}
+    for name, module in model.named_modules():
+        quantizer = getattr(module, "weight_quantizer", None)
+        if isinstance(quantizer, Quantizer) and isinstance(module, QuantConv2d | QuantLinear):
+            encoded[f"{name}.weight"] = (quantizer.bit_width, quantizer.encode(module.weight.detach()))
+    return encoded

@@ -19,7 +19,7 @@ Family = Literal["full_precision", "fixed", "ascending", "descending", "mixed"]
 Constraint = Literal["free", "ascending", "descending", "fixed"]
 
 FULL_PRECISION_BITS = 32
-MIN_BIT_WIDTH, MAX_BIT_WIDTH = 2, 8
+MIN_BIT_WIDTH, MAX_BIT_WIDTH = 1, 8
 FAMILIES: tuple[str, ...] = get_args(Family)
 NAMED_SCHEDULES: dict[str, BitWidths] = {
     "full_precision": (32, 32, 32),
@@ -37,7 +37,7 @@ def check_bit_width(bit_width: object) -> int:
     """Return ``bit_width`` when it is one that a stage can have.
 
     Raises:
-        ConfigError: It is not an integer in [2, 8] and not 32 (full precision).
+        ConfigError: It is not an integer in [1, 8] and not 32 (full precision).
 
     >>> check_bit_width(4)
     4

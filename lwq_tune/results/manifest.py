@@ -21,6 +21,8 @@ REQUIRED = (
     "objectives",
     "carbon_intensity",
     "trials",
+    "initial_trials",
+    "init_energies_kwh",
     "sessions",
 )
 

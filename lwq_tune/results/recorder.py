@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from lwq_tune.config import TrialConfig
 from lwq_tune.costs import ModelCosts
-from lwq_tune.results.rows import Record, identity_values, trial_row
+from lwq_tune.results.rows import Record, identity_values, initial_energy, trial_row
 from lwq_tune.results.schema import EPOCH_COLUMNS, TRIAL_COLUMNS
 from lwq_tune.results.store import RowLog, RunFolder, read_log, write_table
 
@@ -31,6 +31,8 @@ class RunRecorder:
         configs: All trials of the sweep by key, in order.
         costs: Their modelled inference costs by key.
         metadata: Stored in each table: ``run``, its name, and the objectives.
+        initial_keys: Trials that are trained only because others start from them.
+        energies_elsewhere: Training energy of trials of another run that trials of this one start from.
     """
 
     def __init__(
@@ -39,11 +41,15 @@ class RunRecorder:
         configs: Mapping[str, TrialConfig],
         costs: Mapping[str, ModelCosts],
         metadata: dict[str, Any],
+        initial_keys: Collection[str] = (),
+        energies_elsewhere: Mapping[str, float | None] | None = None,
     ) -> None:
         self._folder = folder
         self._configs = configs
         self._costs = costs
         self._metadata = metadata
+        self._initial_keys = frozenset(initial_keys)
+        self._energies_elsewhere = dict(energies_elsewhere or {})
         self._run = str(metadata["run"])  # the folder may have been renamed since
         self._log = RowLog(folder.log)
         self._rows: dict[str, list[Record]] = defaultdict(list)
@@ -62,7 +68,7 @@ class RunRecorder:
         """Record one epoch and return its complete row."""
         record = {
             "kind": "epoch",
-            **identity_values(self._run, self._configs[trial_key]),
+            **identity_values(self._run, self._configs[trial_key], is_initial=trial_key in self._initial_keys),
             **row,
             "ray_trial_id": ray_trial_id,
             "attempt": self._attempts[trial_key],
@@ -93,10 +99,11 @@ class RunRecorder:
 
     def trial_rows(self) -> list[Record]:
         """Return one row per trial of the sweep, in order."""
-        return [
-            trial_row(self._run, config, self._costs[key], self._rows.get(key, []), self._events.get(key, []))
-            for key, config in self._configs.items()
-        ]
+        rows = [self._trial_row(key) for key in self._configs]
+        energies = self._energies_elsewhere | {row["trial_key"]: row.get("energy_kwh") for row in rows}
+        for row in rows:
+            row["init_energy_kwh"] = initial_energy(self._configs[row["trial_key"]], energies)
+        return rows
 
     def epochs_done(self) -> dict[str, int]:
         """Return the number of epochs with a row of each trial that has any."""
@@ -104,7 +111,17 @@ class RunRecorder:
 
     def statuses(self) -> dict[str, str]:
         """Return the status of each trial by key."""
-        return {row["trial_key"]: row["status"] for row in self.trial_rows()}
+        return {key: self._trial_row(key)["status"] for key in self._configs}
+
+    def _trial_row(self, key: str) -> Record:
+        return trial_row(
+            self._run,
+            self._configs[key],
+            self._costs[key],
+            self._rows.get(key, []),
+            self._events.get(key, []),
+            is_initial=key in self._initial_keys,
+        )
 
     def _write_epochs(self, trial_key: str) -> None:
         rows: Sequence[Record] = self._rows[trial_key]

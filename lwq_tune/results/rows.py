@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from lwq_tune.config import TrialConfig
 from lwq_tune.costs import ModelCosts
-from lwq_tune.results.schema import CONFIG, ENERGY, HOST, METRICS, SOURCES
+from lwq_tune.results.schema import CONFIG, ENERGY, HOST, METRICS, SETUP, SOURCES
 
 Record = dict[str, Any]
 
-SUMMED = ("train_time_s", "eval_time_s", "epoch_time_s", *(column.name for column in ENERGY))
-LAST = tuple(column.name for column in (*METRICS, *SOURCES, *HOST) if column.name != "coverage")
+SUMMED = (
+    "train_time_s", "eval_time_s", "epoch_time_s", *(column.name for column in (*SETUP, *ENERGY) if column.unit),
+)  # fmt: skip
+LAST = ("engine", *(column.name for column in (*METRICS, *SOURCES, *HOST) if column.name != "coverage"))
 
 
-def identity_values(run: str, config: TrialConfig) -> Record:
-    """Return the columns that say which trial a row belongs to, and its configuration."""
+def identity_values(run: str, config: TrialConfig, *, is_initial: bool = False) -> Record:
+    """Return the columns that say which trial a row belongs to, and its configuration.
+
+    Args:
+        run: Name of the run.
+        config: The trial.
+        is_initial: Whether it is trained only because others start from it.
+    """
     values = config.model_dump(mode="json")
+    initial = config.initial
     return {
         "run": run,
         "trial_key": config.trial_key,
+        "role": "initial" if is_initial else "trial",
+        "init_trial_key": None if initial is None else initial.trial_key,
         "schedule": config.schedule,
         "family": config.family,
         "bit_widths": values["bit_widths"],
@@ -45,7 +56,13 @@ def last_attempts(rows: Iterable[Record]) -> tuple[list[Record], list[Record]]:
 
 
 def trial_row(
-    run: str, config: TrialConfig, costs: ModelCosts, rows: Sequence[Record], events: Sequence[Record]
+    run: str,
+    config: TrialConfig,
+    costs: ModelCosts,
+    rows: Sequence[Record],
+    events: Sequence[Record],
+    *,
+    is_initial: bool = False,
 ) -> Record:
     """Return the row of one trial: sums of times and energies, metrics of the last epoch, how it ended.
 
@@ -55,13 +72,14 @@ def trial_row(
         costs: Its modelled inference costs.
         rows: Its epoch records, all attempts.
         events: Its ``start`` and ``end`` records, in order.
+        is_initial: Whether it is trained only because others start from it.
     """
     counted, replaced = last_attempts(rows)
     ends = [event for event in events if event["kind"] == "end"]
     starts = [event for event in events if event["kind"] == "start"]
     is_over = bool(ends) and events[-1]["kind"] == "end"
     row = {
-        **identity_values(run, config),
+        **identity_values(run, config, is_initial=is_initial),
         **asdict(costs),
         "status": ends[-1]["status"] if is_over else ("interrupted" if starts else "pending"),
         "error": ends[-1].get("error") if is_over else None,
@@ -76,8 +94,11 @@ def trial_row(
         row |= {name: counted[-1].get(name) for name in LAST}
         row |= {name: total(record.get(name) for record in counted) for name in SUMMED}
         row["peak_memory_mib"] = max(record["peak_memory_mib"] for record in counted)
-        n_images = sum(record["images_per_s"] * record["train_time_s"] for record in counted)
-        row["images_per_s"] = n_images / row["train_time_s"]
+        images = total(
+            None if record["images_per_s"] is None else record["images_per_s"] * record["train_time_s"]
+            for record in counted
+        )
+        row["images_per_s"] = None if images is None else images / row["train_time_s"]
         row["coverage"] = _weighted_coverage(counted)
     return row
 
@@ -92,6 +113,21 @@ def total(values: Iterable[float | None]) -> float | None:
     if any(part is None for part in parts):
         return None
     return float(sum(part for part in parts if part is not None))
+
+
+def initial_energy(config: TrialConfig, energies: Mapping[str, float | None]) -> float | None:
+    """Return the training energy of the chain of trials that a trial builds on; 0 for a start from scratch.
+
+    Args:
+        config: The trial.
+        energies: Training energy of each trial of this and of reused runs, by key.
+    """
+    chain = []
+    initial = config.initial
+    while initial is not None:
+        chain.append(energies.get(initial.trial_key))
+        initial = initial.initial
+    return total(chain)
 
 
 def _weighted_coverage(rows: Sequence[Record]) -> float | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 STATUSES = ("done", "failed", "interrupted", "pending")
 
 
@@ -42,6 +42,8 @@ class Column:
 IDENTITY = (
     Column("run", "str", "", "name of the run"),
     Column("trial_key", "str", "", "first 12 hex digits of the SHA-256 of the trial's configuration"),
+    Column("role", "str", "", "trial, or initial: trained only because other trials start from it"),
+    Column("init_trial_key", "str", "", "trial whose network this one starts from"),
     Column("schedule", "str", "", "name of the schedule of the weights"),
     Column("family", "str", "", "full_precision, fixed, ascending, descending or mixed"),
     Column("bit_widths", "ints", "bit", "weight bits per residual stage, shallow to deep"),
@@ -54,11 +56,23 @@ CONFIG = (
     Column("config_blocks", "ints", "", "basic blocks per stage"),
     Column("config_width", "float", "1", "multiplier on the channels"),
     Column("config_quantizer", "str", "", "quantizer"),
+    Column("config_weight_scales", "str", "", "one scale per weight tensor, or per output channel"),
+    Column("config_first_last_bit_width", "int", "bit", "bits of stem and classifier of a quantized network"),
+    Column("config_scale_weight_decay", "float", "1", "weight decay of learned ranges; empty for the default"),
+    Column("config_mode", "str", "", "qat trains; ptq calibrates and evaluates"),
+    Column("config_init_from", "str", "", "what the trial starts from"),
+    Column("config_pretrain_epochs", "int", "", "epochs of the full-precision trial it starts from, where they differ"),
+    Column("config_pretrain_batch_size", "int", "", "batch size of that trial, where it differs"),
+    Column("config_pretrain_lr", "float", "1", "learning rate of that trial, where it differs"),
+    Column("config_pretrain_weight_decay", "float", "1", "weight decay of that trial, where it differs"),
+    Column("config_calibration_images", "int", "", "training images that set the ranges of the quantizers"),
+    Column("config_engine", "str", "", "how steps were to be executed"),
+    Column("config_precision", "str", "", "arithmetic of convolutions and activations while training"),
     Column("config_epochs", "int", "", "epochs asked for"),
     Column("config_batch_size", "int", "", "images per step"),
     Column("config_lr", "float", "1", "initial learning rate"),
     Column("config_momentum", "float", "1", "momentum of SGD"),
-    Column("config_weight_decay", "float", "1", "weight decay; none on quantizer scales"),
+    Column("config_weight_decay", "float", "1", "weight decay of weights and batch norm"),
     Column("config_lr_curve", "str", "", "learning-rate curve"),
     Column("config_lr_milestones", "ints", "epoch", "epochs after which a step curve falls"),
     Column("config_lr_gamma", "float", "1", "factor of a step curve"),
@@ -81,6 +95,12 @@ TIMES = (
     Column("epoch_time_s", "float", "s", "time of the epoch"),
     Column("images_per_s", "float", "1/s", "training images per second"),
     Column("peak_memory_mib", "float", "MiB", "peak resident memory of the process, or of the GPU"),
+)
+SETUP = (
+    Column("engine", "str", "", "how steps were executed: eager or compiled"),
+    Column("setup_time_s", "float", "s", "time of compiling and calibrating before the first step"),
+    Column("setup_energy_kwh", "float", "kWh", "energy of the same, not part of training energy"),
+    Column("setup_emissions_kg_co2eq", "float", "kg CO2eq", "emissions of the same"),
 )
 ENERGY = (
     Column("active_energy_kwh", "float", "kWh", "training energy above idle, the trial's share"),
@@ -113,7 +133,7 @@ HOST = (
     Column("gpu_model", "str", "", "GPU the trial used"),
 )
 COSTS = (
-    Column("weight_bits", "int", "bit", "bits of all packed weights, stem and classifier at 32"),
+    Column("weight_bits", "int", "bit", "bits of all packed weights"),
     Column("weight_mib", "float", "MiB", "packed size of all weights"),
     Column("mean_weight_bits", "float", "bit", "mean bits per weight over the residual stages"),
     Column("macs", "int", "", "multiply-accumulates per image"),
@@ -131,6 +151,7 @@ EPOCH_COLUMNS = (
     *METRICS,
     Column("lr", "float", "1", "learning rate of the first step"),
     *TIMES,
+    *SETUP,
     *ENERGY,
     *CUMULATIVE,
     *SOURCES,
@@ -146,7 +167,9 @@ TRIAL_COLUMNS = (
     *CONFIG,
     *METRICS,
     *TIMES,
+    *SETUP,
     *ENERGY,
+    Column("init_energy_kwh", "float", "kWh", "training energy of all trials it builds on; theirs, not in energy_kwh"),
     Column("discarded_energy_kwh", "float", "kWh", "energy of epochs that a restart trained again; not in energy_kwh"),
     Column("discarded_emissions_kg_co2eq", "float", "kg CO2eq", "emissions of the same epochs"),
     *SOURCES,

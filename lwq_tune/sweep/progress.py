@@ -73,7 +73,7 @@ class PlainProgress:
         self._countdown.advance()
         self._say(
             row["trial_key"],
-            f"epoch {row['epoch']}/{row['config_epochs']}  val {row['val_accuracy']:.4f}  "
+            f"epoch {row['epoch']}/{self._trials[row['trial_key']].n_rows}  val {row['val_accuracy']:.4f}  "
             f"test {row['test_accuracy']:.4f}  {wh(row['energy_kwh'])}  {row['epoch_time_s']:.1f} s  "
             f"({self._countdown.remaining()} left)",
         )
@@ -145,10 +145,10 @@ class LiveProgress:
         trial, row = self._trials[key], self._rows.get(key)
         cells = [MARKS[self._status[key]], trial.schedule, str(trial.seed)]
         if row is None:
-            return [*cells, f"0/{trial.epochs}", "", "", ""]
+            return [*cells, f"0/{trial.n_rows}", "", "", ""]
         return [
             *cells,
-            f"{row['epoch']}/{trial.epochs}",
+            f"{row['epoch']}/{trial.n_rows}",
             f"{row['val_accuracy']:.4f}",
             f"{row['test_accuracy']:.4f}",
             wh(row["cumulative_energy_kwh"]),
@@ -163,7 +163,7 @@ def make_progress(trials: Mapping[str, TrialConfig], stream: TextIO, epochs_done
         stream: Where to draw.
         epochs_done: Epochs that a trial has from a session before.
     """
-    n_epochs = sum(trial.epochs - epochs_done.get(key, 0) for key, trial in trials.items())
+    n_epochs = sum(trial.n_rows - epochs_done.get(key, 0) for key, trial in trials.items())
     if stream.isatty():
         return LiveProgress(trials, Console(file=stream), n_epochs)
     return PlainProgress(trials, stream, n_epochs)

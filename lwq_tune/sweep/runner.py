@@ -7,17 +7,19 @@ import sys
 import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from lwq_tune.config import SweepConfig, TrialConfig
+from lwq_tune.config import TrialConfig
 from lwq_tune.energy.meter import CarbonIntensity
 from lwq_tune.errors import ConfigError
 from lwq_tune.results.provenance import available_cpus
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.store import RunFolder
+from lwq_tune.sweep.initial import waves
 from lwq_tune.sweep.progress import Progress, make_progress
 from lwq_tune.sweep.ray_session import local_ray
+from lwq_tune.sweep_config import SweepConfig
+from lwq_tune.training.checkpoint import final_checkpoints, find_in_run
 
 MAX_PROCESS_DEATHS = 2
 CHECKPOINTS_KEPT = 2
@@ -29,7 +31,7 @@ class Plan:
 
     Attributes:
         folder: Its run folder, made.
-        trials: The trials to train in this session, by key, in order.
+        trials: The trials to train in this session, by key, each after the one it starts from.
         resume_from: Checkpoint folders of each trial, newest first.
     """
 
@@ -41,7 +43,9 @@ class Plan:
 
 
 def run_trials(plan: Plan, recorder: RunRecorder) -> str | None:
-    """Train the planned trials, one at a time; rows and ends go to ``recorder``.
+    """Train the planned trials, one at a time, in waves; rows and ends go to ``recorder``.
+
+    A trial that starts from another one's network is in a later wave than that one.
 
     Returns:
         Why Ray ended the sweep early, such as a host out of memory; None where the trials ran to their ends
@@ -57,7 +61,12 @@ def run_trials(plan: Plan, recorder: RunRecorder) -> str | None:
         with local_ray(n_cpus):
             resources = _resources(plan.config, n_cpus)
             progress = make_progress(plan.trials, sys.stderr, recorder.epochs_done())
-            return _fit(plan, recorder, progress, resources)
+            for wave in waves(plan.trials):
+                ready = _ready(plan, wave, recorder, progress)
+                stopped_by = _fit(plan, ready, recorder, progress, resources) if ready else None
+                if stopped_by is not None or not _have_ended(wave, recorder):
+                    return stopped_by
+            return None
     finally:
         if progress is not None:
             progress.close()
@@ -87,7 +96,35 @@ def _resources(config: SweepConfig, n_cpus: int) -> dict[str, float]:
     return {"cpu": config.cpus_per_trial or n_cpus, "gpu": gpus}
 
 
-def _fit(plan: Plan, recorder: RunRecorder, progress: Progress, resources: dict[str, float]) -> str | None:
+def _ready(
+    plan: Plan, wave: Mapping[str, TrialConfig], recorder: RunRecorder, progress: Progress
+) -> dict[str, list[str]]:
+    """Return the trials of a wave that can start, with the checkpoint folders of what they start from.
+
+    A trial whose initial trial failed is recorded as failed.
+    """
+    ready = {}
+    for key, trial in wave.items():
+        initial = trial.initial
+        found = [] if initial is None else find_trained(plan, initial)
+        if initial is None or found:
+            ready[key] = found
+            continue
+        error = f"it starts from {initial.schedule} seed {initial.seed} ({initial.trial_key}), which did not finish"
+        recorder.end_trial(key, "failed", error)
+        progress.end_trial(key, "failed", error)
+    return ready
+
+
+def _have_ended(wave: Mapping[str, TrialConfig], recorder: RunRecorder) -> bool:
+    statuses = recorder.statuses()
+    return all(statuses[key] in ("done", "failed") for key in wave)
+
+
+def _fit(
+    plan: Plan, ready: Mapping[str, list[str]], recorder: RunRecorder, progress: Progress, resources: dict[str, float]
+) -> str | None:
+    """Train the trials in ``ready``, which maps keys to the checkpoint folders that they start from."""
     from ray import tune
 
     from lwq_tune.sweep.callbacks import RecordingCallback, StopOnError
@@ -97,7 +134,7 @@ def _fit(plan: Plan, recorder: RunRecorder, progress: Progress, resources: dict[
     session = f"session_{sum(1 for _ in plan.folder.ray.glob('session_*')) + 1:03d}"
     tuner = tune.Tuner(
         tune.with_resources(Trainable, resources),
-        param_space={"job": tune.grid_search([_job(plan, key, resources) for key in plan.trials])},
+        param_space={"job": tune.grid_search([_job(plan, key, found, resources) for key, found in ready.items()])},
         tune_config=tune.TuneConfig(
             max_concurrent_trials=plan.config.max_concurrent,
             reuse_actors=True,
@@ -142,12 +179,13 @@ def _trial_key(trial: Any) -> str:
     return key
 
 
-def _job(plan: Plan, key: str, resources: dict[str, float]) -> dict[str, Any]:
+def _job(plan: Plan, key: str, initial: list[str], resources: dict[str, float]) -> dict[str, Any]:
     """Return the configuration that `Trainable` takes."""
     return {
         "trial_key": key,
         "trial": plan.trials[key].model_dump(mode="json"),
         "resume_from": plan.resume_from.get(key, []),
+        "initial": initial,
         "machine": {
             "data_dir": str(plan.config.data_dir.resolve()),
             "carbon_intensity": asdict(plan.intensity),
@@ -157,9 +195,13 @@ def _job(plan: Plan, key: str, resources: dict[str, float]) -> dict[str, Any]:
     }
 
 
+def find_trained(plan: Plan, trial: TrialConfig) -> list[str]:
+    """Return the checkpoint folders of a trial's last epoch, in this run or in the one whose networks it may use."""
+    others = [] if plan.config.init_run is None else [RunFolder(plan.config.init_run)]
+    runs = [plan.folder, *others]
+    return [str(path) for run in runs for path in final_checkpoints(run.ray, trial.trial_key, trial.n_rows)]
+
+
 def find_checkpoints(folder: RunFolder, trial_key: str) -> list[str]:
     """Return the checkpoint folders of a trial in all sessions of a run, latest epoch first."""
-    from lwq_tune.training.checkpoint import newest_first
-
-    folders = folder.ray.glob(f"session_*/{trial_key}/checkpoint_*")
-    return [str(info.folder.resolve()) for info in newest_first((Path(path) for path in folders), trial_key)]
+    return [str(info.folder) for info in find_in_run(folder.ray, trial_key)]

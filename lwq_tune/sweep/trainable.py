@@ -42,8 +42,8 @@ class Trainable(tune.Trainable):
     """Trains one trial, an epoch per step.
 
     The configuration holds one ``job``: ``trial_key``, ``trial`` (a `TrialConfig` as plain values), ``machine``
-    (``data_dir``, ``carbon_intensity``, ``n_threads``, ``uses_gpu``) and ``resume_from`` (checkpoint folders,
-    newest first).
+    (``data_dir``, ``carbon_intensity``, ``n_threads``, ``uses_gpu``), ``initial`` (checkpoint folders of the trial
+    that this one starts from) and ``resume_from`` (its own checkpoint folders, newest first).
 
     An error inside a trial is reported as its result and not raised: it would come again on a retry, whereas
     the death of the process, which Tune sees by itself, may not.
@@ -121,21 +121,26 @@ class Trainable(tune.Trainable):
         }
         meter = _process_meter(CarbonIntensity(**machine["carbon_intensity"]), uses_gpu=machine["uses_gpu"])
         trial = TrialConfig(**job["trial"])
-        return Trial(trial, load_dataset(trial.dataset, Path(machine["data_dir"])), meter, device)
+        state = self._first_whole(Path(folder) for folder in job["initial"])
+        dataset = load_dataset(trial.dataset, Path(machine["data_dir"]))
+        return Trial(trial, dataset, meter, device, initial=None if state is None else state["model"])
 
     def _continue_from(self, folders: Iterable[Path]) -> None:
         """Load the first whole checkpoint; with none, the trial starts from its first epoch."""
+        state = self._first_whole(folders)
+        if self._trial is not None and state is not None:
+            self._trial.load_state_dict(state)
+
+    @staticmethod
+    def _first_whole(folders: Iterable[Path]) -> dict[str, Any] | None:
         from lwq_tune.training.checkpoint import CheckpointError, load_checkpoint
 
-        if self._trial is None:
-            return
         for folder in folders:
             try:
-                self._trial.load_state_dict(load_checkpoint(folder))
+                return load_checkpoint(folder)
             except CheckpointError as error:
                 _log.warning("checkpoint left out: %s", error)
-            else:
-                return
+        return None
 
     def _fail(self, error: Exception) -> None:
         _log.error("trial failed", exc_info=error)

@@ -83,6 +83,22 @@ def newest_first(folders: Iterable[Path], trial_key: str) -> list[CheckpointInfo
     return sorted(found, key=lambda info: (info.epoch, info.folder.stat().st_mtime), reverse=True)
 
 
+def find_in_run(ray_folder: Path, trial_key: str) -> list[CheckpointInfo]:
+    """Return the checkpoints of a trial in all sessions of a run, latest epoch first.
+
+    Args:
+        ray_folder: Folder of Ray Tune's state in the run folder.
+        trial_key: The trial.
+    """
+    folders = ray_folder.resolve().glob(f"session_*/{trial_key}/checkpoint_*")
+    return newest_first(folders, trial_key)
+
+
+def final_checkpoints(ray_folder: Path, trial_key: str, last_epoch: int) -> list[Path]:
+    """Return the checkpoint folders of a trial's last epoch; none where it has not finished in that run."""
+    return [info.folder for info in find_in_run(ray_folder, trial_key) if info.epoch == last_epoch]
+
+
 def _description(folder: Path) -> dict[str, Any]:
     try:
         description: dict[str, Any] = json.loads((folder / DIGEST_FILE).read_text())

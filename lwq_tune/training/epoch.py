@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lwq_tune.data.batches import Normalizer
 from lwq_tune.data.images import ImageSet
+from lwq_tune.training.engine import Engine, loss_and_correct
 
 EVALUATION_BATCH = 500
 
@@ -30,10 +31,9 @@ class _Sums:
         self._sums = torch.zeros(2, dtype=torch.float64, device=device)
         self._n_images = 0
 
-    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        n_correct = (logits.argmax(dim=1) == labels).sum()
-        self._sums += torch.stack([loss.detach().double() * len(labels), n_correct.double()])
-        self._n_images += len(labels)
+    def add(self, loss: Tensor, n_correct: Tensor, n_images: int) -> None:
+        self._sums += torch.stack([loss.detach().double() * n_images, n_correct.double()])
+        self._n_images += n_images
 
     def result(self) -> PassResult:
         loss, n_correct = (self._sums / self._n_images).tolist()
@@ -46,6 +46,7 @@ def train_pass(
     normalize: Normalizer,
     optimizer: torch.optim.Optimizer,
     lr_of_step: Callable[[int], float],
+    engine: Engine,
     device: torch.device,
 ) -> PassResult:
     """Train on every batch once.
@@ -56,6 +57,7 @@ def train_pass(
         normalize: Makes floats of the images.
         optimizer: Its learning rate is set before each step.
         lr_of_step: Learning rate of a 0-based step of this pass.
+        engine: Executes the forward pass.
         device: Where the model is.
     """
     model.train()
@@ -63,22 +65,26 @@ def train_pass(
     for step, (images, labels) in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = lr_of_step(step)
-        logits = model(normalize(images))
-        loss = nn.functional.cross_entropy(logits, labels)
         optimizer.zero_grad(set_to_none=True)
+        loss, n_correct = engine.step(model, normalize(images), labels)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        sums.add(loss, logits, labels)
+        sums.add(loss, n_correct, len(labels))
     return sums.result()
 
 
 @torch.inference_mode()
-def evaluate(model: nn.Module, data: ImageSet, normalize: Normalizer, device: torch.device) -> PassResult:
-    """Return loss and accuracy on ``data`` with running batch-norm statistics."""
+def evaluate(
+    model: nn.Module, data: ImageSet, normalize: Normalizer, engine: Engine, device: torch.device
+) -> PassResult:
+    """Return loss and accuracy on ``data`` with running batch-norm statistics, in large batches, not compiled.
+
+    A compiler takes longer for this pass than all evaluations of a trial save by it.
+    """
     model.eval()
     sums = _Sums(device)
-    for start in range(0, len(data), EVALUATION_BATCH):
-        labels = data.labels[start : start + EVALUATION_BATCH]
-        logits = model(normalize(data.images[start : start + EVALUATION_BATCH]))
-        sums.add(nn.functional.cross_entropy(logits, labels), logits, labels)
+    for images, labels in data.batches(EVALUATION_BATCH):
+        with engine.autocast():
+            loss, n_correct = loss_and_correct(model, normalize(images), labels)
+        sums.add(loss, n_correct, len(labels))
     return sums.result()

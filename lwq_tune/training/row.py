@@ -12,8 +12,8 @@ class EpochRow:
     """One epoch of one trial. Units and meanings: `lwq_tune.results.schema`. None is not measured."""
 
     epoch: int
-    train_loss: float
-    train_accuracy: float
+    train_loss: float | None
+    train_accuracy: float | None
     val_loss: float
     val_accuracy: float
     test_loss: float
@@ -22,8 +22,12 @@ class EpochRow:
     train_time_s: float
     eval_time_s: float
     epoch_time_s: float
-    images_per_s: float
+    images_per_s: float | None
     peak_memory_mib: float
+    engine: str
+    setup_time_s: float
+    setup_energy_kwh: float | None
+    setup_emissions_kg_co2eq: float | None
     active_energy_kwh: float | None
     idle_energy_kwh: float | None
     energy_kwh: float | None
@@ -62,6 +66,15 @@ class EnergyTotals:
 
 def _sum(total: float | None, part: float | None) -> float | None:
     return None if total is None or part is None else total + part
+
+
+def setup_values(time_s: float = 0.0, reading: EnergyReading | None = None) -> dict[str, float | None]:
+    """Return the setup columns of an `EpochRow`; without a reading, nothing was set up."""
+    return {
+        "setup_time_s": time_s,
+        "setup_energy_kwh": reading.energy_kwh if reading else 0.0,
+        "setup_emissions_kg_co2eq": reading.emissions_kg_co2eq if reading else 0.0,
+    }
 
 
 def energy_values(

@@ -9,69 +9,22 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor
 
 from lwq_tune.config import TrialConfig
-from lwq_tune.data.batches import Normalizer, n_training_batches, training_batches
 from lwq_tune.data.images import Dataset
-from lwq_tune.data.split import split_validation
 from lwq_tune.energy.meter import EnergyMeter, EnergyReading
 from lwq_tune.errors import ConfigError, TrialDivergedError
 from lwq_tune.models.cifar_resnet import CifarResNet
-from lwq_tune.quantization.lsq import LSQQuantizer
-from lwq_tune.quantization.prepare import prepare_qat, used_bit_widths
+from lwq_tune.quantization.calibrate import calibrate
+from lwq_tune.shapes import layer_shapes
+from lwq_tune.training.data import TrialData
+from lwq_tune.training.engine import Engine, Workload, choose_engine
 from lwq_tune.training.epoch import PassResult, evaluate, train_pass
 from lwq_tune.training.lr import lr_at
 from lwq_tune.training.memory import PeakMemory, keep_freed_memory, release_freed_memory
-from lwq_tune.training.row import EnergyTotals, EpochRow, energy_values
-
-
-def build_model(config: TrialConfig, num_classes: int) -> CifarResNet:
-    """Return the quantized network of a trial, initialised from the global generator.
-
-    Raises:
-        ConfigError: The bits in the built model differ from those asked for.
-    """
-    model = CifarResNet(config.blocks, config.width, num_classes)
-    prepare_qat(model, config.bit_widths, config.act_bit_widths)
-    check_used_bits(model, config.bit_widths, config.act_bit_widths)
-    return model
-
-
-def check_used_bits(model: CifarResNet, bit_widths: tuple[int, ...], act_bit_widths: tuple[int, ...]) -> None:
-    """Refuse a model whose bits are not those asked for.
-
-    Raises:
-        ConfigError: They differ.
-    """
-    asked = (bit_widths, act_bit_widths)
-    used = used_bit_widths(model)
-    if used != asked:
-        raise ConfigError(
-            f"a trial trains the bits it was asked for: weights {asked[0]}, activations {asked[1]}; "
-            f"the built model uses {used[0]} and {used[1]}"
-        )
-
-
-def check_device(device: str) -> None:
-    """Refuse a device that is not there.
-
-    Raises:
-        ConfigError: ``cuda`` without a usable GPU.
-    """
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"training on {device} needs a GPU that torch can use, got none; train on cpu")
-
-
-def make_optimizer(model: nn.Module, *, lr: float, momentum: float, weight_decay: float) -> torch.optim.SGD:
-    """Return SGD with momentum; weight decay acts on all parameters but the quantizers' scales."""
-    scales = [module.scale for module in model.modules() if isinstance(module, LSQQuantizer)]
-    scale_ids = {id(scale) for scale in scales}
-    others = [parameter for parameter in model.parameters() if id(parameter) not in scale_ids]
-    groups: list[dict[str, Any]] = [{"params": others, "weight_decay": weight_decay}]
-    if scales:
-        groups.append({"params": scales, "weight_decay": 0.0})
-    return torch.optim.SGD(groups, lr=lr, momentum=momentum)
+from lwq_tune.training.model import build_model, make_optimizer, scale_weight_decay
+from lwq_tune.training.row import EnergyTotals, EpochRow, energy_values, setup_values
 
 
 class Trial:
@@ -82,28 +35,42 @@ class Trial:
         dataset: Its data, in memory.
         meter: Energy meter of the host.
         device: Where to train.
+        initial: State of the network that it starts from, where the configuration names one.
 
     Raises:
-        ConfigError: The built model does not use the bits asked for.
+        ConfigError: The built model does not use the bits asked for, or ``initial`` is missing or does not fit.
     """
 
-    def __init__(self, config: TrialConfig, dataset: Dataset, meter: EnergyMeter, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        config: TrialConfig,
+        dataset: Dataset,
+        meter: EnergyMeter,
+        device: str = "cpu",
+        initial: dict[str, Tensor] | None = None,
+    ) -> None:
+        if (initial is None) != (config.init_from == "scratch"):
+            got = "none" if initial is None else "one"
+            raise ConfigError(f"init_from: {config.init_from} says whether there is a network to start from, got {got}")
         self.config = config
         self._meter = meter
         self._device = torch.device(device)
         keep_freed_memory()
         release_freed_memory()  # of the trial that used this process before, whose peak is not ours
         torch.manual_seed(config.seed)
-        model = build_model(config, dataset.num_classes)
+        model = build_model(config, dataset.num_classes, initial)
         self._model: CifarResNet = model.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._optimizer = make_optimizer(
-            self._model, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
+            self._model,
+            lr=config.lr,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            scale_weight_decay=scale_weight_decay(config),
         )
         self._generator = torch.Generator().manual_seed(config.seed)
-        train, val = split_validation(dataset.train, config.validation_fraction, config.split_seed)
-        self._train, self._val = train.to(self._device), val.to(self._device)
-        self._test = dataset.test.to(self._device)
-        self._normalize = Normalizer(dataset.mean, dataset.std, self._device)
+        self._data = TrialData(config, dataset, self._device)
+        self._engine = self._make_engine(dataset.num_classes)
+        self._is_calibrated = False
         self._peak_memory = PeakMemory(self._device)
         self._totals = EnergyTotals()
         self.epochs_done = 0
@@ -116,7 +83,7 @@ class Trial:
     @property
     def is_finished(self) -> bool:
         """Whether all epochs are done."""
-        return self.epochs_done >= self.config.epochs
+        return self.epochs_done >= self.config.n_rows
 
     def epochs(self) -> Iterator[EpochRow]:
         """Train to the last epoch, yielding the row of each."""
@@ -132,12 +99,16 @@ class Trial:
             EnergyMeterError: The meter did not deliver.
         """
         if self.is_finished:
-            raise RuntimeError(f"a trial has {self.config.epochs} epochs, all are done")
+            raise RuntimeError(f"a trial has {self.config.n_rows} epochs, all are done")
         begin_s = time.perf_counter()
         self._peak_memory.reset()
         lr = self._lr(self.epochs_done)
-        trained, train_time_s, train_energy = self._measured(self._train_pass)
-        self._check_finite("training", trained)
+        setup = setup_values(*self._measured(self._set_up)[1:]) if self._needs_setup else setup_values()
+        if self.config.mode == "ptq":
+            trained, train_time_s, train_energy = self._measured(self._calibrate)
+        else:
+            trained, train_time_s, train_energy = self._measured(self._train_pass)
+            self._check_finite("training", trained)
         (validated, tested), eval_time_s, eval_energy = self._measured(self._evaluate)
         self._check_finite("validation", validated)
         self._check_finite("test", tested)
@@ -145,8 +116,8 @@ class Trial:
         self._totals = self._totals.plus(train_energy)
         return EpochRow(
             epoch=self.epochs_done,
-            train_loss=trained.loss,
-            train_accuracy=trained.accuracy,
+            train_loss=trained.loss if trained else None,
+            train_accuracy=trained.accuracy if trained else None,
             val_loss=validated.loss,
             val_accuracy=validated.accuracy,
             test_loss=tested.loss,
@@ -155,8 +126,10 @@ class Trial:
             train_time_s=train_time_s,
             eval_time_s=eval_time_s,
             epoch_time_s=time.perf_counter() - begin_s,
-            images_per_s=trained.n_images / train_time_s,
+            images_per_s=trained.n_images / train_time_s if trained else None,
             peak_memory_mib=self._peak_memory.read_mib(),
+            engine=self._engine.kind,
+            **setup,  # type: ignore[arg-type]
             **energy_values(train_energy, eval_energy, self._totals, self._meter.sources),  # type: ignore[arg-type]
         )
 
@@ -168,6 +141,7 @@ class Trial:
             "model": self._model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "generator": self._generator.get_state(),
+            "engine": self._engine.kind,
             "cumulative_energy_kwh": self._totals.energy_kwh,
             "cumulative_emissions_kg_co2eq": self._totals.emissions_kg_co2eq,
         }
@@ -187,6 +161,31 @@ class Trial:
         self._generator.set_state(state["generator"].cpu())
         self._totals = EnergyTotals(state["cumulative_energy_kwh"], state["cumulative_emissions_kg_co2eq"])
         self.epochs_done = state["epoch"]
+        self._is_calibrated = True
+        # As it was, also where `auto` would choose otherwise now: on a machine with more threads, for instance.
+        self._engine = Engine(state["engine"], self.config.precision, self._device)
+        self._needs_setup = self._engine.kind == "compiled"
+
+    def _make_engine(self, num_classes: int) -> Engine:
+        config = self.config
+        macs = sum(shape.macs for shape in layer_shapes(config.blocks, config.width, num_classes))
+        workload = Workload(config.epochs * len(self._data.train), config.batch_size, macs)
+        kind = "eager" if config.mode == "ptq" else choose_engine(config.engine, workload, self._device)
+        self._needs_setup = config.mode == "qat" and (kind == "compiled" or not config.is_full_precision)
+        return Engine(kind, config.precision, self._device)
+
+    def _set_up(self) -> None:
+        """Do what comes before the first step: calibrate, compile."""
+        if not self._is_calibrated:
+            self._calibrate()
+        self._engine.compile(self._model, *self._data.first_batch())
+        self._needs_setup = False
+
+    def _calibrate(self) -> None:
+        """Set the ranges of the quantizers from the first training images."""
+        with self._engine.autocast():
+            calibrate(self._model, self._data.calibration_batches(), batch_statistics=self.config.mode == "qat")
+        self._is_calibrated = True
 
     def _lr(self, progress_epochs: float) -> float:
         config = self.config
@@ -200,20 +199,23 @@ class Trial:
         )
 
     def _train_pass(self) -> PassResult:
-        config = self.config
-        n_steps = n_training_batches(len(self._train), config.batch_size)
+        data = self._data
         return train_pass(
             self._model,
-            training_batches(self._train, config.batch_size, config.augmentation, self._generator),
-            self._normalize,
+            data.training_batches(self._generator),
+            data.normalize,
             self._optimizer,
-            lambda step: self._lr(self.epochs_done + step / n_steps),
+            lambda step: self._lr(self.epochs_done + step / data.n_steps),
+            self._engine,
             self._device,
         )
 
     def _evaluate(self) -> tuple[PassResult, PassResult]:
-        run = functools.partial(evaluate, self._model, normalize=self._normalize, device=self._device)
-        return run(self._val), run(self._test)
+        data = self._data
+        run = functools.partial(
+            evaluate, self._model, normalize=data.normalize, engine=self._engine, device=self._device
+        )
+        return run(data.val), run(data.test)
 
     def _check_finite(self, name: str, result: PassResult) -> None:
         if not math.isfinite(result.loss):

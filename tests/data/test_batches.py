@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lwq_tune.data.batches import Normalizer, n_training_batches, random_crop, random_flip, training_batches
+from lwq_tune.data.batches import Normalizer, crop_and_flip, n_training_batches, training_batches
 from lwq_tune.data.images import ImageSet
 from lwq_tune.data.split import split_indices
 from lwq_tune.errors import DatasetError
@@ -27,22 +27,27 @@ def test_every_image_comes_once_per_epoch_with_its_label(n_images: int, batch_si
     assert torch.equal(images.long(), labels)
 
 
-def test_a_crop_is_one_window_of_the_padded_image() -> None:
+@pytest.mark.parametrize("flip", [False, True])
+def test_a_crop_is_one_window_of_the_padded_image_or_its_mirror_image(flip: bool) -> None:
     images = torch.randint(1, 256, (5, 3, 32, 32), dtype=torch.uint8)
     padded = torch.nn.functional.pad(images, (4, 4, 4, 4))
-    cropped = random_crop(images, torch.Generator().manual_seed(0))
+    cropped = crop_and_flip(images, torch.Generator().manual_seed(0), flip=flip)
     for image, source in zip(cropped, padded, strict=True):
         windows = [source[:, r : r + 32, c : c + 32] for r in range(9) for c in range(9)]
+        if flip:
+            windows += [window.flip(2) for window in windows]
         assert sum(torch.equal(image, window) for window in windows) == 1
 
 
 def test_crops_reach_every_offset_and_flips_half_the_images() -> None:
     generator = torch.Generator().manual_seed(0)
     ramp = torch.arange(32, dtype=torch.float32).view(1, 1, 1, 32).expand(2000, 3, 32, 32)
-    columns = random_crop(ramp, generator)[:, 0, 16, 16].unique()
+    columns = crop_and_flip(ramp, generator, flip=False)[:, 0, 16, 16].unique()
     assert columns.tolist() == list(range(12, 21))
-    flipped = random_flip(ramp, generator)[:, 0, 0, 0] == 31
-    assert 0.45 < flipped.float().mean() < 0.55
+    mirrored = crop_and_flip(ramp, generator, flip=True)[:, 0, 16, :]
+    is_falling = mirrored[:, 17] < mirrored[:, 16]
+    assert 0.45 < is_falling.float().mean() < 0.55
+    assert crop_and_flip(ramp, generator, flip=True)[:, 0, 16, 16].unique().tolist() == list(range(11, 21))
 
 
 def test_augmentation_is_a_matter_of_the_generator_alone() -> None:

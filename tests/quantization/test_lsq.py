@@ -1,4 +1,4 @@
-"""LSQ against a twin written from the formulas of Esser et al. 2020 in plain Python, no autograd."""
+"""LSQ: its grid, where its step starts, and the layout of tensors. Its gradients: test_fake_quantize."""
 
 from __future__ import annotations
 
@@ -10,44 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lwq_tune.errors import ConfigError
-from lwq_tune.quantization.lsq import LSQQuantizer, fake_quantize_lsq, int_range
+from lwq_tune.quantization.fake_quantize import fake_quantize
+from lwq_tune.quantization.lsq import LSQ_RULE, LSQQuantizer, int_range
+from tests.quantization import twins
 
 BIT_WIDTHS = st.integers(2, 8)
 SIGNED = st.booleans()
 SCALES = st.floats(0.01, 10.0)
 # Multiples of 1/64 are exact in float32, so that ties and edges mean the same to both twins.
 VALUES = st.lists(st.integers(-4096, 4096).map(lambda n: n / 64), min_size=1, max_size=40)
-
-
-def reference(v: float, s: float, q_n: int, q_p: int) -> tuple[float, float, float]:
-    """Return v_hat, d v_hat / d v and d v_hat / d s of one value (eqs. 1, 2, 3 and 5)."""
-    ratio = v / s
-    if ratio <= -q_n:
-        return -q_n * s, 0.0, -q_n
-    if ratio >= q_p:
-        return q_p * s, 0.0, q_p
-    level = round(ratio)  # half to even, as torch
-    return level * s, 1.0, level - ratio
-
-
-@given(VALUES, st.sampled_from([0.25, 0.5, 1.0, 2.0, 4.0]), BIT_WIDTHS, SIGNED)
-def test_forward_and_gradients_agree_with_the_formulas(
-    values: list[float], scale: float, bit_width: int, signed: bool
-) -> None:
-    q_n, q_p = (2 ** (bit_width - 1), 2 ** (bit_width - 1) - 1) if signed else (0, 2**bit_width - 1)
-    upstream = [0.5 + 0.25 * index for index in range(len(values))]
-    g = 1 / math.sqrt(len(values) * q_p)
-    v = torch.tensor(values, requires_grad=True)
-    s = torch.tensor(scale, requires_grad=True)
-    out = fake_quantize_lsq(v, s, -q_n, q_p, g)
-    out.backward(torch.tensor(upstream))
-    expected = [reference(value, scale, q_n, q_p) for value in values]
-    assert out.tolist() == [forward for forward, _, _ in expected]
-    assert v.grad is not None
-    assert v.grad.tolist() == [u * dv for u, (_, dv, _) in zip(upstream, expected, strict=True)]
-    ds = g * sum(u * ds for u, (_, _, ds) in zip(upstream, expected, strict=True))
-    assert s.grad is not None
-    assert s.grad.item() == pytest.approx(ds, rel=1e-4, abs=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(3, 5, 4, 4), (2, 8, 1, 1), (7,), (4, 3)])
@@ -60,9 +31,9 @@ def test_the_gradient_of_the_scale_does_not_depend_on_the_memory_layout(
     if len(shape) == 4:
         values = values.to(memory_format=memory_format)
     scale = torch.tensor(0.3, requires_grad=True)
-    fake_quantize_lsq(values, scale, -4, 3, 1.0).backward(upstream)
+    fake_quantize(values, scale, -4, 3, 1.0, LSQ_RULE).backward(upstream)
     expected = sum(
-        u * reference(v, 0.3, 4, 3)[2]
+        u * twins.lsq(v, 0.3, 4, 3)[2]
         for v, u in zip(values.flatten().double().tolist(), upstream.flatten().double().tolist(), strict=True)
     )
     assert scale.grad is not None
@@ -71,7 +42,7 @@ def test_the_gradient_of_the_scale_does_not_depend_on_the_memory_layout(
 
 def quantize(values: list[float], scale: float, bit_width: int, signed: bool) -> torch.Tensor:
     low, high = int_range(bit_width, signed=signed)
-    return fake_quantize_lsq(torch.tensor(values), torch.tensor(scale), low, high, 1.0)
+    return fake_quantize(torch.tensor(values), torch.tensor(scale), low, high, 1.0, LSQ_RULE)
 
 
 @given(VALUES, SCALES, BIT_WIDTHS, SIGNED)

@@ -45,7 +45,8 @@ def folder(tmp_path: Path) -> RunFolder:
 
 
 def test_a_trial_yields_exactly_the_columns_that_the_tables_hold() -> None:
-    added_by_the_recorder = {"run", "trial_key", "ray_trial_id", "attempt", "recorded_at_utc", "schedule", "family",
+    added_by_the_recorder = {"run", "trial_key", "ray_trial_id", "attempt", "recorded_at_utc", "role",
+                             "init_trial_key", "schedule", "family",
                              "bit_widths", "act_bit_widths", "hostname", "cpu_model", "gpu_model"}  # fmt: skip
     columns = {column.name for column in EPOCH_COLUMNS if not column.name.startswith("config_")}
     assert {field.name for field in fields(EpochRow)} == columns - added_by_the_recorder

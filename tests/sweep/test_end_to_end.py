@@ -211,7 +211,8 @@ FAILING_PLAN = """
 import json, sys
 from pathlib import Path
 from lwq_tune.commands.common import report_end, trial_costs
-from lwq_tune.config import SweepConfig, TrialConfig
+from lwq_tune.config import TrialConfig
+from lwq_tune.sweep_config import SweepConfig
 from lwq_tune.energy.meter import WORLD_AVERAGE
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.store import RunFolder

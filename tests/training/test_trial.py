@@ -11,10 +11,11 @@ from lwq_tune.energy.meter import NullMeter
 from lwq_tune.errors import ConfigError, TrialDivergedError
 from lwq_tune.models.cifar_resnet import CifarResNet
 from lwq_tune.quantization.lsq import LSQQuantizer
-from lwq_tune.training import trial as trial_module
+from lwq_tune.training import model as model_module
 from lwq_tune.training.checkpoint import load_checkpoint, save_checkpoint
+from lwq_tune.training.model import build_model, check_used_bits, make_optimizer
 from lwq_tune.training.row import EpochRow
-from lwq_tune.training.trial import Trial, build_model, check_used_bits, make_optimizer
+from lwq_tune.training.trial import Trial
 from tests.conftest import small_config
 from tests.training.fake_meter import CountingMeter
 
@@ -60,16 +61,21 @@ def test_a_resumed_trial_gives_the_same_numbers_bit_for_bit(
 def test_energy_goes_on_from_the_checkpoint(tiny_dataset: Dataset, tmp_path: Path) -> None:
     config = small_config(epochs=3)
     first = Trial(config, tiny_dataset, CountingMeter())
-    before = [first.run_epoch(), first.run_epoch()]  # training windows use 1 and 3 mWh, evaluations 2 and 4
+    before = [
+        first.run_epoch(),
+        first.run_epoch(),
+    ]  # 1 mWh of setup, 2 and 4 of training, 3 and 5 of evaluation
     save_checkpoint(first.state_dict(), tmp_path)
     second = Trial(config, tiny_dataset, CountingMeter())
     second.load_state_dict(load_checkpoint(tmp_path))
     after = second.run_epoch()
-    assert [row.energy_kwh for row in before] == [1e-6, 3e-6]
-    assert [row.eval_energy_kwh for row in before] == [2e-6, 4e-6]
-    assert before[-1].cumulative_energy_kwh == pytest.approx(4e-6)
-    assert after.cumulative_energy_kwh == pytest.approx(5e-6)
-    assert after.cumulative_emissions_kg_co2eq == pytest.approx(2.5e-6)
+    assert [row.setup_energy_kwh for row in before] == [1e-6, 0.0]
+    assert [row.energy_kwh for row in before] == pytest.approx([2e-6, 4e-6])
+    assert [row.eval_energy_kwh for row in before] == pytest.approx([3e-6, 5e-6])
+    assert before[-1].cumulative_energy_kwh == pytest.approx(6e-6)
+    assert after.setup_energy_kwh == 0.0  # the ranges came with the checkpoint
+    assert after.cumulative_energy_kwh == pytest.approx(7e-6)
+    assert after.cumulative_emissions_kg_co2eq == pytest.approx(3.5e-6)
 
 
 def test_what_is_not_measured_is_none_and_never_zero(tiny_dataset: Dataset) -> None:
@@ -103,8 +109,8 @@ def test_a_trial_refuses_to_start_on_a_model_with_other_bits(
     tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ConfigError, match=r"the built model uses \(32, 32, 32\)"):
-        check_used_bits(CifarResNet((1, 1, 1)), (2, 3, 4), (2, 3, 4))
-    monkeypatch.setattr(trial_module, "prepare_qat", lambda model, *_: model)
+        check_used_bits(CifarResNet((1, 1, 1)), (2, 3, 4), (2, 3, 4), 32)
+    monkeypatch.setattr(model_module, "prepare_qat", lambda model, *_: model)
     with pytest.raises(ConfigError, match="a trial trains the bits it was asked for"):
         Trial(small_config(), tiny_dataset, NullMeter())
 
@@ -115,11 +121,11 @@ def test_a_checkpoint_of_another_trial_is_refused(tiny_dataset: Dataset) -> None
         Trial(small_config(seed=2), tiny_dataset, NullMeter()).load_state_dict(state)
 
 
-def test_weight_decay_spares_the_scales_and_nothing_is_left_out() -> None:
+def test_scales_have_a_weight_decay_of_their_own_and_nothing_is_left_out() -> None:
     model = build_model(small_config(), num_classes=4)
-    optimizer = make_optimizer(model, lr=0.1, momentum=0.9, weight_decay=1e-4)
+    optimizer = make_optimizer(model, lr=0.1, momentum=0.9, weight_decay=1e-4, scale_weight_decay=2e-4)
     decayed, spared = optimizer.param_groups
     scales = [m.scale for m in model.modules() if isinstance(m, LSQQuantizer)]
     assert {id(p) for p in spared["params"]} == {id(s) for s in scales}
-    assert (decayed["weight_decay"], spared["weight_decay"]) == (1e-4, 0.0)
+    assert (decayed["weight_decay"], spared["weight_decay"]) == (1e-4, 2e-4)
     assert len(decayed["params"]) + len(spared["params"]) == len(list(model.parameters()))

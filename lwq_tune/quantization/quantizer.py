@@ -1,0 +1,129 @@
+"""What all quantizers share: their integer range, and how their values are written as integers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lwq_tune.errors import ConfigError
+from lwq_tune.quantization.fake_quantize import Bound
+
+MIN_SCALE = 1e-8
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A tensor as integers: its value is ``levels * scale + offset``.
+
+    Attributes:
+        levels: uint8, from 0 to 2**bit_width - 1, the shape of the tensor.
+        scale: Shape () or (c, 1, ...), float32.
+        offset: The shape of ``scale``.
+    """
+
+    levels: Tensor
+    scale: Tensor
+    offset: Tensor
+
+    def decode(self) -> Tensor:
+        """Return the values."""
+        return self.levels * self.scale + self.offset
+
+
+class Quantizer(nn.Module):
+    """Base of the quantizers.
+
+    Attributes:
+        bit_width: Bits.
+        per_channel: Whether each slice of the first axis has a scale of its own.
+        low: Smallest integer level.
+        high: Largest integer level.
+    """
+
+    levels: Tensor
+    _initialized: Tensor
+    min_bit_width, max_bit_width = 2, 8
+    name = "a quantizer"
+
+    def __init__(self, bit_width: int, low: int, high: int, *, per_channel: bool = False) -> None:
+        super().__init__()
+        if not self.min_bit_width <= bit_width <= self.max_bit_width:
+            raise ConfigError(
+                f"the bit_width of {self.name} must be in [{self.min_bit_width}, {self.max_bit_width}], got {bit_width}"
+            )
+        self.bit_width, self.per_channel = bit_width, per_channel
+        self.low, self.high = low, high
+        self.register_buffer("levels", torch.tensor([float(low), float(high)]), persistent=False)
+        self.register_buffer("_initialized", torch.zeros((), dtype=torch.bool))
+        self._is_initialized = False  # the buffer's value on the host: reading it each step would wait for the GPU
+
+    @property
+    def is_initialized(self) -> bool:
+        """Whether the range is set, from data or a checkpoint."""
+        return self._is_initialized
+
+    def bounds(self) -> tuple[Bound, Bound]:
+        """Return the integer range: tensors for compiled code, which then serves all bit-widths, else numbers."""
+        if torch.compiler.is_compiling():
+            return self.levels[0], self.levels[1]
+        return self.low, self.high
+
+    def high_bound(self) -> Bound:
+        """Return the largest level in the form that `bounds` has."""
+        return self.bounds()[1]
+
+    @torch.no_grad()
+    def initialize(self, values: Tensor) -> None:
+        """Set the range from ``values``."""
+        self._set_range(values.float())
+        self._initialized.fill_(True)
+        self._is_initialized = True
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return ``values`` on the grid; the first call sets the range where nothing did before.
+
+        Raises:
+            RuntimeError: That first call is being compiled.
+        """
+        if not self._is_initialized:
+            if torch.compiler.is_compiling():
+                raise RuntimeError("a quantizer needs its range before it is compiled; calibrate the model first")
+            self.initialize(values)
+        return self.quantize(values)
+
+    def quantize(self, values: Tensor) -> Tensor:
+        """Return ``values`` on the grid."""
+        raise NotImplementedError
+
+    def encode(self, values: Tensor) -> Encoded:
+        """Return the integers that stand for ``values`` once quantized."""
+        raise NotImplementedError
+
+    def learned_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters of the range; the optimizer gives them a weight decay of their own."""
+        return list(self.parameters(recurse=False))
+
+    def extra_repr(self) -> str:
+        """Describe the grid."""
+        channels = ", per channel" if self.per_channel else ""
+        return f"bit_width={self.bit_width}, levels=[{self.low}, {self.high}]{channels}"
+
+    def _set_range(self, values: Tensor) -> None:
+        raise NotImplementedError
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        self._is_initialized = bool(self._initialized)
+
+
+def over_values(values: Tensor, *, per_channel: bool) -> tuple[int, ...]:
+    """Return the axes that one scale spans: all, or all but the first."""
+    return tuple(range(1 if per_channel else 0, values.dim()))
+
+
+def scale_shape(n_channels: int | None, n_dims: int) -> tuple[int, ...]:
+    """Return the shape of a scale: () for a tensor, (c, 1, ...) for one per channel."""
+    return () if n_channels is None else (n_channels, *(1,) * (n_dims - 1))

@@ -1,0 +1,63 @@
+"""Which quantizer stands where: one scheme for a network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+from torch import Tensor, nn
+
+from lwq_tune.quantization.dorefa import DoReFaActQuantizer, DoReFaWeightQuantizer
+from lwq_tune.quantization.lsq import LSQQuantizer
+from lwq_tune.quantization.minmax import MinMaxActQuantizer, MinMaxWeightQuantizer
+from lwq_tune.quantization.pact import PACTQuantizer
+from lwq_tune.quantization.quantizer import Quantizer
+from lwq_tune.quantization.schedules import FULL_PRECISION_BITS
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How weights and activations are quantized.
+
+    Attributes:
+        quantizer: ``lsq``, ``pact`` (weights by DoReFa-Net), ``dorefa`` or ``minmax``.
+        per_channel: Whether each output channel of a weight has a scale of its own.
+        first_last_bit_width: Bits of the stem's weights and of the classifier's weights and input, 32 or 8. The
+            images that enter the stem are 8-bit already.
+    """
+
+    quantizer: str = "lsq"
+    per_channel: bool = False
+    first_last_bit_width: int = FULL_PRECISION_BITS
+
+    def weight_quantizer(self, bit_width: int, weight: Tensor) -> nn.Module:
+        """Return the quantizer of a weight, its range set, or the identity at 32 bits."""
+        if bit_width == FULL_PRECISION_BITS:
+            return nn.Identity()
+        quantizer: Quantizer
+        if self.quantizer == "lsq":
+            n_channels = weight.shape[0] if self.per_channel else None
+            quantizer = LSQQuantizer(bit_width, signed=True, n_channels=n_channels, n_dims=weight.dim())
+        elif self.quantizer == "minmax":
+            quantizer = MinMaxWeightQuantizer(bit_width, per_channel=self.per_channel)
+        else:
+            quantizer = DoReFaWeightQuantizer(bit_width, per_channel=self.per_channel)
+        quantizer.initialize(weight)
+        return quantizer
+
+    def act_quantizer(self, bit_width: int) -> nn.Module:
+        """Return a quantizer of non-negative activations, or the identity at 32 bits."""
+        if bit_width == FULL_PRECISION_BITS:
+            return nn.Identity()
+        if self.quantizer == "lsq":
+            return LSQQuantizer(bit_width, signed=False)
+        made = {"pact": PACTQuantizer, "dorefa": DoReFaActQuantizer, "minmax": MinMaxActQuantizer}
+        return made[self.quantizer](bit_width)
+
+    def for_first_and_last(self) -> Self:
+        """Return the scheme of stem and classifier.
+
+        DoReFa's weights forget their scale, which no batch norm restores behind the classifier, and its
+        activations end at 1; so `dorefa` and `pact` take min-max there.
+        """
+        return replace(self, quantizer="minmax") if self.quantizer in ("dorefa", "pact") else self

@@ -1,0 +1,27 @@
+"""Trials of another run that trials of this one start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lwq_tune.errors import ResultsError
+from lwq_tune.results.manifest import read_manifest
+from lwq_tune.results.store import RunFolder
+
+
+def trained_energies(run_dir: Path) -> dict[str, float | None]:
+    """Return the training energy in kWh of every finished trial of a run, by key; None where it was not measured.
+
+    Raises:
+        ResultsError: The folder holds no run, or its table of trials cannot be read.
+    """
+    read_manifest(run_dir)
+    file = RunFolder(run_dir).trials
+    try:
+        rows = pq.read_table(file, columns=["trial_key", "status", "energy_kwh"]).to_pylist()
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ResultsError(f"--init-run needs a run with a readable table of trials, {file} is not: {error}") from error
+    return {row["trial_key"]: row["energy_kwh"] for row in rows if row["status"] == "done"}

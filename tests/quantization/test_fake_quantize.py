@@ -1,0 +1,349 @@
+"""Every quantizer against its slow twin, and the properties that all of them share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from lwq_tune.quantization.dorefa import DoReFaActQuantizer, DoReFaWeightQuantizer
+from lwq_tune.quantization.fake_quantize import Rule, fake_quantize, fake_quantize_affine
+from lwq_tune.quantization.lsq import LSQQuantizer
+from lwq_tune.quantization.minmax import MinMaxActQuantizer, MinMaxWeightQuantizer, affine_grid
+from lwq_tune.quantization.pact import PACTQuantizer, least_squares_clip
+from lwq_tune.quantization.quantizer import Quantizer
+from tests.quantization import twins
+
+BITS = st.integers(2, 8)
+# Multiples of 1/64 and powers of two are exact in float32: ties and edges mean the same to both twins.
+VALUES = st.lists(st.integers(-4096, 4096).map(lambda n: n / 64), min_size=1, max_size=40)
+POWERS = st.sampled_from([0.25, 0.5, 1.0, 2.0, 4.0])
+
+MAKERS: dict[str, Callable[[int], Quantizer]] = {
+    "lsq weights": lambda bits: LSQQuantizer(bits, signed=True),
+    "lsq activations": lambda bits: LSQQuantizer(bits, signed=False),
+    "lsq weights per channel": lambda bits: LSQQuantizer(bits, signed=True, n_channels=3, n_dims=2),
+    "pact": PACTQuantizer,
+    "dorefa weights": DoReFaWeightQuantizer,
+    "dorefa weights per channel": lambda bits: DoReFaWeightQuantizer(bits, per_channel=True),
+    "dorefa activations": DoReFaActQuantizer,
+    "minmax weights": MinMaxWeightQuantizer,
+    "minmax weights per channel": lambda bits: MinMaxWeightQuantizer(bits, per_channel=True),
+    "minmax activations": MinMaxActQuantizer,
+}
+NAMES = sorted(MAKERS)
+
+
+def gradients(out: Tensor, *inputs: Tensor) -> list[Tensor]:
+    """Return the gradients of a weighted sum of ``out`` whose weights are `upstream`."""
+    return list(torch.autograd.grad(out, inputs, upstream(out)))
+
+
+def upstream(like: Tensor) -> Tensor:
+    return (0.5 + 0.25 * torch.arange(like.numel())).view(like.shape)
+
+
+def rows(values: list[float]) -> Tensor:
+    """Return the values as three rows, filled up with the first."""
+    return torch.tensor(values + [values[0]] * (-len(values) % 3)).view(3, -1)
+
+
+@given(VALUES, POWERS, BITS, st.booleans())
+def test_lsq_agrees_with_its_twin(values: list[float], scale: float, bits: int, signed: bool) -> None:
+    quantizer = LSQQuantizer(bits, signed=signed)
+    quantizer.initialize(torch.ones(1))
+    with torch.no_grad():
+        quantizer.scale.fill_(scale)
+    v = torch.tensor(values).view(1, -1).requires_grad_()
+    out = quantizer(v)
+    dv, ds = gradients(out, v, quantizer.scale)
+    q_n, q_p = (2 ** (bits - 1), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    expected = [twins.lsq(value, scale, q_n, q_p) for value in values]
+    assert out.flatten().tolist() == [forward for forward, _, _ in expected]
+    u = upstream(v).flatten().tolist()
+    assert dv.flatten().tolist() == [w * slope for w, (_, slope, _) in zip(u, expected, strict=True)]
+    g = 1 / math.sqrt(len(values) * q_p)
+    total = g * sum(w * slope for w, (_, _, slope) in zip(u, expected, strict=True))
+    assert ds.item() == pytest.approx(total, rel=1e-4, abs=1e-3)
+
+
+@given(VALUES, BITS)
+def test_lsq_per_channel_is_lsq_on_each_channel(values: list[float], bits: int) -> None:
+    weight = rows(values).requires_grad_()
+    quantizer = LSQQuantizer(bits, signed=True, n_channels=3, n_dims=2)
+    out = quantizer(weight)
+    dw, ds = gradients(out, weight, quantizer.scale)
+    for channel in range(3):
+        alone = LSQQuantizer(bits, signed=True)
+        row = weight.detach()[channel : channel + 1].requires_grad_()
+        row_out = alone(row)
+        assert torch.equal(row_out, out[channel : channel + 1])
+        row_dw, row_ds = torch.autograd.grad(row_out, (row, alone.scale), upstream(out)[channel : channel + 1])
+        assert torch.equal(row_dw, dw[channel : channel + 1])
+        assert row_ds.item() == pytest.approx(ds[channel].item(), rel=1e-4, abs=1e-3)
+
+
+@given(VALUES, POWERS, BITS)
+def test_pact_agrees_with_its_twin(values: list[float], step: float, bits: int) -> None:
+    alpha = step * (2**bits - 1)  # its step is a power of two
+    quantizer = PACTQuantizer(bits)
+    quantizer.initialize(torch.ones(1))
+    with torch.no_grad():
+        quantizer.alpha.fill_(alpha)
+    x = torch.tensor([*values, 0.0, alpha]).view(1, -1).requires_grad_()  # both edges among them
+    out = quantizer(x)
+    dx, dalpha = gradients(out, x, quantizer.alpha)
+    expected = [twins.pact(value, alpha, bits) for value in x.flatten().tolist()]
+    assert out.flatten().tolist() == pytest.approx([forward for forward, _, _ in expected])
+    u = upstream(x).flatten().tolist()
+    assert dx.flatten().tolist() == [w * slope for w, (_, slope, _) in zip(u, expected, strict=True)]
+    total = sum(w * slope for w, (_, _, slope) in zip(u, expected, strict=True))
+    assert dalpha.item() == pytest.approx(total, rel=1e-4, abs=1e-3)
+
+
+@given(VALUES, BITS)
+def test_dorefa_activations_agree_with_their_twin(values: list[float], bits: int) -> None:
+    x = torch.tensor([*(v / 32 for v in values), 0.0, 1.0]).requires_grad_()
+    out = DoReFaActQuantizer(bits)(x)
+    (dx,) = gradients(out, x)
+    expected = [twins.dorefa_act(value, bits) for value in x.tolist()]
+    assert out.tolist() == pytest.approx([forward for forward, _ in expected], abs=1e-6)
+    u = upstream(x).tolist()
+    assert dx.tolist() == [w * slope for w, (_, slope) in zip(u, expected, strict=True)]
+
+
+@given(VALUES.filter(any), st.integers(1, 8))
+def test_dorefa_weights_agree_with_their_twin(values: list[float], bits: int) -> None:
+    weights = [v / 16 for v in values]
+    w = torch.tensor(weights).requires_grad_()
+    out = DoReFaWeightQuantizer(bits)(w)
+    (dw,) = gradients(out, w)
+    forward, slopes = twins.dorefa_weights(weights, bits)
+    step = 2 / (2**bits - 1)
+    for got, expected in zip(out.tolist(), forward, strict=True):
+        # tanh rounds differently in float32: at a tie either neighbour is right
+        assert got == pytest.approx(expected, abs=1e-5) or abs(got - expected) == pytest.approx(step, abs=1e-5)
+    u = upstream(w).tolist()
+    assert dw.tolist() == pytest.approx([g * slope for g, slope in zip(u, slopes, strict=True)], rel=1e-3, abs=1e-5)
+
+
+def test_dorefa_weights_round_to_the_hand_computed_grid() -> None:
+    # tanh(w)/max: -1, 0, 0.5, 1 -> r = 0, 0.5, 0.75, 1 -> 3r = 0, 1.5, 2.25, 3 -> 0, 2, 2, 3 -> -1, 1/3, 1/3, 1
+    w = torch.atanh(torch.tensor([-0.8, 0.0, 0.4, 0.8]))
+    assert DoReFaWeightQuantizer(2)(w).tolist() == pytest.approx([-1, 1 / 3, 1 / 3, 1])
+
+
+@given(VALUES.filter(lambda values: max(values) != min(values) or values[0] != 0), BITS)
+def test_minmax_weights_agree_with_their_twin(values: list[float], bits: int) -> None:
+    w = torch.tensor(values).requires_grad_()
+    out = MinMaxWeightQuantizer(bits)(w)
+    (dw,) = gradients(out, w)
+    scale, zero_point = twins.affine_grid(min(values), max(values), bits)
+    expected = [twins.minmax(value, scale, zero_point, bits) for value in values]
+    for got, (value, _) in zip(out.tolist(), expected, strict=True):
+        assert got == pytest.approx(value, abs=1e-4) or abs(got - value) == pytest.approx(scale, rel=1e-3)  # a tie
+    inside = [min(values) < value < max(values) for value in values]
+    u = upstream(w).tolist()
+    for got, weight, is_inside in zip(dw.tolist(), u, inside, strict=True):
+        assert got == weight or not is_inside
+
+
+@given(VALUES, st.floats(0.01, 4.0), BITS, st.integers(0, 255))
+def test_minmax_is_torchs_own_fake_quantization_bit_for_bit(
+    values: list[float], scale: float, bits: int, zero_point: int
+) -> None:
+    zero_point = min(zero_point, 2**bits - 1)
+    x = torch.tensor(values).mul(0.37).requires_grad_()
+    s = torch.tensor(scale)
+    out = fake_quantize_affine(x, s, torch.tensor(float(zero_point)), 0, 2**bits - 1)
+    oracle = torch.fake_quantize_per_tensor_affine(x, s.item(), zero_point, 0, 2**bits - 1)
+    assert torch.equal(out, oracle)
+    assert torch.equal(*(gradients(each, x)[0] for each in (out, oracle)))
+
+
+@given(VALUES, BITS)
+def test_minmax_per_channel_is_torchs_own_bit_for_bit(values: list[float], bits: int) -> None:
+    weight = rows(values).mul(0.37).requires_grad_()
+    quantizer = MinMaxWeightQuantizer(bits, per_channel=True)
+    out = quantizer(weight)
+    scale, zero_point = quantizer.grid(weight)
+    oracle = torch.fake_quantize_per_channel_affine(
+        weight, scale.flatten(), zero_point.flatten().to(torch.int32), 0, 0, 2**bits - 1
+    )
+    assert torch.equal(out, oracle)
+    assert torch.equal(*(gradients(each, weight)[0] for each in (out, oracle)))
+
+
+@given(VALUES, st.floats(0.05, 4.0), BITS, st.booleans())
+def test_lsq_is_torchs_learnable_fake_quantization_where_that_is_defined(
+    values: list[float], scale: float, bits: int, signed: bool
+) -> None:
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    x = torch.tensor(values).mul(0.37)
+    ratio = x / torch.tensor(scale)
+    x = x[((ratio - low).abs() > 1) & ((ratio - high).abs() > 1)]  # torch rounds before it asks what is in range
+    if not len(x):
+        return
+    ours, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
+    s, t = torch.tensor([scale], requires_grad=True), torch.tensor([scale], requires_grad=True)
+    out = fake_quantize(ours, s.squeeze(), low, high, 0.125, Rule("open", "residual"))
+    oracle = torch._fake_quantize_learnable_per_tensor_affine(theirs, t, torch.zeros(1), low, high, 0.125)
+    assert torch.equal(out, oracle)
+    (dx, ds), (dx_oracle, ds_oracle) = gradients(out, ours, s), gradients(oracle, theirs, t)
+    assert torch.equal(dx, dx_oracle)
+    assert ds.item() == pytest.approx(ds_oracle.item(), rel=1e-3, abs=1e-2)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=40)
+@given(values=VALUES, bits=BITS)
+def test_at_most_two_to_the_bits_values_come_out_and_they_rise_with_what_goes_in(
+    name: str, values: list[float], bits: int
+) -> None:
+    quantizer = MAKERS[name](bits).eval()
+    x = rows(values)
+    out = quantizer(x)
+    channels = zip(x, out, strict=True) if quantizer.per_channel else [(x.flatten(), out.flatten())]
+    for before, after in channels:
+        assert len(after.unique()) <= 2**bits
+        order = before.argsort(stable=True)
+        assert bool((after[order].diff() >= 0).all())
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith(("dorefa w", "minmax w"))])
+@settings(max_examples=40)
+@given(values=VALUES, bits=BITS)
+def test_quantizing_twice_is_quantizing_once(name: str, values: list[float], bits: int) -> None:
+    quantizer = MAKERS[name](bits).eval()
+    once = quantizer(rows(values))
+    assert torch.allclose(quantizer(once), once, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("dorefa w")])
+@settings(max_examples=40)
+@given(values=VALUES, bits=BITS)
+def test_inside_the_range_the_error_is_at_most_half_a_step(name: str, values: list[float], bits: int) -> None:
+    quantizer = MAKERS[name](bits).eval()
+    x = rows(values)
+    out = quantizer(x)
+    step = step_of(quantizer, x)
+    offset = quantizer.grid(x)[1] if isinstance(quantizer, MinMaxActQuantizer | MinMaxWeightQuantizer) else 0.0
+    level = x / step + offset
+    inside = (level > quantizer.low) & (level < quantizer.high)
+    assert bool((((out - x).abs() <= step * (0.5 + 1e-4)) | ~inside).all())
+
+
+def step_of(quantizer: Quantizer, x: Tensor) -> Tensor:
+    if isinstance(quantizer, LSQQuantizer):
+        return quantizer.scale.detach()
+    if isinstance(quantizer, PACTQuantizer):
+        return quantizer.alpha.detach() / quantizer.high
+    if isinstance(quantizer, DoReFaActQuantizer):
+        return torch.tensor(1 / quantizer.high)
+    assert isinstance(quantizer, MinMaxActQuantizer | MinMaxWeightQuantizer)
+    return quantizer.grid(x)[0]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "weights" in name])
+@pytest.mark.parametrize("bits", [1, 2, 3, 8])
+def test_the_integers_of_a_weight_stand_for_its_quantized_values(name: str, bits: int) -> None:
+    if bits == 1 and "dorefa" not in name:
+        pytest.skip("one bit is for DoReFa weights")
+    weight = torch.randn(3, 50, generator=torch.Generator().manual_seed(bits))
+    quantizer = MAKERS[name](bits)
+    expected = quantizer(weight)
+    encoded = quantizer.encode(weight)
+    assert encoded.levels.dtype == torch.uint8
+    assert int(encoded.levels.max()) < 2**bits
+    assert torch.allclose(encoded.decode(), expected, atol=1e-6)
+
+
+@given(VALUES.filter(any), BITS)
+def test_a_full_scale_grid_spans_the_extremes_and_has_a_level_for_zero(values: list[float], bits: int) -> None:
+    scale, zero_point = affine_grid(torch.tensor(min(values)), torch.tensor(max(values)), 2**bits - 1)
+    expected = twins.affine_grid(min(values), max(values), bits)
+    assert scale.item() == pytest.approx(expected[0], rel=1e-6)
+    assert abs(zero_point.item() - expected[1]) <= 1  # a tie may fall either way in float32
+    assert zero_point.item() == round(zero_point.item())
+
+
+def test_minmax_activations_follow_a_moving_average() -> None:
+    quantizer = MinMaxActQuantizer(8)
+    quantizer(torch.tensor([-1.0, 3.0]))
+    assert (quantizer.smallest.item(), quantizer.largest.item()) == (-1.0, 3.0)
+    quantizer(torch.tensor([-2.0, 13.0]))
+    assert quantizer.smallest.item() == pytest.approx(0.9 * -1 + 0.1 * -2)
+    assert quantizer.largest.item() == pytest.approx(0.9 * 3 + 0.1 * 13)
+    quantizer.eval()(torch.tensor([99.0]))
+    assert quantizer.largest.item() == pytest.approx(4.0)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.floats(0, 10), min_size=4, max_size=60).filter(lambda v: max(v) > 0.1), st.integers(2, 4))
+def test_pact_starts_where_the_squared_error_is_least(values: list[float], bits: int) -> None:
+    clip = least_squares_clip(torch.tensor(values), 2**bits - 1).item()
+    candidates = [max(values) * fraction / 40 for fraction in range(1, 41)]
+    best = min(twins.quantization_error(values, candidate, 2**bits - 1) for candidate in candidates)
+    assert twins.quantization_error(values, clip, 2**bits - 1) <= best * (1 + 1e-3) + 1e-6
+
+
+@pytest.mark.parametrize("edges", ["open", "half_open", "closed"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_fast_and_the_compiled_form_let_the_same_values_through(edges: str, dtype: torch.dtype) -> None:
+    scaled = torch.tensor([-1.0, -0.0, 0.0, 0.5, 1.0, 6.9, 7.0, 7.5, 9.0], dtype=dtype)
+    rule = Rule(edges, "residual")  # type: ignore[arg-type]
+    results = []
+    for low, high in ((0, 7), (torch.tensor(0.0), torch.tensor(7.0))):
+        v, s = scaled.clone().requires_grad_(), torch.tensor(1.0, requires_grad=True)
+        out = fake_quantize(v, s, low, high, torch.tensor(1.0) if isinstance(low, Tensor) else 1.0, rule)
+        results.append([out.detach(), *gradients(out.float(), v, s)])
+    for fast, compiled in zip(*results, strict=True):
+        assert torch.allclose(fast, compiled, rtol=1e-2)
+    passed = {"open": [3, 4, 5], "half_open": [1, 2, 3, 4, 5], "closed": [1, 2, 3, 4, 5, 6]}[edges]
+    assert results[0][1].nonzero().flatten().tolist() == passed
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("value", [0.0, 1e-30, 3.0, -2.0])
+def test_constant_tensors_leave_everything_finite(name: str, value: float) -> None:
+    quantizer = MAKERS[name](2)
+    x = torch.full((3, 4), value, requires_grad=True)
+    out = quantizer(x)
+    out.sum().backward()
+    assert bool(torch.isfinite(out).all())
+    assert x.grad is not None
+    assert bool(torch.isfinite(x.grad).all())
+    assert all(bool(torch.isfinite(p.grad).all()) for p in quantizer.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_what_is_not_finite_is_not_hidden_by_its_quantizer(name: str, bad: float) -> None:
+    """A NaN must reach the loss, where the trial ends; an infinity may be clipped or become NaN."""
+    quantizer = MAKERS[name](3)
+    quantizer(torch.rand(3, 4))
+    out = quantizer(torch.tensor([[bad, 0.5, 1.0, 2.0]] * 3))
+    if math.isnan(bad):
+        assert bool(out.isnan().any())
+    else:
+        assert bool((out.isnan() | (out.abs() <= out.abs().max())).all())
+
+
+def test_a_compiler_is_not_let_near_a_quantizer_without_a_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    quantizer = LSQQuantizer(2, signed=False)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    with pytest.raises(RuntimeError, match="calibrate"):
+        quantizer(torch.ones(2, 2))
+
+
+def test_every_quantizer_is_among_those_tested() -> None:
+    def subclasses(cls: type[nn.Module]) -> set[type[nn.Module]]:
+        return {cls, *(c for sub in cls.__subclasses__() for c in subclasses(sub))}
+
+    public = {cls for cls in subclasses(Quantizer) if not cls.__name__.startswith("_")} - {Quantizer}
+    assert {type(make(2)) for make in MAKERS.values()} == public
