@@ -72,49 +72,52 @@ def _let_through(gradient: Tensor, scaled: Tensor, low: Bound, high: Bound, edge
     return through
 
 
-def _clamp(values: Tensor, low: Bound, high: Bound) -> Tensor:
-    return torch.clamp(values, low, high)  # type: ignore[arg-type]  # torch takes two numbers or two tensors
+def _clamp(values: Tensor, low: Bound, high: Bound, *, in_place: bool = False) -> Tensor:
+    clamp = torch.clamp_ if in_place else torch.clamp
+    return clamp(values, low, high)  # type: ignore[arg-type]  # torch takes two numbers or two tensors
 
 
 class _FakeQuantize(torch.autograd.Function):
-    """round(clip(v / s, low, high)) * s, with the gradients of a `Rule`."""
+    """round(clip(v / s, low, high)) * s, with the gradients of a `Rule`.
+
+    Kept for the backward pass are the values and the result, which the layers around keep anyway: a quantizer adds
+    no activation to the memory of a step. v / s is computed again.
+    """
 
     @staticmethod
     def forward(
         ctx: Any, values: Tensor, scale: Tensor, inverse: Tensor, low: Bound, high: Bound, factor: Bound, rule: Rule
     ) -> Tensor:
-        scaled = values * inverse
+        result = _clamp(values * inverse, low, high, in_place=True).round_().mul_(scale).to(values.dtype)
         ctx.rule = rule
-        if isinstance(low, Tensor):
-            # Compiled: v/s is computed again from what is kept anyway.
-            ctx.save_for_backward(values, inverse, low, high, factor)
-            ctx.bounds = None
-        else:
-            ctx.save_for_backward(scaled, inverse)
-            ctx.bounds = (low, high, factor)
-        return _clamp(scaled, low, high).round_().mul_(scale).to(values.dtype)
+        ctx.bounds = None if isinstance(low, Tensor) else (low, high, factor)
+        tensors = (low, high, factor) if isinstance(low, Tensor) else ()
+        ctx.save_for_backward(values, inverse, result, *tensors)
+        return result
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
         rule: Rule = ctx.rule
-        if ctx.bounds is None:
-            values, inverse, low, high, factor = ctx.saved_tensors
-            scaled = values * inverse
-        else:
-            scaled, inverse = ctx.saved_tensors
-            low, high, factor = ctx.bounds
+        values, inverse, result, *tensors = ctx.saved_tensors
+        low, high, factor = ctx.bounds or tensors
+        scaled = values * inverse
         through = _let_through(gradient, scaled, low, high, rule.edges)
         if rule.scale_gradient == "none":
             return through, *(None,) * 6
-        levels = _clamp(scaled, low, high).round_()
-        inside = scaled if rule.scale_gradient == "residual" else levels
         if inverse.dim() or isinstance(low, Tensor):
-            terms = gradient * levels - through * inside
+            levels = _clamp(scaled, low, high).round_()
+            terms = gradient * levels - through * (scaled if rule.scale_gradient == "residual" else levels)
             dims = tuple(d for d in range(scaled.dim()) if not inverse.dim() or inverse.shape[d] == 1)
             scale_gradient = terms.sum(dims, keepdim=bool(inverse.dim()), dtype=torch.float32)
-        else:
-            scale_gradient = _inner_product(levels, gradient, scaled) - _inner_product(inside, through, scaled)
+        elif scaled.dtype == torch.float32:
+            inside = values if rule.scale_gradient == "residual" else result
+            difference = _inner_product(result, gradient, values) - _inner_product(inside, through, values)
+            scale_gradient = difference.mul_(inverse)
+        else:  # the result is rounded to bfloat16, which is too coarse to tell levels from it
+            levels = _clamp(scaled, low, high).round_()
+            inside = scaled if rule.scale_gradient == "residual" else levels
+            scale_gradient = _inner_product(levels, gradient, values) - _inner_product(inside, through, values)
         return through, scale_gradient.mul_(factor), *(None,) * 5
 
 

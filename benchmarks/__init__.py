@@ -1,0 +1,1 @@
+"""Benchmarks: ratios against peers and against the machine's own limit, one command each."""

@@ -1,0 +1,145 @@
+"""Time of a training step against full precision, plain operators and Brevitas, and against the machine's limit.
+
+Run: python -m benchmarks.train_step --json step.json
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks import networks
+from benchmarks.common import interleaved_times_s, machine, medians, write_json
+from lwq_tune.quantization.calibrate import calibrate
+from lwq_tune.shapes import MODEL_BLOCKS, layer_shapes
+from lwq_tune.training.engine import PASSES_PER_STEP, Engine
+from lwq_tune.training.memory import keep_freed_memory
+from lwq_tune.training.model import make_optimizer
+
+BITS = (2, 3, 4)
+FULL = (32, 32, 32)
+MATRIX_SIZE = {"cpu": 2048, "cuda": 8192}
+
+
+def main() -> None:
+    """Measure, print, write."""
+    arguments = _parse()
+    device = torch.device(arguments.device)
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    keep_freed_memory()
+    figures = measure(arguments, device)
+    _print(figures)
+    write_json(arguments.json, figures)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.train_step", description=__doc__)
+    parser.add_argument("--engine", choices=("eager", "compiled"), default="compiled", help="of our own networks")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16", help="of all networks")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=15, help="steps of each variant; the median counts")
+    parser.add_argument("--threads", type=int, help="default: what torch takes")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    return parser.parse_args()
+
+
+def measure(arguments: argparse.Namespace, device: torch.device) -> dict[str, Any]:
+    """Return all figures: medians in milliseconds, ratios, settings."""
+    settings = (arguments.precision, arguments.batch_size, device)
+    variants: dict[str, Callable[[], object]] = {
+        "quantized": make_step(networks.ours(BITS), arguments.engine, *settings),
+        "full_precision": make_step(networks.ours(FULL), arguments.engine, *settings),
+        "plain_operators": make_step(networks.plain(BITS), "eager", *settings),
+    }
+    try:
+        variants["brevitas"] = make_step(networks.brevitas(BITS), "eager", *settings)
+    except ImportError as error:
+        print(f"no comparison with Brevitas, it is not installed ({error}); pip install brevitas")
+    variants["matrix_product"], matrix_flop = _matrix_product(arguments.precision, device)
+    synchronize = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    interleaved_times_s(variants, 3, synchronize)
+    times = medians(interleaved_times_s(variants, arguments.rounds, synchronize))
+    macs = sum(shape.macs for shape in layer_shapes(MODEL_BLOCKS["resnet14"], 1.0, 10))
+    step_flop = 2 * PASSES_PER_STEP * macs * arguments.batch_size
+    rate = matrix_flop / times["matrix_product"]
+    peer = times.get("brevitas")
+    return {
+        "quantized_over_full_precision": times["quantized"] / times["full_precision"],
+        "speedup_over_brevitas": None if peer is None else peer / times["quantized"],
+        "speedup_over_plain": times["plain_operators"] / times["quantized"],
+        "share_of_matmul_rate": step_flop / times["quantized"] / rate,
+        "images_per_s": arguments.batch_size / times["quantized"],
+        "matmul_gflop_per_s": rate / 1e9,
+        "median_ms": {name: 1e3 * time_s for name, time_s in times.items()},
+        "settings": {
+            "engine": arguments.engine,
+            "precision": arguments.precision,
+            "device": device.type,
+            "batch_size": arguments.batch_size,
+            "rounds": arguments.rounds,
+            "network": "resnet14",
+            "bit_widths": list(BITS),
+            "quantizer": "lsq",
+        },
+        "machine": machine(device),
+    }
+
+
+def make_step(
+    model: nn.Module, engine_kind: str, precision: str, batch_size: int, device: torch.device
+) -> Callable[[], object]:
+    """Return a training step as a trial does it: forward, loss, backward, fused SGD, channels last."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(batch_size, 3, 32, 32, generator=generator).to(device, memory_format=torch.channels_last)
+    labels = torch.randint(0, 10, (batch_size,), generator=generator).to(device)
+    model = model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    engine = Engine(engine_kind, precision, device)
+    with engine.autocast():
+        calibrate(model, [images], batch_statistics=True)
+    engine.compile(model, images, labels)
+    if engine.kind != engine_kind:
+        raise SystemExit("nothing to measure: the training step could not be compiled here; try --engine eager")
+    optimizer = make_optimizer(model, lr=1e-3, momentum=0.9, weight_decay=1e-4, scale_weight_decay=0.0)
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        loss, _ = engine.step(model, images, labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    return step
+
+
+def _matrix_product(precision: str, device: torch.device) -> tuple[Callable[[], object], int]:
+    """Return a large matrix product in the precision of the step, and its operations."""
+    size = MATRIX_SIZE[device.type]
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    factor = torch.randn(size, size, device=device).to(dtype)
+    return lambda: factor @ factor, 2 * size**3
+
+
+def _print(figures: dict[str, Any]) -> None:
+    settings, host = figures["settings"], figures["machine"]
+    print(
+        f"{settings['network']} {settings['bit_widths']} {settings['quantizer']}, batch {settings['batch_size']}, "
+        f"{settings['precision']}, ours {settings['engine']}, {host['n_threads']} threads, "
+        f"{host['gpu_model'] or host['cpu_model']}, torch {host['torch']}"
+    )
+    for name, time_ms in figures["median_ms"].items():
+        print(f"  {name:16} {time_ms:8.1f} ms")
+    for name in ("quantized_over_full_precision", "speedup_over_brevitas", "speedup_over_plain"):
+        value = figures[name]
+        print(f"  {name:30} {'not installed' if value is None else format(value, '.2f')}")
+    share, rate = figures["share_of_matmul_rate"], figures["matmul_gflop_per_s"]
+    print(f"  {'share_of_matmul_rate':30} {share:.2f} of {rate:.0f} Gflop/s; {figures['images_per_s']:.0f} images/s")
+
+
+if __name__ == "__main__":
+    main()
