@@ -28,6 +28,10 @@ def make_parser() -> argparse.ArgumentParser:
     spaces = commands.add_parser("spaces", help="list the search spaces that come along, or print one")
     spaces.add_argument("name", nargs="?", metavar="NAME")
     _add_train(commands)
+    export = commands.add_parser("export", help="write the network of a trial, its weights packed")
+    export.add_argument("run_dir", metavar="RUN_DIR", help="run folder, as a sweep prints it")
+    export.add_argument("--trial", required=True, metavar="KEY", help="trial_key of the results, or its beginning")
+    export.add_argument("--out", required=True, metavar="FILE", help="file to write, a NumPy archive (.npz)")
     return parser
 
 

@@ -35,6 +35,7 @@ LAW: dict[str, tuple[set[str], set[str]]] = {
     "lwq_tune.energy.meter": (set(), {"lwq_tune"}),
     "lwq_tune.energy.codecarbon_meter": ({"codecarbon"}, {"lwq_tune.config", "lwq_tune.training"}),
     "lwq_tune.energy": (set(), {"lwq_tune.config", "lwq_tune.training", "lwq_tune.sweep"}),
+    "lwq_tune.training.export": ({"torch", "numpy"}, {"lwq_tune.sweep", "lwq_tune.results"}),
     "lwq_tune.training": ({"torch"}, {"lwq_tune.sweep", "lwq_tune.results", "lwq_tune.energy.codecarbon_meter"}),
     "lwq_tune.results": ({"pyarrow"}, {"lwq_tune.sweep", "lwq_tune.training", "lwq_tune.models"}),
     "lwq_tune.sweep.space_file": ({"yaml", "pydantic"}, {"lwq_tune.training", "lwq_tune.results"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from lwq_tune.config import TrialConfig
@@ -22,9 +23,9 @@ def with_initial_trials(
         is_trained: Whether a trial is there already; what it started from is then not needed.
     """
     by_key = {trial.trial_key: trial for trial in listed}
-    waiting = list(by_key.values())
+    waiting = deque(by_key.values())
     while waiting:
-        initial = waiting.pop().initial
+        initial = waiting.popleft().initial
         if initial is not None and initial.trial_key not in by_key and not is_trained(initial):
             by_key[initial.trial_key] = initial
             waiting.append(initial)

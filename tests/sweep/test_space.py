@@ -24,7 +24,8 @@ def test_a_shipped_space_expands_to_unique_trials_and_says_what_it_is(path: Path
     keys = [trial.trial_key for trial in space.trials]
     assert len(keys) == len(set(keys)) >= 6
     assert len(describe_space(path)) > 20
-    assert [objective.column for objective in space.objectives] == ["test_accuracy", "emissions_kg_co2eq"]
+    cost = "weight_mib" if path.stem == "ptq_screen" else "emissions_kg_co2eq"  # calibration alone trains nothing
+    assert [objective.column for objective in space.objectives] == ["test_accuracy", cost]
 
 
 def test_named_schedules_are_the_six_of_the_design_over_two_seeds() -> None:

@@ -8,11 +8,12 @@ import torch
 
 from lwq_tune.data.images import Dataset
 from lwq_tune.energy.meter import NullMeter
-from lwq_tune.errors import ConfigError, TrialDivergedError
+from lwq_tune.errors import ConfigError, ResultsError, TrialDivergedError
 from lwq_tune.models.cifar_resnet import CifarResNet
 from lwq_tune.quantization.lsq import LSQQuantizer
 from lwq_tune.training import model as model_module
 from lwq_tune.training.checkpoint import load_checkpoint, save_checkpoint
+from lwq_tune.training.export import export_network, load_export
 from lwq_tune.training.model import build_model, check_used_bits, make_optimizer
 from lwq_tune.training.row import EpochRow
 from lwq_tune.training.trial import Trial
@@ -129,3 +130,94 @@ def test_scales_have_a_weight_decay_of_their_own_and_nothing_is_left_out() -> No
     assert {id(p) for p in spared["params"]} == {id(s) for s in scales}
     assert (decayed["weight_decay"], spared["weight_decay"]) == (1e-4, 2e-4)
     assert len(decayed["params"]) + len(spared["params"]) == len(list(model.parameters()))
+
+
+def trained(dataset: Dataset, **changes: object) -> Trial:
+    trial = Trial(small_config(bit_widths=(32, 32, 32), epochs=12, lr=0.1, **changes), dataset, NullMeter())
+    assert list(trial.epochs())[-1].test_accuracy > 0.6
+    return trial
+
+
+def test_a_trial_starts_from_the_network_it_is_given(tiny_dataset: Dataset) -> None:
+    full = trained(tiny_dataset)
+    config = small_config(init_from="full_precision", bit_widths=(4, 4, 4), lr=1e-6, epochs=1)
+    started = Trial(config, tiny_dataset, NullMeter(), initial=full.model.state_dict())
+    assert torch.equal(started.model.get_parameter("fc.weight"), full.model.get_parameter("fc.weight"))
+    assert started.run_epoch().test_accuracy > 0.5
+
+
+@pytest.mark.parametrize("quantizer", ["lsq", "minmax"])
+def test_calibration_alone_keeps_the_network_and_gives_one_row(tiny_dataset: Dataset, quantizer: str) -> None:
+    full = trained(tiny_dataset)
+    state = {name: value.clone() for name, value in full.model.state_dict().items()}
+    accuracies = {}
+    for bits in (8, 2):
+        config = small_config(mode="ptq", quantizer=quantizer, bit_widths=(bits,) * 3)
+        trial = Trial(config, tiny_dataset, CountingMeter(), initial=state)
+        (row,) = trial.epochs()
+        assert trial.is_finished
+        assert (row.epoch, row.train_loss, row.train_accuracy, row.images_per_s) == (1, None, None, None)
+        assert row.energy_kwh is not None
+        accuracies[bits] = row.test_accuracy
+        after = trial.model.state_dict()
+        assert all(torch.equal(after[name], value) for name, value in state.items())
+    plain = Trial(small_config(mode="ptq", bit_widths=(32, 32, 32)), tiny_dataset, NullMeter(), initial=state)
+    full_accuracy = plain.run_epoch().test_accuracy
+    assert abs(accuracies[8] - full_accuracy) <= 0.05
+    assert accuracies[2] <= accuracies[8]
+
+
+def test_a_start_without_its_network_and_a_network_without_a_start_are_refused(tiny_dataset: Dataset) -> None:
+    with pytest.raises(ConfigError, match="init_from: full_precision"):
+        Trial(small_config(init_from="full_precision"), tiny_dataset, NullMeter())
+    with pytest.raises(ConfigError, match="init_from: scratch"):
+        Trial(small_config(), tiny_dataset, NullMeter(), initial={})
+    other = CifarResNet((1, 1, 1), 0.5, 4).state_dict()
+    with pytest.raises(ConfigError, match="network of its own shape"):
+        Trial(small_config(init_from="full_precision"), tiny_dataset, NullMeter(), initial=other)
+
+
+@pytest.mark.parametrize("quantizer", ["lsq", "pact", "dorefa", "minmax"])
+def test_every_quantizer_learns_and_resumes_bit_for_bit(tiny_dataset: Dataset, tmp_path: Path, quantizer: str) -> None:
+    config = small_config(quantizer=quantizer, bit_widths=(4, 4, 4), epochs=4, first_last_bit_width=8)
+    whole = [numbers(row) for row in Trial(config, tiny_dataset, NullMeter()).epochs()]
+    first = Trial(config, tiny_dataset, NullMeter())
+    got = [numbers(first.run_epoch()) for _ in range(2)]
+    save_checkpoint(first.state_dict(), tmp_path)
+    second = Trial(config, tiny_dataset, NullMeter())
+    second.load_state_dict(load_checkpoint(tmp_path))
+    assert got + [numbers(row) for row in second.epochs()] == whole
+    assert whole[-1][1] < whole[0][1]
+
+
+@pytest.mark.parametrize("quantizer", ["lsq", "pact", "dorefa", "minmax"])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_end_the_trial_with_a_reason(
+    tiny_dataset: Dataset, quantizer: str, bad: float
+) -> None:
+    trial = Trial(small_config(quantizer=quantizer, bit_widths=(4, 4, 4)), tiny_dataset, NullMeter())
+    with torch.no_grad():
+        trial.model.get_parameter("fc.weight").fill_(bad)
+    with pytest.raises(TrialDivergedError, match="must stay finite"):
+        trial.run_epoch()
+
+
+def test_a_packed_network_is_the_quantized_network(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    config = small_config(bit_widths=(2, 3, 4), epochs=1, first_last_bit_width=8, weight_scales="per_channel")
+    trial = Trial(config, tiny_dataset, NullMeter())
+    trial.run_epoch()
+    sizes = export_network(config, trial.model.state_dict(), tmp_path / "network.npz")
+    description, tensors = load_export(tmp_path / "network.npz")
+    assert description["trial"]["bit_widths"] == [2, 3, 4]
+    n_weights = dict.fromkeys((2, 3, 4, 8), 0)
+    for name, about in description["weights"].items():
+        layer = trial.model.get_submodule(name.removesuffix(".weight"))
+        expected = layer.weight_quantizer(layer.weight).detach()  # type: ignore[operator]
+        assert torch.allclose(tensors[name], expected, atol=1e-6), name
+        n_weights[about["bit_width"]] += expected.numel()
+    assert all(n_weights.values())
+    assert sizes["float_bytes"] == 4 * sum(n_weights.values())
+    assert sizes["packed_bytes"] == pytest.approx(sum(b * n for b, n in n_weights.items()) / 8, abs=len(tensors))
+    (tmp_path / "bad.npz").write_bytes(b"no archive")
+    with pytest.raises(ResultsError, match="whole archive"):
+        load_export(tmp_path / "bad.npz")

@@ -1,0 +1,116 @@
+"""How steps are executed must not matter to what they compute, beyond rounding."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from lwq_tune.config import TrialConfig
+from lwq_tune.data.images import Dataset
+from lwq_tune.energy.meter import NullMeter
+from lwq_tune.training.engine import MIN_CPU_MACS_PER_THREAD, MIN_GPU_STEPS, Workload, choose_engine
+from lwq_tune.training.row import EpochRow
+from lwq_tune.training.trial import Trial
+from tests.conftest import run_python, small_config
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
+def rows_of(config: TrialConfig, dataset: Dataset) -> list[EpochRow]:
+    return list(Trial(config, dataset, NullMeter()).epochs())
+
+
+def test_auto_compiles_what_is_long_enough_and_nothing_else() -> None:
+    n_images = int(MIN_CPU_MACS_PER_THREAD * torch.get_num_threads() / 3 / 27_000_000)
+    assert choose_engine("auto", Workload(n_images - 1000, 128, 27_000_000), CPU) == "eager"
+    assert choose_engine("auto", Workload(n_images + 1000, 128, 27_000_000), CPU) == "compiled"
+    assert choose_engine("auto", Workload(128 * MIN_GPU_STEPS - 1, 128, 1), GPU) == "eager"
+    assert choose_engine("auto", Workload(128 * MIN_GPU_STEPS, 128, 1), GPU) == "compiled"
+    assert choose_engine("eager", Workload(10**12, 2, 10**9), CPU) == "eager"
+    assert choose_engine("compiled", Workload(1, 2, 1), CPU) == "compiled"
+
+
+def test_the_demonstration_runs_eagerly_and_the_papers_protocol_compiled() -> None:
+    digits = Workload(8 * 1293, 64, 27_000_000)
+    paper = Workload(400 * 45_000, 128, 27_000_000)
+    assert (choose_engine("auto", digits, CPU), choose_engine("auto", paper, CPU)) == ("eager", "compiled")
+
+
+@pytest.mark.parametrize("quantizer", ["lsq", "pact", "dorefa", "minmax"])
+def test_bfloat16_follows_float32(tiny_dataset: Dataset, quantizer: str) -> None:
+    changes = {"quantizer": quantizer, "epochs": 4, "lr": 0.02, "bit_widths": (4, 4, 4)}
+    fp32 = rows_of(small_config(**changes), tiny_dataset)
+    bf16 = rows_of(small_config(**changes, precision="bf16"), tiny_dataset)
+    for exact, rounded in zip(fp32, bf16, strict=True):
+        assert exact.train_loss is not None
+        assert rounded.train_loss == pytest.approx(exact.train_loss, rel=0.1)
+    assert [row.train_loss for row in fp32] != [row.train_loss for row in bf16]
+
+
+COMPARE = """
+import json, sys, torch
+from lwq_tune.energy.meter import NullMeter
+from lwq_tune.training.trial import Trial
+from tests.conftest import small_config
+from lwq_tune.data.images import ImageSet, make_dataset
+
+torch.set_num_threads(1)
+generator = torch.Generator().manual_seed(0)
+labels = torch.arange(4).repeat_interleave(30)
+noise = torch.randint(0, 60, (120, 3, 32, 32), generator=generator)
+images = ImageSet((noise + labels.view(-1, 1, 1, 1) * 60).to(torch.uint8), labels)
+data = make_dataset(images, images, num_classes=4)
+
+def run(engine, **changes):
+    trial = Trial(small_config(engine=engine, epochs=3, lr=0.02, **changes), data, NullMeter())
+    rows = list(trial.epochs())
+    return [rows[0].engine, rows[0].setup_time_s, [row.train_loss for row in rows]]
+
+results = {}
+for quantizer in json.loads(sys.argv[1]):
+    for bits in ((2, 3, 4), (4, 3, 2)):
+        key = f"{quantizer} {bits}"
+        results[key] = {engine: run(engine, quantizer=quantizer, bit_widths=bits) for engine in ("eager", "compiled")}
+        results[key]["graphs"] = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+print(json.dumps(results))
+"""
+
+
+@pytest.mark.slow
+def test_compiled_steps_follow_eager_ones_and_one_graph_serves_every_triple(tmp_path: Path) -> None:
+    import json
+
+    result = run_python("-c", COMPARE, json.dumps(["lsq", "minmax"]), cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    results = json.loads(result.stdout.splitlines()[-1])
+    assert len(results) == 4
+    for name, run in results.items():
+        assert (run["eager"][0], run["compiled"][0]) == ("eager", "compiled")
+        # The same arithmetic in another order: a value on the edge of two levels may fall to either side, and from
+        # there on two trainings part slowly.
+        assert run["compiled"][2][0] == pytest.approx(run["eager"][2][0], rel=0.01), name
+        assert run["compiled"][2] == pytest.approx(run["eager"][2], rel=0.1), name
+    graphs = [run["graphs"] for run in results.values()]
+    assert graphs[0] == graphs[1], "another triple compiled another graph"
+    assert graphs[2] == graphs[3], "another triple compiled another graph"
+    assert graphs[1] < graphs[2], "another quantizer has a graph of its own"
+    setups = [run["compiled"][1] for run in results.values()]
+    assert setups[1] < setups[0] / 3
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="names a C++ compiler as Unix does")
+def test_without_a_compiler_a_trial_runs_eagerly_and_says_so_in_one_line(tmp_path: Path) -> None:
+    result = run_python(
+        "-m", "lwq_tune", "train", "--bits", "2,3,4", "--width", "0.25", "--epochs", "1", "--batch-size", "256",
+        "--no-energy", "--json", "--engine", "compiled",
+        cwd=tmp_path, CXX="/no/such/compiler", TORCHINDUCTOR_CACHE_DIR=str(tmp_path / "cache"), PATH="/nowhere",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert '"engine": "eager"' in result.stdout
+    told = [line for line in result.stderr.splitlines() if "could not be compiled" in line]
+    assert len(told) == 1, result.stderr
+    assert "Traceback" not in result.stderr
