@@ -80,8 +80,8 @@ def _clamp(values: Tensor, low: Bound, high: Bound, *, in_place: bool = False) -
 class _FakeQuantize(torch.autograd.Function):
     """round(clip(v / s, low, high)) * s, with the gradients of a `Rule`.
 
-    Kept for the backward pass are the values and the result, which the layers around keep anyway: a quantizer adds
-    no activation to the memory of a step. v / s is computed again.
+    Kept for the backward pass are the values and in float32 the result, which the layers around keep anyway: a
+    quantizer adds no activation to the memory of a step. v / s is computed again.
     """
 
     @staticmethod
@@ -91,16 +91,20 @@ class _FakeQuantize(torch.autograd.Function):
         result = _clamp(values * inverse, low, high, in_place=True).round_().mul_(scale).to(values.dtype)
         ctx.rule = rule
         ctx.bounds = None if isinstance(low, Tensor) else (low, high, factor)
-        tensors = (low, high, factor) if isinstance(low, Tensor) else ()
-        ctx.save_for_backward(values, inverse, result, *tensors)
+        if isinstance(low, Tensor):
+            ctx.save_for_backward(values, inverse, low, high, factor)
+        elif values.dtype == torch.float32:
+            ctx.save_for_backward(values, inverse, result)
+        else:
+            ctx.save_for_backward(values, inverse)
         return result
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
         rule: Rule = ctx.rule
-        values, inverse, result, *tensors = ctx.saved_tensors
-        low, high, factor = ctx.bounds or tensors
+        values, inverse, *others = ctx.saved_tensors
+        low, high, factor = ctx.bounds or others
         scaled = values * inverse
         through = _let_through(gradient, scaled, low, high, rule.edges)
         if rule.scale_gradient == "none":
@@ -111,6 +115,7 @@ class _FakeQuantize(torch.autograd.Function):
             dims = tuple(d for d in range(scaled.dim()) if not inverse.dim() or inverse.shape[d] == 1)
             scale_gradient = terms.sum(dims, keepdim=bool(inverse.dim()), dtype=torch.float32)
         elif scaled.dtype == torch.float32:
+            (result,) = others
             inside = values if rule.scale_gradient == "residual" else result
             difference = _inner_product(result, gradient, values) - _inner_product(inside, through, values)
             scale_gradient = difference.mul_(inverse)

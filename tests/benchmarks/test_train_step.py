@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import networks
+from benchmarks.common import version_of
+from tests.conftest import run_python
+
+
+@pytest.mark.slow
+def test_the_benchmark_measures_and_writes_what_it_promises(tmp_path: Path) -> None:
+    file = tmp_path / "step.json"
+    result = run_python(
+        "-m", "benchmarks.train_step", "--engine", "eager", "--batch-size", "8", "--rounds", "3", "--json", str(file),
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    figures = json.loads(file.read_text())
+    times = figures["median_ms"]
+    assert all(time_ms > 0 for time_ms in times.values())
+    assert figures["quantized_over_full_precision"] == pytest.approx(times["quantized"] / times["full_precision"])
+    assert figures["speedup_over_plain"] == pytest.approx(times["plain_loop"] / times["quantized"])
+    assert 0 < figures["share_of_matmul_rate"] < 2
+    assert figures["machine"]["torch"] == torch.__version__
+    if version_of("brevitas") is None:
+        assert figures["speedup_over_brevitas"] is None
+        assert "Brevitas, it is not installed" in result.stdout
+        assert "not installed" in next(line for line in result.stdout.splitlines() if "speedup_over_brevitas" in line)
+
+
+def test_the_plain_network_computes_what_ours_computes() -> None:
+    images = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    ours = networks.ours((2, 3, 4))
+    ours(images)  # sets the ranges, which the plain twin takes over
+    plain = networks.plain((2, 3, 4))
+    for name, module in ours.named_modules():
+        if hasattr(module, "scale"):
+            with torch.no_grad():
+                plain.get_submodule(name).scale.copy_(module.scale)  # type: ignore[union-attr, operator]
+    outputs = [model.eval()(images) for model in (ours, plain)]
+    assert torch.allclose(*outputs, atol=0.05)
