@@ -104,10 +104,8 @@ class Trial:
         self._peak_memory.reset()
         lr = self._lr(self.epochs_done)
         setup = setup_values(*self._measured(self._set_up)[1:]) if self._needs_setup else setup_values()
-        if self.config.mode == "ptq":
-            trained, train_time_s, train_energy = self._measured(self._calibrate)
-        else:
-            trained, train_time_s, train_energy = self._measured(self._train_pass)
+        trained, train_time_s, train_energy = self._measured(self._train_or_calibrate)
+        if trained is not None:
             self._check_finite("training", trained)
         (validated, tested), eval_time_s, eval_energy = self._measured(self._evaluate)
         self._check_finite("validation", validated)
@@ -197,6 +195,13 @@ class Trial:
             milestones=config.lr_milestones,
             gamma=config.lr_gamma,
         )
+
+    def _train_or_calibrate(self) -> PassResult | None:
+        """Train one epoch; where the trial only calibrates, do that and return None."""
+        if self.config.mode == "ptq":
+            self._calibrate()
+            return None
+        return self._train_pass()
 
     def _train_pass(self) -> PassResult:
         data = self._data
