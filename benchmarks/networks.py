@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lwq_tune.models.cifar_resnet import CifarResNet
+from lwq_tune.models.cifar_resnet import BasicBlock, CifarResNet
 from lwq_tune.quantization.layers import QuantConv2d
 from lwq_tune.quantization.lsq import LSQQuantizer
 from lwq_tune.quantization.prepare import prepare_qat
+
+BREVITAS_COLLECTING_STEPS = 300  # its default
 
 
 def ours(bits: Sequence[int]) -> CifarResNet:
@@ -40,7 +42,7 @@ class PlainLSQ(nn.Module):
 
 def plain(bits: Sequence[int]) -> CifarResNet:
     """Return our network with every quantizer replaced by its plain twin."""
-    model = ours(bits)
+    model = _with_all_relus(ours(bits))
     for module in list(model.modules()):
         for name, child in module.named_children():
             if isinstance(child, LSQQuantizer):
@@ -48,17 +50,34 @@ def plain(bits: Sequence[int]) -> CifarResNet:
     return model
 
 
-def brevitas(bits: Sequence[int]) -> CifarResNet:
+def _with_all_relus(model: CifarResNet) -> CifarResNet:
+    """Put back the ReLUs that our quantizers make superfluous, as in anybody's network."""
+    for module in model.modules():
+        if isinstance(module, BasicBlock):
+            module.relu1, module.relu2 = nn.ReLU(inplace=True), nn.ReLU(inplace=True)
+    return model
+
+
+def brevitas(bits: Sequence[int], *, collects_statistics: bool) -> CifarResNet:
     """Return the network with Brevitas' own layers at the same places.
 
+    Args:
+        bits: Bits per stage.
+        collects_statistics: Whether its activation quantizers are in the phase of their first 300 steps, in which
+            they take a percentile of all values; later steps are cheaper.
+
     Raises:
-        ImportError: Brevitas is not installed.
+        ImportError: Brevitas is not installed, or not whole.
     """
     import brevitas.nn as qnn
     from brevitas.quant import Uint8ActPerTensorFloat
 
+    n_steps = BREVITAS_COLLECTING_STEPS if collects_statistics else 1
+
     def act(bit_width: int) -> nn.Module:
-        made: nn.Module = qnn.QuantIdentity(bit_width=bit_width, act_quant=Uint8ActPerTensorFloat)
+        made: nn.Module = qnn.QuantIdentity(
+            bit_width=bit_width, act_quant=Uint8ActPerTensorFloat, collect_stats_steps=n_steps
+        )
         return made
 
     def convolution(conv: nn.Conv2d, bit_width: int) -> nn.Module:
@@ -75,7 +94,7 @@ def brevitas(bits: Sequence[int]) -> CifarResNet:
         layer: nn.Module = made
         return layer
 
-    return _replace(ours(bits), bits, convolution, act)
+    return _replace(_with_all_relus(ours(bits)), bits, convolution, act)
 
 
 def _replace(

@@ -1,8 +1,9 @@
 """Time of a training step against full precision, plain operators and Brevitas, and against the machine's limit.
 
-Full precision and Brevitas run in the same precision and memory format as our own step. ``plain_loop`` is the loop one
-writes first: LSQ from plain operators, float32, PyTorch's default memory format and optimizer; and
-``plain_operators`` is the same network in our precision, format and optimizer.
+Full precision runs under the settings of our own step. The peers run eagerly, and each twice: in the loop one writes
+first (float32, PyTorch's default memory format and optimizer), and in our precision, memory format and optimizer
+(``same_precision``). ``plain`` is LSQ from plain operators. Brevitas collects statistics in its first 300 steps, which
+makes them dearer: those are what a first look at it shows, and ``brevitas_settled`` is the loop after them.
 
 Run: python -m benchmarks.train_step --json step.json
 """
@@ -21,18 +22,13 @@ from benchmarks import networks
 from benchmarks.common import interleaved_times_s, machine, medians, write_json
 from lwq_tune.quantization.calibrate import calibrate
 from lwq_tune.shapes import MODEL_BLOCKS, layer_shapes
-from lwq_tune.training.engine import PASSES_PER_STEP, Engine
+from lwq_tune.training.engine import PASSES_PER_STEP, Engine, has_fast_bf16
 from lwq_tune.training.memory import keep_freed_memory
 from lwq_tune.training.model import make_optimizer
 
 BITS = (2, 3, 4)
 FULL = (32, 32, 32)
-RATIOS = (
-    "quantized_over_full_precision",
-    "speedup_over_brevitas",
-    "speedup_over_plain",
-    "speedup_over_plain_same_settings",
-)
+PEERS = ("brevitas", "brevitas_settled", "brevitas_settled_same_precision", "plain", "plain_same_precision")
 MATRIX_SIZE = {"cpu": 2048, "cuda": 8192}
 
 
@@ -51,7 +47,9 @@ def main() -> None:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.train_step", description=__doc__)
     parser.add_argument("--engine", choices=("eager", "compiled"), default="compiled", help="of our own networks")
-    parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16", help="of all networks")
+    parser.add_argument(
+        "--precision", choices=("auto", "fp32", "bf16"), default="auto", help="auto: bf16 where the machine has it"
+    )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=15, help="steps of each variant; the median counts")
@@ -62,37 +60,37 @@ def _parse() -> argparse.Namespace:
 
 def measure(arguments: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     """Return all figures: medians in milliseconds, ratios, settings."""
-    settings = (arguments.precision, arguments.batch_size, device)
+    precision = arguments.precision
+    if precision == "auto":
+        precision = "bf16" if has_fast_bf16(device) else "fp32"
+    settings = (precision, arguments.batch_size, device)
     variants: dict[str, Callable[[], object]] = {
         "quantized": make_step(networks.ours(BITS), arguments.engine, *settings),
         "full_precision": make_step(networks.ours(FULL), arguments.engine, *settings),
-        "plain_operators": make_step(networks.plain(BITS), "eager", *settings),
-        "plain_loop": make_plain_loop(networks.plain(BITS), arguments.batch_size, device),
+        "plain": make_first_loop(networks.plain(BITS), arguments.batch_size, device),
+        "plain_same_precision": make_step(networks.plain(BITS), "eager", *settings),
     }
     try:
-        variants["brevitas"] = make_step(networks.brevitas(BITS), "eager", *settings)
+        variants |= _brevitas_steps(settings)
     except ImportError as error:
-        print(f"no comparison with Brevitas, it is not installed ({error}); pip install brevitas")
-    variants["matrix_product"], matrix_flop = _matrix_product(arguments.precision, device)
+        print(f"no comparison with Brevitas, it could not be imported ({error}); pip install brevitas")
+    variants["matrix_product"], matrix_flop = _matrix_product(precision, device)
     synchronize = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     interleaved_times_s(variants, 3, synchronize)
     times = medians(interleaved_times_s(variants, arguments.rounds, synchronize))
     macs = sum(shape.macs for shape in layer_shapes(MODEL_BLOCKS["resnet14"], 1.0, 10))
     step_flop = 2 * PASSES_PER_STEP * macs * arguments.batch_size
     rate = matrix_flop / times["matrix_product"]
-    peer = times.get("brevitas")
     return {
         "quantized_over_full_precision": times["quantized"] / times["full_precision"],
-        "speedup_over_brevitas": None if peer is None else peer / times["quantized"],
-        "speedup_over_plain": times["plain_loop"] / times["quantized"],
-        "speedup_over_plain_same_settings": times["plain_operators"] / times["quantized"],
+        **{f"speedup_over_{name}": times[name] / times["quantized"] if name in times else None for name in PEERS},
         "share_of_matmul_rate": step_flop / times["quantized"] / rate,
         "images_per_s": arguments.batch_size / times["quantized"],
         "matmul_gflop_per_s": rate / 1e9,
         "median_ms": {name: 1e3 * time_s for name, time_s in times.items()},
         "settings": {
             "engine": arguments.engine,
-            "precision": arguments.precision,
+            "precision": precision,
             "device": device.type,
             "batch_size": arguments.batch_size,
             "rounds": arguments.rounds,
@@ -128,7 +126,19 @@ def make_step(
     return step
 
 
-def make_plain_loop(model: nn.Module, batch_size: int, device: torch.device) -> Callable[[], object]:
+def _brevitas_steps(settings: tuple[str, int, torch.device]) -> dict[str, Callable[[], object]]:
+    """Return the steps of Brevitas, which imports it."""
+    _, batch_size, device = settings
+    return {
+        "brevitas": make_first_loop(networks.brevitas(BITS, collects_statistics=True), batch_size, device),
+        "brevitas_settled": make_first_loop(networks.brevitas(BITS, collects_statistics=False), batch_size, device),
+        "brevitas_settled_same_precision": make_step(
+            networks.brevitas(BITS, collects_statistics=False), "eager", *settings
+        ),
+    }
+
+
+def make_first_loop(model: nn.Module, batch_size: int, device: torch.device) -> Callable[[], object]:
     """Return a training step as one writes it first."""
     images, labels = _batch(batch_size, device)
     model = model.to(device).train()
@@ -164,12 +174,12 @@ def _print(figures: dict[str, Any]) -> None:
         f"{host['gpu_model'] or host['cpu_model']}, torch {host['torch']}"
     )
     for name, time_ms in figures["median_ms"].items():
-        print(f"  {name:16} {time_ms:8.1f} ms")
-    for name in RATIOS:
+        print(f"  {name:32} {time_ms:8.1f} ms")
+    for name in ("quantized_over_full_precision", *(f"speedup_over_{peer}" for peer in PEERS)):
         value = figures[name]
-        print(f"  {name:34} {'not installed' if value is None else format(value, '.2f')}")
+        print(f"  {name:46} {'not measured' if value is None else format(value, '.2f')}")
     share, rate = figures["share_of_matmul_rate"], figures["matmul_gflop_per_s"]
-    print(f"  {'share_of_matmul_rate':34} {share:.2f} of {rate:.0f} Gflop/s; {figures['images_per_s']:.0f} images/s")
+    print(f"  {'share_of_matmul_rate':46} {share:.2f} of {rate:.0f} Gflop/s; {figures['images_per_s']:.0f} images/s")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from lwq_tune import __version__, exit_codes
 from lwq_tune.errors import UserInputError
+from lwq_tune.openmp import let_idle_threads_sleep
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -103,6 +104,7 @@ def _add_data_and_location(parser: argparse.ArgumentParser) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     parsed = make_parser().parse_args(arguments)
+    let_idle_threads_sleep()
     try:
         command = importlib.import_module(f"lwq_tune.commands.{parsed.command}")
         code: int = command.run(parsed)

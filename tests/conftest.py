@@ -9,12 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
-from hypothesis import settings
 
-from lwq_tune.config import TrialConfig
-from lwq_tune.data.images import Dataset, ImageSet, make_dataset
-from lwq_tune.energy.host_lock import LOCK_FOLDER_VARIABLE
+from lwq_tune.openmp import let_idle_threads_sleep
+
+let_idle_threads_sleep()  # before torch is loaded
+
+import torch  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+from lwq_tune.config import TrialConfig  # noqa: E402
+from lwq_tune.data.images import Dataset, ImageSet, make_dataset  # noqa: E402
+from lwq_tune.energy.host_lock import LOCK_FOLDER_VARIABLE  # noqa: E402
 
 REPOSITORY = Path(__file__).parent.parent
 settings.register_profile("shared machine", deadline=None)

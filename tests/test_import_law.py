@@ -19,6 +19,7 @@ LAW: dict[str, tuple[set[str], set[str]]] = {
     "lwq_tune.errors": (set(), {"lwq_tune"}),
     "lwq_tune.shapes": (set(), {"lwq_tune"}),
     "lwq_tune.text": (set(), {"lwq_tune"}),
+    "lwq_tune.openmp": (set(), {"lwq_tune"}),
     "lwq_tune.exit_codes": (set(), {"lwq_tune"}),
     "lwq_tune.costs": (set(), {"lwq_tune.config", "lwq_tune.models", "lwq_tune.sweep"}),
     "lwq_tune.sweep_config": ({"pydantic"}, {"lwq_tune.models", "lwq_tune.sweep", "lwq_tune.results"}),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -25,32 +27,47 @@ class Normalizer:
         return floats.mul_(self._scale).add_(self._shift)
 
 
-def crop_and_flip(images: Tensor, generator: torch.Generator, *, flip: bool, padding: int = CROP_PADDING) -> Tensor:
-    """Return each image shifted by up to ``padding`` pixels each way, zeros moving in, and perhaps mirrored.
+@dataclass(frozen=True)
+class Augmentation:
+    """How each of some images is shifted and mirrored.
 
-    Args:
-        images: Shape (n, c, h, w).
-        generator: On the CPU; draws one offset per image and axis, and the mirrored images.
-        flip: Whether each image is mirrored left to right with probability one half.
-        padding: Largest shift in pixels.
+    Attributes:
+        offsets: Rows and columns between the image and its padded copy, shape (2, n, 1), in [0, 2 * CROP_PADDING].
+        is_flipped: Which are mirrored left to right, shape (n, 1); None for none.
     """
-    n_images, _, height, width = images.shape
-    offsets = torch.randint(0, 2 * padding + 1, (2, n_images, 1), generator=generator).to(images.device)
-    columns = torch.arange(width, device=images.device).expand(n_images, width)
-    if flip:
-        is_flipped = torch.rand((n_images, 1), generator=generator).to(images.device) < 0.5
-        columns = torch.where(is_flipped, columns.flip(1), columns)
-    rows = offsets[0] + torch.arange(height, device=images.device)
-    padded = torch.nn.functional.pad(images, (padding,) * 4)
-    flat = (rows[:, :, None] * padded.shape[3] + (offsets[1] + columns)[:, None, :]).view(n_images, 1, -1)
-    return padded.flatten(2).gather(2, flat.expand(-1, images.shape[1], -1)).view(images.shape)
 
+    offsets: Tensor
+    is_flipped: Tensor | None
 
-def augment(images: Tensor, augmentation: str, generator: torch.Generator) -> Tensor:
-    """Return augmented images; ``augmentation`` is ``crop_flip``, ``crop`` or ``none``."""
-    if augmentation == "none":
-        return images
-    return crop_and_flip(images, generator, flip=augmentation == "crop_flip")
+    @classmethod
+    def draw(cls, kind: str, n_images: int, generator: torch.Generator, device: torch.device) -> Self | None:
+        """Draw the augmentation of ``n_images`` images: ``crop_flip``, ``crop``, or None for ``none``.
+
+        Shifts are uniform; an image is mirrored with probability one half. The generator is on the CPU, so that a
+        trial sees the same images everywhere.
+        """
+        if kind == "none":
+            return None
+        offsets = torch.randint(0, 2 * CROP_PADDING + 1, (2, n_images, 1), generator=generator).to(device)
+        if kind == "crop":
+            return cls(offsets, None)
+        return cls(offsets, (torch.rand((n_images, 1), generator=generator) < 0.5).to(device))
+
+    def part(self, start: int, n_images: int) -> Augmentation:
+        """Return the augmentation of ``n_images`` of the images, from ``start``."""
+        images = slice(start, start + n_images)
+        return Augmentation(self.offsets[:, images], None if self.is_flipped is None else self.is_flipped[images])
+
+    def apply(self, images: Tensor) -> Tensor:
+        """Return each image, shape (n, c, h, w), shifted, zeros moving in, and perhaps mirrored."""
+        n_images, _, height, width = images.shape
+        columns = torch.arange(width, device=images.device).expand(n_images, width)
+        if self.is_flipped is not None:
+            columns = torch.where(self.is_flipped, columns.flip(1), columns)
+        rows = self.offsets[0] + torch.arange(height, device=images.device)
+        padded = torch.nn.functional.pad(images, (CROP_PADDING,) * 4)
+        flat = (rows[:, :, None] * padded.shape[3] + (self.offsets[1] + columns)[:, None, :]).view(n_images, 1, -1)
+        return padded.flatten(2).gather(2, flat.expand(-1, images.shape[1], -1)).view(images.shape)
 
 
 def training_batches(
@@ -58,13 +75,17 @@ def training_batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield all images once in random order, as (images uint8, labels).
 
-    A last batch of a single image is left out, since batch norm has no variance there.
+    A last batch of a single image is left out, since batch norm has no variance there. What is random goes to the
+    device once per epoch: a copy per step would wait for the GPU.
     """
-    order = torch.randperm(len(data), generator=generator)
-    for indices in torch.split(order, batch_size):
+    order = torch.randperm(len(data), generator=generator).to(data.device)
+    shifts = Augmentation.draw(augmentation, len(data), generator, data.device)
+    for start in range(0, len(data), batch_size):
+        indices = order[start : start + batch_size]
         if len(indices) > 1:
-            batch = data.take(indices.to(data.device))
-            yield augment(batch.images, augmentation, generator), batch.labels
+            batch = data.take(indices)
+            images = batch.images if shifts is None else shifts.part(start, len(indices)).apply(batch.images)
+            yield images, batch.labels
 
 
 def n_training_batches(n_images: int, batch_size: int) -> int:

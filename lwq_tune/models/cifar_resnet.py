@@ -11,9 +11,13 @@ from lwq_tune.shapes import IMAGE_CHANNELS, stage_channels
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions with batch norm around a shortcut.
 
-    Where the shape changes, the shortcut is a 1x1 convolution with batch norm (option B). The two
-    quantizers are the identity until `lwq_tune.quantization.prepare` puts a stage's own at its ends:
-    ``input_quantizer`` sees what enters the block on all paths, ``output_quantizer`` what leaves it.
+    Where the shape changes, the shortcut is a 1x1 convolution with batch norm (option B). Its stride is taken
+    before it, by slicing, which is the same: oneDNN writes past a buffer in the backward pass of strided 1x1
+    convolutions of fewer than 8 channels on AVX2 (uxlfoundation/oneDNN#6035; seen with torch 2.15).
+
+    Both quantizers are the identity until `lwq_tune.quantization.prepare` puts a stage's own at its ends:
+    ``input_quantizer`` sees what enters the block on all paths, ``output_quantizer`` what leaves it. It makes a ReLU
+    the identity where the quantizer behind it clips at 0 itself.
     """
 
     def __init__(self, c_in: int, c_out: int, stride: int) -> None:
@@ -23,18 +27,21 @@ class BasicBlock(nn.Module):
         self.bn1 = nn.BatchNorm2d(c_out)
         self.conv2 = nn.Conv2d(c_out, c_out, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(c_out)
+        self.stride = stride
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or c_in != c_out:
-            self.shortcut = nn.Sequential(nn.Conv2d(c_in, c_out, 1, stride, bias=False), nn.BatchNorm2d(c_out))
-        self.relu = nn.ReLU(inplace=True)
+            self.shortcut = nn.Sequential(nn.Conv2d(c_in, c_out, 1, bias=False), nn.BatchNorm2d(c_out))
+        self.relu1: nn.Module = nn.ReLU(inplace=True)
+        self.relu2: nn.Module = nn.ReLU(inplace=True)
         self.output_quantizer: nn.Module = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, c_in, h, w), non-negative, to (n, c_out, h / stride, w / stride), non-negative."""
         x = self.input_quantizer(x)
-        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.relu1(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        out = self.relu(out.add_(self.shortcut(x)))
+        kept = x if self.stride == 1 else x[:, :, :: self.stride, :: self.stride]
+        out = self.relu2(out.add_(self.shortcut(kept)))
         result: Tensor = self.output_quantizer(out)
         return result
 

@@ -41,8 +41,8 @@ def _batch_norm(model: nn.Module, *, batch_statistics: bool) -> Iterator[None]:
 def calibrate(model: nn.Module, batches: Iterable[Tensor], *, batch_statistics: bool) -> None:
     """Set the range of every quantizer that has none, in forward order, each seeing what those before leave.
 
-    Learned ranges are set by the first batch; moving averages take in all of them. Parameters and running
-    statistics of batch norm stay as they are.
+    A learned range is the mean of what each batch alone would set; moving averages take in all batches. Parameters
+    and running statistics of batch norm stay as they are.
 
     Args:
         model: A prepared network.
@@ -53,8 +53,13 @@ def calibrate(model: nn.Module, batches: Iterable[Tensor], *, batch_statistics: 
     Raises:
         ConfigError: A quantizer saw nothing.
     """
+    without_range = [quantizer for quantizer in quantizers(model) if not quantizer.is_initialized]
+    for quantizer in without_range:
+        quantizer.is_calibrating = True
     with _batch_norm(model, batch_statistics=batch_statistics):
         for images in batches:
             model(images)
-    if not all(quantizer.is_initialized for quantizer in quantizers(model)):
+    for quantizer in without_range:
+        quantizer.is_calibrating = False
+    if not all(quantizer.is_initialized for quantizer in without_range):
         raise ConfigError("calibration needs at least one batch of images, got none")

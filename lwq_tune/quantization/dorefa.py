@@ -22,7 +22,7 @@ DOREFA_RULE = Rule("closed", "none")
 def _unit_grid(values: Tensor, quantizer: Quantizer) -> Tensor:
     """Return ``values`` clipped to [0, 1] on a grid of 2**bit_width values."""
     low, high = quantizer.bounds()
-    n_steps = torch.as_tensor(high, device=values.device, dtype=torch.float32)
+    n_steps = quantizer.levels[1].clone()  # a tensor of its own: compiled functions take no tensor twice
     return fake_quantize(values, n_steps.reciprocal(), low, high, 1.0, DOREFA_RULE, inverse=n_steps)
 
 
@@ -63,7 +63,7 @@ class DoReFaWeightQuantizer(Quantizer):
         dims = over_values(weight, per_channel=self.per_channel)
         return weight.detach().abs().mean(dims, keepdim=self.per_channel)
 
-    def _set_range(self, values: Tensor) -> None:
+    def _set_range(self, values: Tensor, weight: float) -> None:
         """Nothing to set: the range is that of tanh."""
 
 
@@ -71,6 +71,7 @@ class DoReFaActQuantizer(Quantizer):
     """Activations clipped to [0, 1]."""
 
     name = "a DoReFa activation"
+    clips_at_zero = True
 
     def __init__(self, bit_width: int) -> None:
         super().__init__(bit_width, 0, 2**bit_width - 1)
@@ -79,5 +80,5 @@ class DoReFaActQuantizer(Quantizer):
         """Return ``values`` clipped and on the grid."""
         return _unit_grid(values, self)
 
-    def _set_range(self, values: Tensor) -> None:
+    def _set_range(self, values: Tensor, weight: float) -> None:
         """Nothing to set: the range is [0, 1]."""

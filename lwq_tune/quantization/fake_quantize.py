@@ -22,6 +22,7 @@ Edges = Literal["open", "half_open", "closed"]
 # The gradient of the scale: LSQ's (with the rounding residual inside the range), PACT's (saturated values only), none.
 ScaleGradient = Literal["residual", "saturated", "none"]
 _PARTIAL_SUM = 1024
+_MAX_LEVEL_IN_BF16 = 15
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def _neighbour(value: float, towards: float) -> float:
 
 def _let_through(gradient: Tensor, scaled: Tensor, low: Bound, high: Bound, edges: Edges) -> Tensor:
     """Return ``gradient`` where ``scaled`` is inside the range, 0 elsewhere."""
-    if isinstance(low, Tensor) or isinstance(high, Tensor):
+    if isinstance(low, Tensor) or isinstance(high, Tensor) or scaled.dtype != gradient.dtype:
         above = scaled > low if edges == "open" else scaled >= low
         below = scaled <= high if edges == "closed" else scaled < high
         return torch.where(above & below, gradient, 0)
@@ -77,6 +78,18 @@ def _clamp(values: Tensor, low: Bound, high: Bound, *, in_place: bool = False) -
     return clamp(values, low, high)  # type: ignore[arg-type]  # torch takes two numbers or two tensors
 
 
+def _scaled(values: Tensor, inverse: Tensor, high: Bound) -> Tensor:
+    """Return v / s, a new tensor, in a precision that tells the levels apart.
+
+    bfloat16 has 8 significant bits: enough to round to 16 levels, not to more. On CUDA a bfloat16 product would round
+    the scale itself. (Compiled code computes in float32 anyway.)
+    """
+    is_coarse = values.dtype != torch.float32 and (
+        isinstance(high, Tensor) or high > _MAX_LEVEL_IN_BF16 or values.device.type != "cpu"
+    )
+    return (values.float() if is_coarse else values) * inverse
+
+
 class _FakeQuantize(torch.autograd.Function):
     """round(clip(v / s, low, high)) * s, with the gradients of a `Rule`.
 
@@ -88,42 +101,70 @@ class _FakeQuantize(torch.autograd.Function):
     def forward(
         ctx: Any, values: Tensor, scale: Tensor, inverse: Tensor, low: Bound, high: Bound, factor: Bound, rule: Rule
     ) -> Tensor:
-        result = _clamp(values * inverse, low, high, in_place=True).round_().mul_(scale).to(values.dtype)
+        result = _clamp(_scaled(values, inverse, high), low, high, in_place=True)
+        result = result.round_().mul_(scale).to(values.dtype)
         ctx.rule = rule
-        ctx.bounds = None if isinstance(low, Tensor) else (low, high, factor)
-        if isinstance(low, Tensor):
-            ctx.save_for_backward(values, inverse, low, high, factor)
-        elif values.dtype == torch.float32:
-            ctx.save_for_backward(values, inverse, result)
-        else:
-            ctx.save_for_backward(values, inverse)
+        ctx.numbers = tuple(None if isinstance(bound, Tensor) else bound for bound in (low, high, factor))
+        tensors = [bound for bound in (low, high, factor) if isinstance(bound, Tensor)]
+        if not isinstance(low, Tensor) and values.dtype == torch.float32:
+            tensors.append(result)
+        ctx.save_for_backward(values, inverse, *tensors)
         return result
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
         rule: Rule = ctx.rule
-        values, inverse, *others = ctx.saved_tensors
-        low, high, factor = ctx.bounds or others
-        scaled = values * inverse
+        values, inverse, *tensors = ctx.saved_tensors
+        low, high, factor = (tensors.pop(0) if number is None else number for number in ctx.numbers)
+        scaled = _scaled(values, inverse, high)
         through = _let_through(gradient, scaled, low, high, rule.edges)
         if rule.scale_gradient == "none":
             return through, *(None,) * 6
-        if inverse.dim() or isinstance(low, Tensor):
-            levels = _clamp(scaled, low, high).round_()
-            terms = gradient * levels - through * (scaled if rule.scale_gradient == "residual" else levels)
-            dims = tuple(d for d in range(scaled.dim()) if not inverse.dim() or inverse.shape[d] == 1)
-            scale_gradient = terms.sum(dims, keepdim=bool(inverse.dim()), dtype=torch.float32)
-        elif scaled.dtype == torch.float32:
-            (result,) = others
-            inside = values if rule.scale_gradient == "residual" else result
-            difference = _inner_product(result, gradient, values) - _inner_product(inside, through, values)
-            scale_gradient = difference.mul_(inverse)
-        else:  # the result is rounded to bfloat16, which is too coarse to tell levels from it
-            levels = _clamp(scaled, low, high).round_()
-            inside = scaled if rule.scale_gradient == "residual" else levels
-            scale_gradient = _inner_product(levels, gradient, values) - _inner_product(inside, through, values)
+        result = tensors[0] if tensors else None
+        scale_gradient = _scale_gradient(gradient, through, values, scaled, inverse, (low, high), rule, result)
         return through, scale_gradient.mul_(factor), *(None,) * 5
+
+
+def _scale_gradient(
+    gradient: Tensor,
+    through: Tensor,
+    values: Tensor,
+    scaled: Tensor,
+    inverse: Tensor,
+    bounds: tuple[Bound, Bound],
+    rule: Rule,
+    result: Tensor | None,
+) -> Tensor:
+    """Return the sum of gradient times level, less what the rule takes off inside the range.
+
+    Args:
+        gradient: Of the quantized values.
+        through: The part of it inside the range.
+        values: What was quantized.
+        scaled: Values over scale; overwritten.
+        inverse: 1 / scale.
+        bounds: Smallest and largest level.
+        rule: ``residual`` takes off v / s inside, ``saturated`` the level.
+        result: The quantized values where they are float32: times ``inverse``, they are the levels. Rounded to
+            bfloat16 they are not, whereas the levels themselves are exact in bfloat16 up to 256.
+    """
+    is_residual = rule.scale_gradient == "residual"
+    if inverse.dim() or isinstance(bounds[0], Tensor):
+        levels = _clamp(scaled, *bounds).round_()
+        terms = gradient * levels - through * (scaled if is_residual else levels)
+        dims = tuple(d for d in range(scaled.dim()) if not inverse.dim() or inverse.shape[d] == 1)
+        return terms.sum(dims, keepdim=bool(inverse.dim()), dtype=torch.float32)
+    if result is not None:
+        inside = values if is_residual else result
+        difference = _inner_product(result, gradient, values) - _inner_product(inside, through, values)
+        return difference.mul_(inverse)
+    levels = _clamp(scaled, *bounds, in_place=True).round_().to(gradient.dtype)
+    if is_residual:
+        taken_off = _inner_product(values, through, values).mul_(inverse)
+    else:
+        taken_off = _inner_product(levels, through, values)
+    return _inner_product(levels, gradient, values) - taken_off
 
 
 def fake_quantize(

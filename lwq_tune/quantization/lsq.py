@@ -4,7 +4,7 @@ v_bar = round(clip(v / s, -Q_N, Q_P)),  v_hat = v_bar * s                       
 d v_hat / d s = round(v/s) - v/s inside the range, -Q_N at or below it, Q_P at or above it      (eq. 3)
 d v_hat / d v = 1 inside the range, 0 outside                                                   (eq. 5)
 gradient scale of s: 1 / sqrt(N * Q_P), N = weights that share s, or features per sample    (section 2.2)
-initial s = 2 * mean|v| / sqrt(Q_P), from the weights or from the first batch               (section 2.1)
+initial s = 2 * mean|v| / sqrt(Q_P), from the weights or from the first batches             (section 2.1)
 
 v / s is computed as v * (1 / s), as in PyTorch's own fake quantization.
 """
@@ -46,7 +46,7 @@ class LSQQuantizer(Quantizer):
     def __init__(self, bit_width: int, *, signed: bool, n_channels: int | None = None, n_dims: int = 4) -> None:
         low, high = int_range(bit_width, signed=signed)
         super().__init__(bit_width, low, high, per_channel=n_channels is not None)
-        self.signed = signed
+        self.signed, self.clips_at_zero = signed, not signed
         self.scale = nn.Parameter(torch.ones(scale_shape(n_channels, n_dims)))
 
     def quantize(self, values: Tensor) -> Tensor:
@@ -67,6 +67,7 @@ class LSQQuantizer(Quantizer):
         n_values = values.numel() // self.scale.numel() if self.signed else values[0].numel()
         return torch.rsqrt(n_values * high) if isinstance(high, Tensor) else 1 / math.sqrt(n_values * high)
 
-    def _set_range(self, values: Tensor) -> None:
-        mean = values.abs().mean(over_values(values, per_channel=self.per_channel), keepdim=self.per_channel)
-        self.scale.copy_((2 * mean / math.sqrt(self.high)).clamp_min(MIN_SCALE))
+    def _set_range(self, values: Tensor, weight: float) -> None:
+        magnitudes = values.abs() if self.signed else values.relu()
+        mean = magnitudes.mean(over_values(values, per_channel=self.per_channel), keepdim=self.per_channel)
+        self.scale.lerp_((2 * mean / math.sqrt(self.high)).clamp_min(MIN_SCALE), weight)

@@ -27,8 +27,7 @@ def affine_grid(smallest: Tensor, largest: Tensor, high: float | Tensor) -> tupl
     """
     below, above = smallest.clamp_max(0), largest.clamp_min(0)
     scale = ((above - below) / high).clamp_min(_MIN_SCALE)
-    zero_point = torch.minimum(-(below / scale).round(), torch.as_tensor(high, dtype=scale.dtype, device=scale.device))
-    return scale, zero_point.clamp_min(0)
+    return scale, (-(below / scale).round()).clamp_max(high).clamp_min(0)  # type: ignore[arg-type]
 
 
 class _AffineQuantizer(Quantizer):
@@ -66,7 +65,7 @@ class MinMaxWeightQuantizer(_AffineQuantizer):
         levels = (values.detach() * scale.reciprocal()).round().add(zero_point).clamp(self.low, self.high)
         return Encoded(levels.to(torch.uint8), scale, -zero_point * scale)
 
-    def _set_range(self, values: Tensor) -> None:
+    def _set_range(self, values: Tensor, weight: float) -> None:
         """Nothing to set: the weights tell their range."""
 
 
@@ -102,7 +101,9 @@ class MinMaxActQuantizer(_AffineQuantizer):
         self.smallest.lerp_(smallest.float(), 1 - MOMENTUM)
         self.largest.lerp_(largest.float(), 1 - MOMENTUM)
 
-    def _set_range(self, values: Tensor) -> None:
+    def _set_range(self, values: Tensor, weight: float) -> None:
+        if weight < 1:
+            return  # `quantize` takes later batches into the moving averages
         smallest, largest = torch.aminmax(values)
         self.smallest.copy_(smallest)
         self.largest.copy_(largest)

@@ -4,7 +4,7 @@ y = clip(x, 0, alpha),  y_q = round(y (2^k - 1) / alpha) * alpha / (2^k - 1)    
 d y_q / d x = 1 on [0, alpha), 0 outside;   d y_q / d alpha = 1 at x >= alpha, 0 below                 (eq. 3)
 
 An L2 penalty keeps alpha small: as weight decay, with the coefficient of the weights, unless the trial says
-another. alpha starts at the clipping level of least squared error on the first batch. The usual constants
+another. alpha starts at the clipping level of least squared error on the first batches. The usual constants
 (8 or 10) leave most activations at level 0 when the bits are few, until the decay has brought alpha down, which
 takes more epochs than a short trial has.
 """
@@ -50,6 +50,7 @@ class PACTQuantizer(Quantizer):
     """
 
     name = "PACT"
+    clips_at_zero = True
 
     def __init__(self, bit_width: int) -> None:
         super().__init__(bit_width, 0, 2**bit_width - 1)
@@ -61,5 +62,5 @@ class PACTQuantizer(Quantizer):
         scale = self.alpha.abs().clamp_min(MIN_SCALE) / high
         return fake_quantize(values, scale, low, high, 1.0, PACT_RULE)
 
-    def _set_range(self, values: Tensor) -> None:
-        self.alpha.copy_(least_squares_clip(values, self.high).clamp_min(MIN_SCALE))
+    def _set_range(self, values: Tensor, weight: float) -> None:
+        self.alpha.lerp_(least_squares_clip(values, self.high).clamp_min(MIN_SCALE), weight)

@@ -1,8 +1,10 @@
 """Turn a float network into one that trains with a schedule (Ikram et al. 2025, Algorithm 1).
 
 Per stage of b bits: all convolution weights, what enters the stage, what enters each of its convolutions
-and what leaves it are on grids of b bits. The sum that runs along the identity shortcuts inside a stage stays
-in full precision, and so do stem and classifier unless the scheme gives them 8 bits.
+and what leaves it are on grids of b bits. Between two stages stands one quantizer, of the fewer bits of the two: its
+grid is one of either stage, and a second grid behind the first, with a step of its own, would only merge levels. The
+sum that runs along the identity shortcuts inside a stage stays in full precision, and so do stem and classifier
+unless the scheme gives them 8 bits.
 """
 
 from __future__ import annotations
@@ -38,9 +40,17 @@ def prepare_qat(
     """
     weights = check_bit_widths(bit_widths, model.n_stages)
     activations = check_bit_widths(act_bit_widths or bit_widths, model.n_stages)
-    for stage, weight_bit_width, act_bit_width in zip(model.stages(), weights, activations, strict=True):
+    before, after = (FULL_PRECISION_BITS, *activations), (*activations[1:], FULL_PRECISION_BITS)
+    for stage, weight_bit_width, act_bit_width, bits_before, bits_after in zip(
+        model.stages(), weights, activations, before, after, strict=False
+    ):
         if (weight_bit_width, act_bit_width) != (FULL_PRECISION_BITS, FULL_PRECISION_BITS):
             _prepare_stage(stage, weight_bit_width, act_bit_width, scheme)
+        if bits_before == FULL_PRECISION_BITS:  # else the stage before has quantized what enters
+            stage[0].input_quantizer = scheme.act_quantizer(act_bit_width)
+        if act_bit_width != FULL_PRECISION_BITS:
+            stage[-1].output_quantizer = scheme.act_quantizer(min(act_bit_width, bits_after))
+        _leave_out_relus(stage)
     if set(weights + activations) != {FULL_PRECISION_BITS} and scheme.first_last_bit_width != FULL_PRECISION_BITS:
         _prepare_first_and_last(model, scheme)
     return model
@@ -59,10 +69,6 @@ def _prepare_stage(stage: nn.Sequential, weight_bit_width: int, act_bit_width: i
         if not isinstance(block, BasicBlock):
             raise ConfigError(f"a stage holds basic blocks, got {type(block).__name__}")
         is_first = index == 0
-        if is_first:
-            block.input_quantizer = scheme.act_quantizer(act_bit_width)
-        if index == len(stage) - 1:
-            block.output_quantizer = scheme.act_quantizer(act_bit_width)
         block.conv1 = QuantConv2d.from_float(
             block.conv1,
             weight_bit_width=weight_bit_width,
@@ -84,13 +90,23 @@ def _prepare_stage(stage: nn.Sequential, weight_bit_width: int, act_bit_width: i
             )
 
 
+def _leave_out_relus(stage: nn.Sequential) -> None:
+    """Make a ReLU the identity where the quantizer behind it clips at 0 itself: the same values and gradients."""
+    for block in stage:
+        if getattr(getattr(block.conv2, "act_quantizer", None), "clips_at_zero", False):
+            block.relu1 = nn.Identity()
+        if getattr(block.output_quantizer, "clips_at_zero", False):
+            block.relu2 = nn.Identity()
+
+
 def used_bit_widths(model: CifarResNet) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the weight and the activation bits that each stage of a built model really has.
 
     Read from the integer ranges of the quantizers in place, not from what was asked.
 
     Raises:
-        ConfigError: A stage mixes bit-widths, or quantizes only some of its convolutions.
+        ConfigError: A stage mixes bit-widths, quantizes only some of its convolutions, or is not on the grid of the
+            fewer bits where it meets another.
     """
     weights, activations = [], []
     for number, stage in enumerate(model.stages(), start=1):
@@ -99,8 +115,11 @@ def used_bit_widths(model: CifarResNet) -> tuple[tuple[int, ...], tuple[int, ...
             for module in stage.modules()
             if isinstance(module, nn.Conv2d)
         }
-        act_bits = {bits for block in stage for bits in _activation_bits(block)}
-        act_bits.add(_bits(getattr(stage[-1], "output_quantizer", None)))
+        act_bits = {
+            _bits(getattr(conv, "act_quantizer", None))
+            for index, block in enumerate(stage)
+            for conv in ([block.conv2] if index == 0 else [block.conv1, block.conv2])
+        }
         if len(weight_bits) != 1 or len(act_bits) != 1:
             raise ConfigError(
                 f"a stage has one bit-width, got weights {sorted(weight_bits)} and activations "
@@ -108,7 +127,24 @@ def used_bit_widths(model: CifarResNet) -> tuple[tuple[int, ...], tuple[int, ...
             )
         weights.append(weight_bits.pop())
         activations.append(act_bits.pop())
+    _check_ends(model.stages(), activations)
     return tuple(weights), tuple(activations)
+
+
+def _check_ends(stages: list[nn.Sequential], activations: list[int]) -> None:
+    before, after = [FULL_PRECISION_BITS, *activations], [*activations[1:], FULL_PRECISION_BITS]
+    leaving_before = FULL_PRECISION_BITS
+    for number, (stage, bits) in enumerate(zip(stages, activations, strict=True), start=1):
+        entering = min(leaving_before, _bits(stage[0].input_quantizer))
+        leaving = leaving_before = _bits(stage[-1].output_quantizer)
+        expected = min(before[number - 1], bits), FULL_PRECISION_BITS
+        if bits != FULL_PRECISION_BITS:
+            expected = expected[0], min(bits, after[number - 1])
+        if (entering, leaving) != expected:
+            raise ConfigError(
+                f"what enters and leaves a stage has the fewer bits of the two sides, {expected[0]} and {expected[1]}, "
+                f"got {entering} and {leaving} in layer{number}"
+            )
 
 
 def first_last_bit_width(model: CifarResNet) -> int:
@@ -129,15 +165,3 @@ def _bits(quantizer: nn.Module | None) -> int:
     if not isinstance(quantizer, Quantizer):
         return FULL_PRECISION_BITS
     return (quantizer.high - quantizer.low).bit_length()
-
-
-def _activation_bits(block: nn.Module) -> set[int]:
-    """Return the bits of what enters each convolution of a block."""
-    entering = _bits(getattr(block, "input_quantizer", None))
-    bits = set()
-    for module in block.modules():
-        if isinstance(module, nn.Conv2d):
-            own = _bits(getattr(module, "act_quantizer", None))
-            sees_block_input = module is not getattr(block, "conv2", None)
-            bits.add(min(own, entering) if sees_block_input else own)
-    return bits

@@ -41,12 +41,15 @@ class Quantizer(nn.Module):
         per_channel: Whether each slice of the first axis has a scale of its own.
         low: Smallest integer level.
         high: Largest integer level.
+        is_calibrating: Whether each call sets the range anew, as the mean over the calls so far.
+        clips_at_zero: Whether negative values end at 0, so that a ReLU before it changes nothing.
     """
 
     levels: Tensor
     _initialized: Tensor
     min_bit_width, max_bit_width = 2, 8
     name = "a quantizer"
+    clips_at_zero = False
 
     def __init__(self, bit_width: int, low: int, high: int, *, per_channel: bool = False) -> None:
         super().__init__()
@@ -59,6 +62,8 @@ class Quantizer(nn.Module):
         self.register_buffer("levels", torch.tensor([float(low), float(high)]), persistent=False)
         self.register_buffer("_initialized", torch.zeros((), dtype=torch.bool))
         self._is_initialized = False  # the buffer's value on the host: reading it each step would wait for the GPU
+        self._n_calibrated = 0
+        self.is_calibrating = False
 
     @property
     def is_initialized(self) -> bool:
@@ -77,8 +82,9 @@ class Quantizer(nn.Module):
 
     @torch.no_grad()
     def initialize(self, values: Tensor) -> None:
-        """Set the range from ``values``."""
-        self._set_range(values.float())
+        """Set the range from ``values``; while calibrating, as the mean of what each call would set."""
+        self._n_calibrated = self._n_calibrated + 1 if self.is_calibrating else 1
+        self._set_range(values.float(), 1 / self._n_calibrated)
         self._initialized.fill_(True)
         self._is_initialized = True
 
@@ -88,7 +94,7 @@ class Quantizer(nn.Module):
         Raises:
             RuntimeError: That first call is being compiled.
         """
-        if not self._is_initialized:
+        if self.is_calibrating or not self._is_initialized:
             if torch.compiler.is_compiling():
                 raise RuntimeError("a quantizer needs its range before it is compiled; calibrate the model first")
             self.initialize(values)
@@ -111,7 +117,8 @@ class Quantizer(nn.Module):
         channels = ", per channel" if self.per_channel else ""
         return f"bit_width={self.bit_width}, levels=[{self.low}, {self.high}]{channels}"
 
-    def _set_range(self, values: Tensor) -> None:
+    def _set_range(self, values: Tensor, weight: float) -> None:
+        """Move the range by ``weight``, in (0, 1], from where it is to what ``values`` ask for."""
         raise NotImplementedError
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:

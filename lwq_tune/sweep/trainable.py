@@ -16,6 +16,7 @@ from ray import tune
 from lwq_tune.config import TrialConfig
 from lwq_tune.energy.meter import CarbonIntensity, EnergyMeter
 from lwq_tune.errors import EnergyMeterError
+from lwq_tune.openmp import let_idle_threads_sleep
 from lwq_tune.results.provenance import cpu_model
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ class Trainable(tune.Trainable):
         return True
 
     def _build(self, job: dict[str, Any]) -> Trial:
+        let_idle_threads_sleep()
         import torch
 
         from lwq_tune.data.sources import load_dataset

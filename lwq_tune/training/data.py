@@ -43,16 +43,18 @@ class TrialData:
 
     def first_batch(self) -> tuple[Tensor, Tensor]:
         """Return a batch of full size, normalised, and its labels."""
-        batch = self._first(self._config.batch_size)
+        batch = self._sample(self._config.batch_size)
         return self.normalize(batch[0]), batch[1]
 
     def calibration_batches(self) -> Iterator[Tensor]:
-        """Yield the normalised images that set the ranges of the quantizers."""
-        images, _ = self._first(self._config.calibration_images)
+        """Yield the normalised training images that set the ranges of the quantizers."""
+        images, _ = self._sample(self._config.calibration_images)
         for start in range(0, len(images), CALIBRATION_BATCH):
             yield self.normalize(images[start : start + CALIBRATION_BATCH])
 
-    def _first(self, n_images: int) -> tuple[Tensor, Tensor]:
-        indices = torch.arange(min(n_images, len(self.train)), device=self.train.device)
-        part = self.train.take(indices)
+    def _sample(self, n_images: int) -> tuple[Tensor, Tensor]:
+        """Return training images drawn by the split's seed: a data set may be sorted by class."""
+        generator = torch.Generator().manual_seed(self._config.split_seed)
+        indices = torch.randperm(len(self.train), generator=generator)[:n_images]
+        part = self.train.take(indices.to(self.train.device))
         return part.images, part.labels

@@ -8,6 +8,8 @@ import torch
 
 from benchmarks import networks
 from benchmarks.common import version_of
+from lwq_tune.quantization.layers import QuantConv2d
+from lwq_tune.quantization.lsq import LSQQuantizer
 from tests.conftest import run_python
 
 
@@ -23,13 +25,24 @@ def test_the_benchmark_measures_and_writes_what_it_promises(tmp_path: Path) -> N
     times = figures["median_ms"]
     assert all(time_ms > 0 for time_ms in times.values())
     assert figures["quantized_over_full_precision"] == pytest.approx(times["quantized"] / times["full_precision"])
-    assert figures["speedup_over_plain"] == pytest.approx(times["plain_loop"] / times["quantized"])
+    assert figures["speedup_over_plain"] == pytest.approx(times["plain"] / times["quantized"])
     assert 0 < figures["share_of_matmul_rate"] < 2
     assert figures["machine"]["torch"] == torch.__version__
     if version_of("brevitas") is None:
         assert figures["speedup_over_brevitas"] is None
-        assert "Brevitas, it is not installed" in result.stdout
-        assert "not installed" in next(line for line in result.stdout.splitlines() if "speedup_over_brevitas" in line)
+        assert "Brevitas, it could not be imported" in result.stdout
+        assert "not measured" in next(line for line in result.stdout.splitlines() if "speedup_over_brevitas" in line)
+
+
+def test_the_network_of_brevitas_has_its_quantizers_where_ours_are() -> None:
+    pytest.importorskip("brevitas.nn")
+    theirs = networks.brevitas((2, 3, 4), collects_statistics=False)
+    ours = networks.ours((2, 3, 4))
+    n_act = sum(type(module).__name__ == "QuantIdentity" for module in theirs.modules())
+    n_weights = sum(type(module).__name__ == "QuantConv2d" for module in theirs.modules())
+    assert n_weights == sum(isinstance(module, QuantConv2d) for module in ours.modules()) > 0
+    assert n_act + n_weights == sum(isinstance(module, LSQQuantizer) for module in ours.modules())
+    assert theirs(torch.randn(4, 3, 32, 32)).shape == (4, 10)
 
 
 def test_the_plain_network_computes_what_ours_computes() -> None:

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lwq_tune.data.batches import Normalizer, crop_and_flip, n_training_batches, training_batches
+from lwq_tune.data.batches import Augmentation, Normalizer, n_training_batches, training_batches
 from lwq_tune.data.images import ImageSet
 from lwq_tune.data.split import split_indices
 from lwq_tune.errors import DatasetError
@@ -14,6 +14,12 @@ from lwq_tune.errors import DatasetError
 def numbered(n_images: int) -> ImageSet:
     images = torch.arange(n_images, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 32, 32)
     return ImageSet(images.contiguous(), torch.arange(n_images))
+
+
+def crop_and_flip(images: torch.Tensor, generator: torch.Generator, *, flip: bool) -> torch.Tensor:
+    drawn = Augmentation.draw("crop_flip" if flip else "crop", len(images), generator, images.device)
+    assert drawn is not None
+    return drawn.apply(images)
 
 
 @given(n_images=st.integers(2, 50), batch_size=st.integers(2, 60))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lwq_tune.models.cifar_resnet import CifarResNet
+from lwq_tune.models.cifar_resnet import BasicBlock, CifarResNet
 
 
 def test_the_default_network_has_the_shapes_of_the_papers_table_2() -> None:
@@ -31,6 +31,33 @@ def test_any_number_of_stages_gives_logits(n_stages: int) -> None:
     model = CifarResNet((1,) * n_stages, width=0.25, num_classes=7)
     assert model(torch.zeros(2, 3, 32, 32)).shape == (2, 7)
     assert len(model.stages()) == n_stages
+
+
+@pytest.mark.parametrize("width", [0.25, 0.5])
+def test_gradients_in_channels_last_are_those_of_double_precision(width: float) -> None:
+    """Narrow networks, too: strided 1x1 convolutions of 4 channels crash in oneDNN on AVX2."""
+    images, labels = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(0)), torch.arange(8)
+
+    def gradients(dtype: torch.dtype, memory_format: torch.memory_format) -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        model = CifarResNet((1, 1, 1), width).to(dtype, memory_format=memory_format)  # type: ignore[call-overload]
+        loss = torch.nn.functional.cross_entropy(model(images.to(dtype, memory_format=memory_format)), labels)
+        loss.backward()
+        return [parameter.grad for parameter in model.parameters()]
+
+    exact = gradients(torch.float64, torch.contiguous_format)
+    for one, other in zip(exact, gradients(torch.float32, torch.channels_last), strict=True):
+        assert torch.allclose(one.float(), other, rtol=1e-3, atol=1e-5 + 1e-3 * float(one.abs().max()))
+
+
+def test_a_shortcut_is_a_strided_convolution() -> None:
+    block = BasicBlock(8, 16, 2)
+    x = torch.randn(2, 8, 8, 8)
+    strided = torch.nn.functional.conv2d(x, block.shortcut[0].weight, stride=2)
+    seen: list[torch.Tensor] = []
+    block.shortcut[0].register_forward_hook(lambda _m, _i, out: seen.append(out))  # type: ignore[misc]
+    block(x)
+    assert torch.allclose(seen[0], strided, atol=1e-6)
 
 
 def test_every_stage_output_is_non_negative() -> None:

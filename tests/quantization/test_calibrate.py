@@ -58,6 +58,22 @@ def test_moving_averages_take_in_every_batch(images: Tensor) -> None:
     assert first.largest > other.largest
 
 
+@pytest.mark.parametrize("quantizer", ["lsq", "pact"])
+def test_a_learned_range_is_the_mean_of_what_each_batch_would_set(quantizer: str) -> None:
+    batches = [torch.rand(16), 3 * torch.rand(16), 5 * torch.rand(16)]
+    act = Scheme(quantizer).act_quantizer(3)
+    calibrate(nn.Sequential(act), batches, batch_statistics=True)
+    each = []
+    for batch in batches:
+        alone = Scheme(quantizer).act_quantizer(3)
+        alone(batch)
+        each.append(next(alone.parameters()).item())
+    assert next(act.parameters()).item() == pytest.approx(sum(each) / 3)
+    assert max(each) > 1.5 * min(each)
+    act(torch.full((4,), 100.0))
+    assert next(act.parameters()).item() == pytest.approx(sum(each) / 3), "calibration did not end"
+
+
 def test_without_images_calibration_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least one batch of images"):
         calibrate(network(), [], batch_statistics=True)

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from lwq_tune.errors import ConfigError
-from lwq_tune.models.cifar_resnet import CifarResNet
+from lwq_tune.models.cifar_resnet import BasicBlock, CifarResNet
 from lwq_tune.quantization.layers import QuantConv2d
 from lwq_tune.quantization.lsq import LSQQuantizer
 from lwq_tune.quantization.prepare import prepare_qat, used_bit_widths
+from lwq_tune.quantization.scheme import Scheme
 
 TRIPLES = [(2, 3, 4), (4, 3, 2), (2, 2, 2), (32, 3, 32), (8, 32, 5)]
 
@@ -83,6 +84,48 @@ def test_activations_may_have_bits_of_their_own(images: Tensor, monkeypatch: pyt
     assert 16 < len(values.unique()) <= 256  # not quantized anew: layer2 leaves it on 8 bits
 
 
+@pytest.mark.parametrize(
+    ("bits", "enters", "leaves"),
+    [
+        ((2, 3, 4), [2, 32, 32], [2, 3, 4]),
+        ((4, 3, 2), [4, 32, 32], [3, 2, 2]),
+        ((32, 3, 32), [32, 3, 32], [32, 3, 32]),
+        ((3, 32, 4), [3, 32, 4], [3, 32, 4]),
+    ],
+)
+def test_between_two_stages_stands_one_quantizer_of_the_fewer_bits(
+    bits: tuple[int, ...], enters: list[int], leaves: list[int]
+) -> None:
+    def bits_of(quantizer: nn.Module) -> int:
+        return quantizer.bit_width if isinstance(quantizer, LSQQuantizer) else 32
+
+    model = prepare_qat(CifarResNet((2, 1, 2)), bits)
+    assert [bits_of(stage[0].input_quantizer) for stage in model.stages()] == enters
+    assert [bits_of(stage[-1].output_quantizer) for stage in model.stages()] == leaves
+    assert used_bit_widths(model) == (bits, bits)
+
+
+@pytest.mark.parametrize("quantizer", ["lsq", "pact", "dorefa", "minmax"])
+def test_a_relu_left_out_changes_neither_values_nor_gradients(quantizer: str, images: Tensor) -> None:
+    def run(*, with_relus: bool) -> list[Tensor]:
+        torch.manual_seed(0)
+        model = prepare_qat(CifarResNet((1, 2, 1), 0.5), (2, 3, 4), scheme=Scheme(quantizer))
+        blocks = [module for module in model.modules() if isinstance(module, BasicBlock)]
+        left_out = [isinstance(relu, nn.Identity) for block in blocks for relu in (block.relu1, block.relu2)]
+        inside = [True, True, True, False, True, True, True, True]  # the sum inside the second stage keeps its own
+        assert left_out == ([False] * 8 if quantizer == "minmax" else inside)
+        for block in blocks if with_relus else []:
+            block.relu1, block.relu2 = nn.ReLU(), nn.ReLU()
+        logits = model(images)
+        nn.functional.cross_entropy(logits, torch.arange(6)).backward()
+        return [logits.detach(), *(p.grad for p in model.parameters() if p.grad is not None)]
+
+    with_relus, without = run(with_relus=True), run(with_relus=False)
+    assert len(with_relus) == len(without) > 20
+    for one, other in zip(with_relus, without, strict=True):
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
 def test_full_precision_is_the_untouched_network(images: Tensor) -> None:
     torch.manual_seed(0)
     plain = CifarResNet()
@@ -109,9 +152,9 @@ def test_every_parameter_of_a_quantized_network_learns(images: Tensor) -> None:
     assert without == []
 
 
-@pytest.mark.parametrize("tamper", ["weight", "activation", "one block", "input", "output"])
+@pytest.mark.parametrize("tamper", ["weight", "activation", "one block", "input", "output", "fewer"])
 def test_a_model_whose_bits_were_tampered_with_does_not_pass_as_asked(tamper: str) -> None:
-    model = prepare_qat(CifarResNet(), (2, 3, 4))
+    model = prepare_qat(CifarResNet(), (4, 3, 2))
     block = model.get_submodule("layer2.1")
     conv = block.get_submodule("conv1")
     if tamper == "weight":
@@ -119,7 +162,9 @@ def test_a_model_whose_bits_were_tampered_with_does_not_pass_as_asked(tamper: st
     elif tamper == "activation":
         conv.act_quantizer = nn.Identity()
     elif tamper == "input":
-        model.get_submodule("layer2.0").input_quantizer = nn.Identity()
+        model.get_submodule("layer2.0").input_quantizer = LSQQuantizer(2, signed=False)
+    elif tamper == "fewer":
+        block.output_quantizer = LSQQuantizer(3, signed=False)  # the third stage takes 2 bits
     elif tamper == "output":
         block.output_quantizer = nn.Identity()
     else:

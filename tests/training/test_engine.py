@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import statistics
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounterWithBackend
 
 from lwq_tune.config import TrialConfig
 from lwq_tune.data.images import Dataset
 from lwq_tune.energy.meter import NullMeter
-from lwq_tune.training.engine import MIN_CPU_MACS_PER_THREAD, MIN_GPU_STEPS, Workload, choose_engine
+from lwq_tune.models.cifar_resnet import CifarResNet
+from lwq_tune.quantization.calibrate import calibrate
+from lwq_tune.quantization.prepare import prepare_qat
+from lwq_tune.quantization.scheme import Scheme
+from lwq_tune.training.engine import (
+    MIN_CPU_MACS_PER_THREAD,
+    MIN_GPU_STEPS,
+    Workload,
+    choose_engine,
+    loss_and_correct,
+)
 from lwq_tune.training.row import EpochRow
 from lwq_tune.training.trial import Trial
 from tests.conftest import run_python, small_config
@@ -39,6 +51,11 @@ def test_the_demonstration_runs_eagerly_and_the_papers_protocol_compiled() -> No
     assert (choose_engine("auto", digits, CPU), choose_engine("auto", paper, CPU)) == ("eager", "compiled")
 
 
+def drift(losses: list[float], exact: list[float]) -> float:
+    """Return the mean signed deviation: chance cancels out, a bias does not."""
+    return statistics.mean(one / other - 1 for one, other in zip(losses, exact, strict=True))
+
+
 @pytest.mark.parametrize("quantizer", ["lsq", "pact", "dorefa", "minmax"])
 def test_bfloat16_follows_float32(tiny_dataset: Dataset, quantizer: str) -> None:
     changes = {"quantizer": quantizer, "epochs": 4, "lr": 0.02, "bit_widths": (4, 4, 4)}
@@ -48,6 +65,31 @@ def test_bfloat16_follows_float32(tiny_dataset: Dataset, quantizer: str) -> None
         assert exact.train_loss is not None
         assert rounded.train_loss == pytest.approx(exact.train_loss, rel=0.1)
     assert [row.train_loss for row in fp32] != [row.train_loss for row in bf16]
+    assert abs(drift([row.train_loss or 0 for row in bf16], [row.train_loss or 0 for row in fp32])) < 0.03
+
+
+@pytest.mark.parametrize("quantizer", ["lsq", "pact", "dorefa", "minmax"])
+def test_one_traced_graph_serves_every_triple_and_has_the_gradients_of_eager_steps(quantizer: str) -> None:
+    """Traced whole, executed by PyTorch's own kernels: what the compiler sees, without its minutes."""
+    torch._dynamo.reset()
+    counter = CompileCounterWithBackend("aot_eager")
+    traced = torch.compile(loss_and_correct, fullgraph=True, dynamic=False, backend=counter)
+    images = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(8)
+    for bits in ((2, 3, 4), (4, 3, 2), (8, 5, 3)):
+        torch.manual_seed(0)
+        scheme = Scheme(quantizer, first_last_bit_width=8)
+        model = prepare_qat(CifarResNet((1, 1, 1), 0.5), bits, scheme=scheme)
+        calibrate(model, [images], batch_statistics=True)
+        gradients = []
+        for step in (loss_and_correct, traced):
+            model.zero_grad()
+            loss, _ = step(model, images, labels)
+            loss.backward()
+            gradients.append([loss.detach(), *(p.grad.clone() for p in model.parameters() if p.grad is not None)])
+        for eager, compiled in zip(*gradients, strict=True):
+            assert torch.allclose(eager, compiled, rtol=1e-2, atol=1e-3 * float(eager.abs().max()) + 1e-6)
+    assert counter.frame_count == 1
 
 
 COMPARE = """
@@ -69,12 +111,21 @@ def run(engine, **changes):
     rows = list(trial.epochs())
     return [rows[0].engine, rows[0].setup_time_s, [row.train_loss for row in rows]]
 
+def resumed(**changes):
+    config = small_config(engine="compiled", epochs=3, lr=0.02, **changes)
+    first, second = (Trial(config, data, NullMeter()) for _ in range(2))
+    losses = [first.run_epoch().train_loss]
+    second.load_state_dict(first.state_dict())
+    return losses + [row.train_loss for row in second.epochs()]
+
 results = {}
-for quantizer in json.loads(sys.argv[1]):
+for quantizer, precision in json.loads(sys.argv[1]):
     for bits in ((2, 3, 4), (4, 3, 2)):
-        key = f"{quantizer} {bits}"
-        results[key] = {engine: run(engine, quantizer=quantizer, bit_widths=bits) for engine in ("eager", "compiled")}
+        key = f"{quantizer} {precision} {bits}"
+        changes = dict(quantizer=quantizer, bit_widths=bits, precision=precision)
+        results[key] = {engine: run(engine, **changes) for engine in ("eager", "compiled")}
         results[key]["graphs"] = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+        results[key]["resumed"] = resumed(**changes)
 print(json.dumps(results))
 """
 
@@ -83,7 +134,7 @@ print(json.dumps(results))
 def test_compiled_steps_follow_eager_ones_and_one_graph_serves_every_triple(tmp_path: Path) -> None:
     import json
 
-    result = run_python("-c", COMPARE, json.dumps(["lsq", "minmax"]), cwd=tmp_path)
+    result = run_python("-c", COMPARE, json.dumps([("lsq", "fp32"), ("pact", "bf16")]), cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     results = json.loads(result.stdout.splitlines()[-1])
     assert len(results) == 4
@@ -93,10 +144,12 @@ def test_compiled_steps_follow_eager_ones_and_one_graph_serves_every_triple(tmp_
         # there on two trainings part slowly.
         assert run["compiled"][2][0] == pytest.approx(run["eager"][2][0], rel=0.01), name
         assert run["compiled"][2] == pytest.approx(run["eager"][2], rel=0.1), name
+        assert abs(drift(run["compiled"][2], run["eager"][2])) < 0.03, name
+        assert run["resumed"] == run["compiled"][2], name
     graphs = [run["graphs"] for run in results.values()]
     assert graphs[0] == graphs[1], "another triple compiled another graph"
     assert graphs[2] == graphs[3], "another triple compiled another graph"
-    assert graphs[1] < graphs[2], "another quantizer has a graph of its own"
+    assert graphs[1] < graphs[2], "another quantizer and precision have a graph of their own"
     setups = [run["compiled"][1] for run in results.values()]
     assert setups[1] < setups[0] / 3
 
