@@ -65,6 +65,7 @@ class TrialConfig(BaseModel):
         engine: How steps are executed: ``eager``, ``compiled``, or ``auto`` by the length of the trial.
         precision: ``fp32``, or ``bf16`` for convolutions and activations in bfloat16.
         lr_milestones: Epochs after which ``lr_curve: step`` multiplies the learning rate by ``lr_gamma``.
+        evaluation: What the network is evaluated on after each epoch; a screen of many trials needs no test images.
         seed: Seed of initialisation, order and augmentation; replicates differ in it alone.
         split_seed: Seed of the validation split, the same for all trials of a sweep.
     """
@@ -101,6 +102,7 @@ class TrialConfig(BaseModel):
     lr_gamma: float = Field(default=0.1, gt=0, le=1)
     augmentation: Augmentation = "crop_flip"
     validation_fraction: float = Field(default=0.1, gt=0, le=0.5)
+    evaluation: Literal["validation_and_test", "validation"] = "validation_and_test"
     split_seed: int = Field(default=0, ge=0, lt=2**32)
     seed: int = Field(default=0, ge=0, lt=2**32)
 

@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
+def fraction(value: float | None) -> str:
+    """Return a fraction with four digits, a dash where it was not measured.
+
+    >>> fraction(0.5), fraction(None)
+    ('0.5000', '-')
+    """
+    return "-" if value is None else f"{value:.4f}"
+
+
 def wh(energy_kwh: float | None) -> str:
     """Return an energy in watt hours for display.
 

@@ -20,7 +20,7 @@ from lwq_tune.energy.meter import EnergyMeter, NullMeter
 from lwq_tune.errors import ConfigError, EnergyMeterError, TrialDivergedError
 from lwq_tune.quantization.schedules import parse_schedule
 from lwq_tune.sweep.initial import with_initial_trials
-from lwq_tune.text import wh
+from lwq_tune.text import fraction, wh
 
 
 def run(arguments: Namespace) -> int:
@@ -162,5 +162,5 @@ def _line(row: dict[str, Any], epochs: int) -> str:
     trained = "not trained" if row["train_accuracy"] is None else f"train {row['train_accuracy']:.4f}"
     return (
         f"epoch {row['epoch']}/{epochs}  {trained}  val {row['val_accuracy']:.4f}  "
-        f"test {row['test_accuracy']:.4f}  {wh(row['energy_kwh'])}  {row['epoch_time_s']:.1f} s"
+        f"test {fraction(row['test_accuracy'])}  {wh(row['energy_kwh'])}  {row['epoch_time_s']:.1f} s"
     )

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lwq_tune.config import TrialConfig
-from lwq_tune.text import duration, wh
+from lwq_tune.text import duration, fraction, wh
 
 Row = Mapping[str, Any]
 
@@ -74,7 +74,7 @@ class PlainProgress:
         self._say(
             row["trial_key"],
             f"epoch {row['epoch']}/{self._trials[row['trial_key']].n_rows}  val {row['val_accuracy']:.4f}  "
-            f"test {row['test_accuracy']:.4f}  {wh(row['energy_kwh'])}  {row['epoch_time_s']:.1f} s  "
+            f"test {fraction(row['test_accuracy'])}  {wh(row['energy_kwh'])}  {row['epoch_time_s']:.1f} s  "
             f"({self._countdown.remaining()} left)",
         )
 
@@ -150,7 +150,7 @@ class LiveProgress:
             *cells,
             f"{row['epoch']}/{trial.n_rows}",
             f"{row['val_accuracy']:.4f}",
-            f"{row['test_accuracy']:.4f}",
+            fraction(row["test_accuracy"]),
             wh(row["cumulative_energy_kwh"]),
         ]
 

@@ -24,6 +24,7 @@ from lwq_tune.sweep.space_file import (
     Objective,
     SpaceFile,
     check_fixed,
+    check_objectives,
     count_stages,
     explain,
     known_fixed,
@@ -140,6 +141,8 @@ def parse_space(name: str, text: str, overrides: tuple[str, ...] = (), origin: s
         problems += check_fixed(values.get("fixed"))
         problems += _schedules(values.get("schedules"), count_stages(values.get("fixed")))[1]
     trials: tuple[TrialConfig, ...] = ()
+    if file is not None:
+        problems += check_objectives(file)
     if file is not None and not problems:
         trials, problems = _expand(file)
     if file is None or problems:

@@ -84,6 +84,17 @@ class SpaceFile(BaseModel):
     ]
 
 
+def check_objectives(file: SpaceFile) -> list[str]:
+    """Return the problem of a front over test accuracies that are not measured, if it is one."""
+    unmeasured = [axis.column for axis in file.objectives if axis.column.startswith("test_")]
+    if file.fixed.get("evaluation") != "validation" or not unmeasured:
+        return []
+    return [
+        f"objectives: evaluation: validation measures nothing on test images, got {', '.join(unmeasured)}; "
+        "use val_accuracy or val_loss"
+    ]
+
+
 class _StrictLoader(yaml.SafeLoader):
     """YAML without two traps: a key given twice is an error, and 1e-4 is a number."""
 

@@ -12,7 +12,7 @@ from lwq_tune.data.batches import Normalizer, n_training_batches, training_batch
 from lwq_tune.data.images import Dataset
 from lwq_tune.data.split import split_validation
 
-CALIBRATION_BATCH = 512
+CALIBRATION_BATCH = 256  # forward only, in memory that a training step needs anyway
 
 
 class TrialData:

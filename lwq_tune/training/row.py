@@ -16,8 +16,8 @@ class EpochRow:
     train_accuracy: float | None
     val_loss: float
     val_accuracy: float
-    test_loss: float
-    test_accuracy: float
+    test_loss: float | None
+    test_accuracy: float | None
     lr: float
     train_time_s: float
     eval_time_s: float

@@ -109,7 +109,8 @@ class Trial:
             self._check_finite("training", trained)
         (validated, tested), eval_time_s, eval_energy = self._measured(self._evaluate)
         self._check_finite("validation", validated)
-        self._check_finite("test", tested)
+        if tested is not None:
+            self._check_finite("test", tested)
         self.epochs_done += 1
         self._totals = self._totals.plus(train_energy)
         return EpochRow(
@@ -118,8 +119,8 @@ class Trial:
             train_accuracy=trained.accuracy if trained else None,
             val_loss=validated.loss,
             val_accuracy=validated.accuracy,
-            test_loss=tested.loss,
-            test_accuracy=tested.accuracy,
+            test_loss=tested.loss if tested else None,
+            test_accuracy=tested.accuracy if tested else None,
             lr=lr,
             train_time_s=train_time_s,
             eval_time_s=eval_time_s,
@@ -215,12 +216,13 @@ class Trial:
             self._device,
         )
 
-    def _evaluate(self) -> tuple[PassResult, PassResult]:
+    def _evaluate(self) -> tuple[PassResult, PassResult | None]:
+        """Return the results on validation and, where the trial asks for them, test images."""
         data = self._data
         run = functools.partial(
             evaluate, self._model, normalize=data.normalize, engine=self._engine, device=self._device
         )
-        return run(data.val), run(data.test)
+        return run(data.val), run(data.test) if self.config.evaluation == "validation_and_test" else None
 
     def _check_finite(self, name: str, result: PassResult) -> None:
         if not math.isfinite(result.loss):

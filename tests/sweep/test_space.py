@@ -24,8 +24,9 @@ def test_a_shipped_space_expands_to_unique_trials_and_says_what_it_is(path: Path
     keys = [trial.trial_key for trial in space.trials]
     assert len(keys) == len(set(keys)) >= 6
     assert len(describe_space(path)) > 20
-    cost = "weight_mib" if path.stem == "ptq_screen" else "emissions_kg_co2eq"  # calibration alone trains nothing
-    assert [objective.column for objective in space.objectives] == ["test_accuracy", cost]
+    # A screen trains nothing, and looks at no test image.
+    axes = ["val_accuracy", "weight_mib"] if path.stem == "ptq_screen" else ["test_accuracy", "emissions_kg_co2eq"]
+    assert [objective.column for objective in space.objectives] == axes
 
 
 def test_named_schedules_are_the_six_of_the_design_over_two_seeds() -> None:
@@ -83,6 +84,10 @@ def test_a_network_of_four_stages_takes_schedules_of_four() -> None:
         (GOOD.replace("ascending_234", "fixed_9"), ["schedules.1", "got 9"]),
         (GOOD.replace("[0, 1]", "[-1]"), ["seed", "got -1"]),
         (GOOD + "objectives: [{column: speed, direction: up}]\n", ["objectives"]),
+        (
+            GOOD.replace("epochs: 2", "evaluation: validation"),
+            ["measures nothing on test images, got test_accuracy", "use val_accuracy"],
+        ),
         ("version: 1\nbit_widths: {choices: [2, 9], constraint: free}\n", ["bit_widths.choices.1", "got 9"]),
         ("version: 1\nbit_widths: {choices: [2], constraint: up}\n", ["'free', 'ascending'"]),
         (

@@ -66,6 +66,26 @@ def test_another_run_calibrates_what_is_trained_and_trains_nothing(
     assert (trials["init_energy_kwh"] == full["energy_kwh"]).all()
 
 
+def test_a_screen_on_validation_images_has_a_front_and_no_test_figures(
+    progressive: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    run, _ = progressive
+    objectives = "[{column: val_accuracy, direction: maximize}, {column: weight_mib, direction: minimize}]"
+    arguments = sweep_arguments(
+        tmp_path / "results", "mode=ptq", "quantizer=minmax", "evaluation=validation", f"objectives={objectives}",
+        schedules="[[8, 8, 8], fixed_2]",
+    )  # fmt: skip
+    result = run_python(*arguments, "--init-run", str(run), cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    trials = read_trials(tmp_path / "results" / "run")
+    assert trials["test_accuracy"].isna().all()
+    assert trials["val_accuracy"].notna().all()
+    assert "test -" in result.stderr
+    for command in ("pareto", "table"):
+        analysed = run_python("-m", "analysis", command, str(tmp_path / "results" / "run"), cwd=tmp_path)
+        assert analysed.returncode == 0, analysed.stderr
+
+
 def test_a_network_is_exported_with_its_weights_packed(
     progressive: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:

@@ -208,6 +208,14 @@ def test_calibration_alone_keeps_the_network_and_gives_one_row(tiny_dataset: Dat
     assert losses[2] > 1.2 * losses[8]
 
 
+def test_a_screen_measures_nothing_on_test_images(tiny_dataset: Dataset) -> None:
+    trained = Trial(small_config(epochs=1), tiny_dataset, NullMeter()).run_epoch()
+    row = Trial(small_config(epochs=1, evaluation="validation"), tiny_dataset, NullMeter()).run_epoch()
+    assert (row.test_loss, row.test_accuracy) == (None, None)
+    assert (row.val_loss, row.val_accuracy) == (trained.val_loss, trained.val_accuracy)
+    assert trained.test_accuracy is not None
+
+
 def test_a_start_without_its_network_and_a_network_without_a_start_are_refused(tiny_dataset: Dataset) -> None:
     with pytest.raises(ConfigError, match="init_from: full_precision"):
         Trial(small_config(init_from="full_precision"), tiny_dataset, NullMeter())
