@@ -27,7 +27,7 @@ def affine_grid(smallest: Tensor, largest: Tensor, high: float | Tensor) -> tupl
     """
     below, above = smallest.clamp_max(0), largest.clamp_min(0)
     scale = ((above - below) / high).clamp_min(_MIN_SCALE)
-    return scale, (-(below / scale).round()).clamp_max(high).clamp_min(0)  # type: ignore[arg-type]
+    return scale, (-(below / scale).round()).clamp_max(high).clamp_min(0)
 
 
 class _AffineQuantizer(Quantizer):

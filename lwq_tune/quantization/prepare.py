@@ -135,8 +135,8 @@ def _check_ends(stages: list[nn.Sequential], activations: list[int]) -> None:
     before, after = [FULL_PRECISION_BITS, *activations], [*activations[1:], FULL_PRECISION_BITS]
     leaving_before = FULL_PRECISION_BITS
     for number, (stage, bits) in enumerate(zip(stages, activations, strict=True), start=1):
-        entering = min(leaving_before, _bits(stage[0].input_quantizer))
-        leaving = leaving_before = _bits(stage[-1].output_quantizer)
+        entering = min(leaving_before, _bits(getattr(stage[0], "input_quantizer", None)))
+        leaving = leaving_before = _bits(getattr(stage[-1], "output_quantizer", None))
         expected = min(before[number - 1], bits), FULL_PRECISION_BITS
         if bits != FULL_PRECISION_BITS:
             expected = expected[0], min(bits, after[number - 1])

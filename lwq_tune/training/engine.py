@@ -61,8 +61,9 @@ def choose_engine(engine: str, workload: Workload, device: torch.device) -> str:
 def has_fast_bf16(device: torch.device) -> bool:
     """Return whether convolutions in bfloat16 are faster there than in float32, not emulated value by value."""
     if device.type != "cpu":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    has_onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return bool(has_onednn and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def loss_and_correct(model: nn.Module, images: Tensor, labels: Tensor) -> StepResult:
