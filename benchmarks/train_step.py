@@ -4,6 +4,7 @@ Full precision runs under the settings of our own step. The peers run eagerly, a
 first (float32, PyTorch's default memory format and optimizer), and in our precision, memory format and optimizer
 (``same_precision``). ``plain`` is LSQ from plain operators. Brevitas collects statistics in its first 300 steps, which
 makes them dearer: those are what a first look at it shows, and ``brevitas_settled`` is the loop after them.
+``input`` draws a batch of 45,000 images, crops, flips and normalises it.
 
 Run: python -m benchmarks.train_step --json step.json
 """
@@ -11,6 +12,7 @@ Run: python -m benchmarks.train_step --json step.json
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from torch import Tensor, nn
 
 from benchmarks import networks
 from benchmarks.common import interleaved_times_s, machine, medians, write_json
+from lwq_tune.data.batches import Normalizer, training_batches
+from lwq_tune.data.images import ImageSet
 from lwq_tune.quantization.calibrate import calibrate
 from lwq_tune.shapes import MODEL_BLOCKS, layer_shapes
 from lwq_tune.training.engine import PASSES_PER_STEP, Engine, has_fast_bf16
@@ -29,6 +33,7 @@ from lwq_tune.training.model import make_optimizer
 BITS = (2, 3, 4)
 FULL = (32, 32, 32)
 PEERS = ("brevitas", "brevitas_settled", "brevitas_settled_same_precision", "plain", "plain_same_precision")
+N_IMAGES = 45_000
 MATRIX_SIZE = {"cpu": 2048, "cuda": 8192}
 
 
@@ -74,6 +79,7 @@ def measure(arguments: argparse.Namespace, device: torch.device) -> dict[str, An
         variants |= _brevitas_steps(settings)
     except ImportError as error:
         print(f"no comparison with Brevitas, it could not be imported ({error}); pip install brevitas")
+    variants["input"] = make_input(arguments.batch_size, device)
     variants["matrix_product"], matrix_flop = _matrix_product(precision, device)
     synchronize = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     interleaved_times_s(variants, 3, synchronize)
@@ -84,6 +90,7 @@ def measure(arguments: argparse.Namespace, device: torch.device) -> dict[str, An
     return {
         "quantized_over_full_precision": times["quantized"] / times["full_precision"],
         **{f"speedup_over_{name}": times[name] / times["quantized"] if name in times else None for name in PEERS},
+        "input_share": times["input"] / (times["input"] + times["quantized"]),
         "share_of_matmul_rate": step_flop / times["quantized"] / rate,
         "images_per_s": arguments.batch_size / times["quantized"],
         "matmul_gflop_per_s": rate / 1e9,
@@ -152,6 +159,18 @@ def make_first_loop(model: nn.Module, batch_size: int, device: torch.device) -> 
     return step
 
 
+def make_input(batch_size: int, device: torch.device) -> Callable[[], object]:
+    """Return what comes before a training step on CIFAR-10."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (N_IMAGES, 3, 32, 32), dtype=torch.uint8, generator=generator)
+    data = ImageSet(images.to(device), torch.zeros(N_IMAGES, dtype=torch.int64, device=device))
+    normalize = Normalizer(torch.full((3,), 0.5), torch.full((3,), 0.25), device)
+    epochs = itertools.chain.from_iterable(
+        training_batches(data, batch_size, "crop_flip", generator) for _ in itertools.count()
+    )
+    return lambda: normalize(next(epochs)[0])
+
+
 def _batch(batch_size: int, device: torch.device) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(batch_size, 3, 32, 32, generator=generator)
@@ -178,6 +197,7 @@ def _print(figures: dict[str, Any]) -> None:
     for name in ("quantized_over_full_precision", *(f"speedup_over_{peer}" for peer in PEERS)):
         value = figures[name]
         print(f"  {name:46} {'not measured' if value is None else format(value, '.2f')}")
+    print(f"  {'input_share':46} {figures['input_share']:.3f}")
     share, rate = figures["share_of_matmul_rate"], figures["matmul_gflop_per_s"]
     print(f"  {'share_of_matmul_rate':46} {share:.2f} of {rate:.0f} Gflop/s; {figures['images_per_s']:.0f} images/s")
 

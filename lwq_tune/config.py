@@ -55,6 +55,8 @@ class TrialConfig(BaseModel):
         quantizer: ``lsq``, ``pact``, ``dorefa`` or ``minmax``.
         weight_scales: One scale for a weight tensor, or one for each of its output channels.
         first_last_bit_width: Bits of stem and classifier of a quantized network.
+        scale_init: Where the steps of ``lsq`` start: at the ``paper``'s value, at ``least_squares`` error, or, with
+            ``auto``, at the latter where the trial starts from a trained network.
         scale_weight_decay: Weight decay of learned steps and clipping levels; by default that of the weights for
             ``pact``, none for ``lsq``.
         mode: ``qat`` trains; ``ptq`` calibrates a trained full-precision network and evaluates it.
@@ -82,6 +84,7 @@ class TrialConfig(BaseModel):
     quantizer: Quantizer = "lsq"
     weight_scales: Literal["per_tensor", "per_channel"] = "per_tensor"
     first_last_bit_width: Literal[8, 32] = 32
+    scale_init: Literal["auto", "paper", "least_squares"] = "auto"
     scale_weight_decay: float | None = Field(default=None, ge=0)
     mode: Literal["qat", "ptq"] = "qat"
     init_from: Literal["scratch", "full_precision", "progressive"] = "scratch"
@@ -164,6 +167,12 @@ class TrialConfig(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _check_scale_init(self) -> TrialConfig:
+        if self.scale_init != "auto" and self.quantizer != "lsq":
+            raise ValueError(f"scale_init belongs to quantizer: lsq, got {self.scale_init} with {self.quantizer}")
+        return self
+
+    @model_validator(mode="after")
     def _check_start(self) -> TrialConfig:
         if self.mode == "ptq" and self.init_from != "full_precision":
             raise ValueError(f"mode: ptq needs init_from: full_precision, got {self.init_from}")
@@ -196,6 +205,11 @@ class TrialConfig(BaseModel):
     def is_full_precision(self) -> bool:
         """Whether nothing is quantized."""
         return {*self.bit_widths, *self.act_bit_widths} == {FULL_PRECISION_BITS}
+
+    @property
+    def starts_at_least_squares(self) -> bool:
+        """Whether the steps of LSQ start at least squared error."""
+        return self.scale_init == "least_squares" or (self.scale_init == "auto" and self.init_from != "scratch")
 
     @property
     def n_rows(self) -> int:

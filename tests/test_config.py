@@ -73,12 +73,21 @@ def test_digits_are_not_mirrored_by_default_and_photographs_are() -> None:
         ({"split_seed": 10**20}, "less than"),
         ({"blocks": (10**7, 1, 1), "model": "resnet"}, "1 to 1000 basic blocks"),
         ({"dataset": ["digits"]}, "valid string"),
+        ({"scale_init": "paper", "quantizer": "pact"}, "scale_init belongs to quantizer: lsq, got paper with pact"),
     ],
 )
 def test_a_broken_rule_is_named_with_the_value(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError) as caught:
         TrialConfig(**{"bit_widths": (2, 3, 4), **settings})  # type: ignore[arg-type]
     assert message in str(caught.value)
+
+
+def test_steps_start_at_least_squares_where_a_trained_network_is_given_unless_told_otherwise() -> None:
+    def starts(**changes: object) -> bool:
+        return small_config(**changes).starts_at_least_squares
+
+    assert [starts(), starts(init_from="full_precision"), starts(mode="ptq")] == [False, True, True]
+    assert [starts(init_from="full_precision", scale_init="paper"), starts(scale_init="least_squares")] == [False, True]
 
 
 def test_more_than_one_trial_at_a_time_is_refused_with_the_reason() -> None:

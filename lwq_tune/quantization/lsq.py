@@ -6,6 +6,10 @@ d v_hat / d v = 1 inside the range, 0 outside                                   
 gradient scale of s: 1 / sqrt(N * Q_P), N = weights that share s, or features per sample    (section 2.2)
 initial s = 2 * mean|v| / sqrt(Q_P), from the weights or from the first batches             (section 2.1)
 
+Or, as an option, the step of least squared error. The paper's is far from it at few bits (for normal weights at 2 bits
+1.6 against 1.0 standard deviations), and learning makes up for that slowly: 2 epochs of CIFAR-10 from a trained network
+ended at 1.2 to 1.5.
+
 v / s is computed as v * (1 / s), as in PyTorch's own fake quantization.
 """
 
@@ -17,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from lwq_tune.quantization.fake_quantize import Bound, Rule, fake_quantize
+from lwq_tune.quantization.least_squares import least_squares_scale
 from lwq_tune.quantization.quantizer import MIN_SCALE, Encoded, Quantizer, over_values, scale_shape
 
 LSQ_RULE = Rule("open", "residual")
@@ -36,6 +41,13 @@ def int_range(bit_width: int, *, signed: bool) -> tuple[int, int]:
 class LSQQuantizer(Quantizer):
     """A quantizer whose step is learned.
 
+    Args:
+        bit_width: Bits.
+        signed: True for weights, False for activations after a ReLU.
+        n_channels: Scales, one for each slice of the first axis; None for one in all.
+        n_dims: Axes of a per-channel tensor.
+        least_squares: Whether the step starts at least squared error instead of at the paper's.
+
     Attributes:
         signed: True for weights, False for activations after a ReLU.
         scale: Learned step, shape () or (c, 1, ...). Its magnitude counts, so it cannot turn negative in effect.
@@ -43,10 +55,18 @@ class LSQQuantizer(Quantizer):
 
     name = "LSQ"
 
-    def __init__(self, bit_width: int, *, signed: bool, n_channels: int | None = None, n_dims: int = 4) -> None:
+    def __init__(
+        self,
+        bit_width: int,
+        *,
+        signed: bool,
+        n_channels: int | None = None,
+        n_dims: int = 4,
+        least_squares: bool = False,
+    ) -> None:
         low, high = int_range(bit_width, signed=signed)
         super().__init__(bit_width, low, high, per_channel=n_channels is not None)
-        self.signed, self.clips_at_zero = signed, not signed
+        self.signed, self.clips_at_zero, self.least_squares = signed, not signed, least_squares
         self.scale = nn.Parameter(torch.ones(scale_shape(n_channels, n_dims)))
 
     def quantize(self, values: Tensor) -> Tensor:
@@ -68,6 +88,9 @@ class LSQQuantizer(Quantizer):
         return torch.rsqrt(n_values * high) if isinstance(high, Tensor) else 1 / math.sqrt(n_values * high)
 
     def _set_range(self, values: Tensor, weight: float) -> None:
+        if self.least_squares:
+            self.scale.lerp_(least_squares_scale(values, self.low, self.high, per_channel=self.per_channel), weight)
+            return
         magnitudes = values.abs() if self.signed else values.relu()
         mean = magnitudes.mean(over_values(values, per_channel=self.per_channel), keepdim=self.per_channel)
         self.scale.lerp_((2 * mean / math.sqrt(self.high)).clamp_min(MIN_SCALE), weight)

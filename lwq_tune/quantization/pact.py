@@ -15,31 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from lwq_tune.quantization.fake_quantize import Rule, fake_quantize
+from lwq_tune.quantization.least_squares import least_squares_scale
 from lwq_tune.quantization.quantizer import MIN_SCALE, Quantizer
 
 PACT_RULE = Rule("half_open", "saturated")
-_N_CANDIDATES = 40
-_MAX_SAMPLE = 1_000_000
-
-
-def least_squares_clip(values: Tensor, high: int) -> Tensor:
-    """Return the clipping level, a fraction of the maximum, whose grid of ``high`` steps is nearest to ``values``.
-
-    Args:
-        values: Any shape, non-negative; of more than a million values, evenly spaced ones are used.
-        high: Largest level.
-
-    >>> least_squares_clip(torch.tensor([0.0, 1.0, 2.0, 3.0]), 3)
-    tensor(3.)
-    """
-    sample = values.flatten()[:: max(1, values.numel() // _MAX_SAMPLE)].relu()
-    largest = sample.max()
-    fractions = torch.arange(1, _N_CANDIDATES + 1, device=values.device) / _N_CANDIDATES
-    errors = []
-    for level in fractions * largest:
-        step = (level / high).clamp_min(MIN_SCALE)
-        errors.append(((sample / step).clamp(0, high).round() * step - sample).square().mean())
-    return fractions[torch.stack(errors).argmin()] * largest
 
 
 class PACTQuantizer(Quantizer):
@@ -63,4 +42,4 @@ class PACTQuantizer(Quantizer):
         return fake_quantize(values, scale, low, high, 1.0, PACT_RULE)
 
     def _set_range(self, values: Tensor, weight: float) -> None:
-        self.alpha.lerp_(least_squares_clip(values, self.high).clamp_min(MIN_SCALE), weight)
+        self.alpha.lerp_(self.high * least_squares_scale(values, self.low, self.high), weight)

@@ -24,11 +24,13 @@ class Scheme:
         per_channel: Whether each output channel of a weight has a scale of its own.
         first_last_bit_width: Bits of the stem's weights and of the classifier's weights and input, 32 or 8. The
             images that enter the stem are 8-bit already.
+        least_squares: Whether LSQ's steps start at least squared error instead of at the paper's.
     """
 
     quantizer: str = "lsq"
     per_channel: bool = False
     first_last_bit_width: int = FULL_PRECISION_BITS
+    least_squares: bool = False
 
     def weight_quantizer(self, bit_width: int, weight: Tensor) -> nn.Module:
         """Return the quantizer of a weight, its range set, or the identity at 32 bits."""
@@ -37,7 +39,13 @@ class Scheme:
         quantizer: Quantizer
         if self.quantizer == "lsq":
             n_channels = weight.shape[0] if self.per_channel else None
-            quantizer = LSQQuantizer(bit_width, signed=True, n_channels=n_channels, n_dims=weight.dim())
+            quantizer = LSQQuantizer(
+                bit_width,
+                signed=True,
+                n_channels=n_channels,
+                n_dims=weight.dim(),
+                least_squares=self.least_squares,
+            )
         elif self.quantizer == "minmax":
             quantizer = MinMaxWeightQuantizer(bit_width, per_channel=self.per_channel)
         else:
@@ -50,7 +58,7 @@ class Scheme:
         if bit_width == FULL_PRECISION_BITS:
             return nn.Identity()
         if self.quantizer == "lsq":
-            return LSQQuantizer(bit_width, signed=False)
+            return LSQQuantizer(bit_width, signed=False, least_squares=self.least_squares)
         made = {"pact": PACTQuantizer, "dorefa": DoReFaActQuantizer, "minmax": MinMaxActQuantizer}
         return made[self.quantizer](bit_width)
 

@@ -78,6 +78,7 @@ CONFIG = (
     Column("config_lr_gamma", "float", "1", "factor of a step curve"),
     Column("config_augmentation", "str", "", "augmentation of training images"),
     Column("config_validation_fraction", "float", "1", "share of the training images held out"),
+    Column("config_scale_init", "str", "", "where the steps of LSQ start"),
     Column("config_evaluation", "str", "", "images that each epoch is evaluated on: validation, or test too"),
     Column("config_split_seed", "int", "", "seed of that split"),
     Column("config_seed", "int", "", "seed of the trial"),

@@ -30,7 +30,12 @@ def build_model(config: TrialConfig, num_classes: int, initial: dict[str, Tensor
     model = CifarResNet(config.blocks, config.width, num_classes)
     if initial is not None:
         load_float_state(model, initial)
-    scheme = Scheme(config.quantizer, config.weight_scales == "per_channel", config.first_last_bit_width)
+    scheme = Scheme(
+        config.quantizer,
+        config.weight_scales == "per_channel",
+        config.first_last_bit_width,
+        config.starts_at_least_squares,
+    )
     prepare_qat(model, config.bit_widths, config.act_bit_widths, scheme)
     first_last = FULL_PRECISION_BITS if config.is_full_precision else config.first_last_bit_width
     check_used_bits(model, config.bit_widths, config.act_bit_widths, first_last)

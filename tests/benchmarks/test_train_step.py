@@ -27,6 +27,7 @@ def test_the_benchmark_measures_and_writes_what_it_promises(tmp_path: Path) -> N
     assert figures["quantized_over_full_precision"] == pytest.approx(times["quantized"] / times["full_precision"])
     assert figures["speedup_over_plain"] == pytest.approx(times["plain"] / times["quantized"])
     assert 0 < figures["share_of_matmul_rate"] < 2
+    assert 0 < figures["input_share"] < 0.5
     assert figures["machine"]["torch"] == torch.__version__
     if version_of("brevitas") is None:
         assert figures["speedup_over_brevitas"] is None

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from lwq_tune.quantization.dorefa import DoReFaActQuantizer, DoReFaWeightQuantizer
 from lwq_tune.quantization.fake_quantize import Rule, fake_quantize, fake_quantize_affine
+from lwq_tune.quantization.least_squares import least_squares_scale
 from lwq_tune.quantization.lsq import LSQQuantizer
 from lwq_tune.quantization.minmax import MinMaxActQuantizer, MinMaxWeightQuantizer, affine_grid
-from lwq_tune.quantization.pact import PACTQuantizer, least_squares_clip
+from lwq_tune.quantization.pact import PACTQuantizer
 from lwq_tune.quantization.quantizer import Quantizer
 from tests.quantization import twins
 
@@ -297,10 +298,42 @@ def test_minmax_activations_follow_a_moving_average() -> None:
 @settings(max_examples=30)
 @given(st.lists(st.floats(0, 10), min_size=4, max_size=60).filter(lambda v: max(v) > 0.1), st.integers(2, 4))
 def test_pact_starts_where_the_squared_error_is_least(values: list[float], bits: int) -> None:
-    clip = least_squares_clip(torch.tensor(values), 2**bits - 1).item()
+    pact = PACTQuantizer(bits)
+    pact.initialize(torch.tensor(values))
     candidates = [max(values) * fraction / 40 for fraction in range(1, 41)]
-    best = min(twins.quantization_error(values, candidate, 2**bits - 1) for candidate in candidates)
-    assert twins.quantization_error(values, clip, 2**bits - 1) <= best * (1 + 1e-3) + 1e-6
+    best = min(twins.quantization_error(values, 0, 2**bits - 1, candidate) for candidate in candidates)
+    error = twins.quantization_error(values, 0, 2**bits - 1, pact.alpha.item())
+    assert error <= best * (1 + 1e-3) + 1e-6
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(st.floats(-10, 10), min_size=6, max_size=60).filter(lambda v: max(map(abs, v)) > 0.1), st.integers(2, 4)
+)
+def test_a_least_squares_scale_is_the_best_of_its_candidates_in_each_channel(values: list[float], bits: int) -> None:
+    low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    channels = rows(values)
+    scales = least_squares_scale(channels, low, high, per_channel=True)
+    assert scales.shape == (3, 1)
+    for channel, scale in zip(channels, scales.flatten().tolist(), strict=True):
+        listed = channel.tolist()
+        spanning = max(max(listed) / high, min(listed) / low)
+        errors = [twins.quantization_error(listed, low, high, spanning * k / 40 * high) for k in range(1, 41)]
+        assert twins.quantization_error(listed, low, high, scale * high) <= min(errors) * (1 + 1e-3) + 1e-6
+        assert least_squares_scale(channel, low, high).item() == pytest.approx(scale)
+
+
+@pytest.mark.parametrize(("bits", "steps_per_std"), [(2, 1.0), (4, 0.35)])
+def test_few_bits_start_far_from_least_squared_error_by_the_papers_formula(bits: int, steps_per_std: float) -> None:
+    weights = torch.randn(50_000, generator=torch.Generator().manual_seed(0))
+    paper, least = (LSQQuantizer(bits, signed=True, least_squares=choice) for choice in (False, True))
+    for quantizer in (paper, least):
+        quantizer.initialize(weights)
+    # mean|w| of a normal distribution is sqrt(2 / pi) of its standard deviation.
+    assert paper.scale.item() == pytest.approx(2 * math.sqrt(2 / math.pi) / math.sqrt(2 ** (bits - 1) - 1), rel=0.01)
+    assert least.scale.item() == pytest.approx(steps_per_std, rel=0.12)
+    errors = [float((quantizer(weights) - weights).detach().square().mean()) for quantizer in (paper, least)]
+    assert errors[1] < 0.75 * errors[0]
 
 
 @pytest.mark.parametrize("edges", ["open", "half_open", "closed"])

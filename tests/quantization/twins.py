@@ -66,7 +66,9 @@ def minmax(x: float, scale: float, zero_point: int, bits: int) -> tuple[float, f
     return (clamped - zero_point) * scale, 1.0 if level == clamped else 0.0
 
 
-def quantization_error(values: Sequence[float], clip: float, n: int) -> float:
-    """Mean squared error of a grid of ``n`` steps from 0 to ``clip``."""
-    step = clip / n
-    return sum((min(max(half_to_even(v / step), 0), n) * step - v) ** 2 for v in values) / len(values)
+def quantization_error(values: Sequence[float], low: int, high: int, clip: float) -> float:
+    """Mean squared error of a grid of the levels ``low`` to ``high``, the highest of which is ``clip``."""
+    step = clip / high
+    if step == 0:
+        return sum(v**2 for v in values) / len(values)
+    return sum((min(max(half_to_even(v / step), low), high) * step - v) ** 2 for v in values) / len(values)
