@@ -115,7 +115,8 @@ class Engine:
     def compile(self, model: nn.Module, images: Tensor, labels: Tensor) -> None:
         """Compile the training step for batches of this size, on a copy of the model, which stays as it is.
 
-        Where the machine cannot compile, the engine becomes an eager one, and one line says so.
+        Where the machine cannot compile, the engine becomes an eager one, and one line says so. On CUDA the graphs
+        themselves are recorded in the first steps of the trial, since they hold the addresses of its parameters.
 
         Args:
             model: Calibrated: the first call of a quantizer is not compiled.
