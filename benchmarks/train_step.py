@@ -95,16 +95,7 @@ def measure(arguments: argparse.Namespace, device: torch.device) -> dict[str, An
         "images_per_s": arguments.batch_size / times["quantized"],
         "matmul_gflop_per_s": rate / 1e9,
         "median_ms": {name: 1e3 * time_s for name, time_s in times.items()},
-        "settings": {
-            "engine": arguments.engine,
-            "precision": precision,
-            "device": device.type,
-            "batch_size": arguments.batch_size,
-            "rounds": arguments.rounds,
-            "network": "resnet14",
-            "bit_widths": list(BITS),
-            "quantizer": "lsq",
-        },
+        "settings": _settings(arguments, precision),
         "machine": machine(device),
     }
 
@@ -131,6 +122,20 @@ def make_step(
         optimizer.step()
 
     return step
+
+
+def _settings(arguments: argparse.Namespace, precision: str) -> dict[str, Any]:
+    """Return what was measured."""
+    return {
+        "engine": arguments.engine,
+        "precision": precision,
+        "device": arguments.device,
+        "batch_size": arguments.batch_size,
+        "rounds": arguments.rounds,
+        "network": "resnet14",
+        "bit_widths": list(BITS),
+        "quantizer": "lsq",
+    }
 
 
 def _brevitas_steps(settings: tuple[str, int, torch.device]) -> dict[str, Callable[[], object]]:

@@ -105,12 +105,10 @@ class Trial:
         lr = self._lr(self.epochs_done)
         setup = setup_values(*self._measured(self._set_up)[1:]) if self._needs_setup else setup_values()
         trained, train_time_s, train_energy = self._measured(self._train_or_calibrate)
-        if trained is not None:
-            self._check_finite("training", trained)
+        self._check_finite("training", trained)
         (validated, tested), eval_time_s, eval_energy = self._measured(self._evaluate)
         self._check_finite("validation", validated)
-        if tested is not None:
-            self._check_finite("test", tested)
+        self._check_finite("test", tested)
         self.epochs_done += 1
         self._totals = self._totals.plus(train_energy)
         return EpochRow(
@@ -224,8 +222,8 @@ class Trial:
         )
         return run(data.val), run(data.test) if self.config.evaluation == "validation_and_test" else None
 
-    def _check_finite(self, name: str, result: PassResult) -> None:
-        if not math.isfinite(result.loss):
+    def _check_finite(self, name: str, result: PassResult | None) -> None:
+        if result is not None and not math.isfinite(result.loss):
             raise TrialDivergedError(
                 f"{name} loss must stay finite, got {result.loss} in epoch {self.epochs_done + 1}; try a lower lr"
             )

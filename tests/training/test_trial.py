@@ -12,6 +12,7 @@ from lwq_tune.energy.meter import NullMeter
 from lwq_tune.errors import ConfigError, ResultsError, TrialDivergedError
 from lwq_tune.models.cifar_resnet import CifarResNet
 from lwq_tune.quantization.lsq import LSQQuantizer
+from lwq_tune.training import engine as engine_module
 from lwq_tune.training import model as model_module
 from lwq_tune.training.checkpoint import load_checkpoint, save_checkpoint
 from lwq_tune.training.data import TrialData
@@ -209,6 +210,22 @@ def test_calibration_alone_keeps_the_network_and_gives_one_row(tiny_dataset: Dat
     full_accuracy = plain.run_epoch().test_accuracy
     assert abs(accuracies[8] - full_accuracy) <= 0.05
     assert deviations[2] > 3 * deviations[8] > 0
+
+
+def test_calibration_sees_all_classes_of_a_sorted_data_set(tiny_dataset: Dataset) -> None:
+    assert bool((tiny_dataset.train.labels.diff() >= 0).all())
+    _, labels = TrialData(small_config(batch_size=24), tiny_dataset, torch.device("cpu")).first_batch()
+    assert len(labels.unique()) == 4
+
+
+@pytest.mark.parametrize("is_fast", [True, False])
+def test_emulated_bfloat16_is_told_once(
+    is_fast: bool, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(engine_module, "has_fast_bf16", lambda device: is_fast)
+    list(Trial(small_config(epochs=2, precision="bf16"), tiny_dataset, NullMeter()).epochs())
+    told = [record for record in caplog.records if "bf16 is emulated on this CPU" in record.getMessage()]
+    assert len(told) == (0 if is_fast else 1)
 
 
 def test_a_screen_measures_nothing_on_test_images(tiny_dataset: Dataset) -> None:
