@@ -7,12 +7,15 @@ from torch import Tensor
 
 from lwq_tune.quantization.quantizer import MIN_SCALE, over_values
 
-_N_CANDIDATES = 40
+# Activations have long tails: at few bits the best scale is often a tenth of the one that spans all values. So the
+# search is geometric, first in steps of a fifth, then of a fiftieth around the best.
+_COARSE_STEP, _N_COARSE = 2 ** (1 / 4), 25
+_FINE_STEP, _N_FINE = 2 ** (1 / 32), 7
 _MAX_SAMPLE = 250_000
 
 
 def least_squares_scale(values: Tensor, low: int, high: int, *, per_channel: bool = False) -> Tensor:
-    """Return the scale, a fortieth to the whole of the one that just spans the values, of least squared error.
+    """Return the scale, a 64th to the whole of the one that just spans the values, of least squared error.
 
     Args:
         values: Any shape; of more than 250,000 values for one scale, evenly spaced ones are used. Where ``low`` is 0,
@@ -22,7 +25,7 @@ def least_squares_scale(values: Tensor, low: int, high: int, *, per_channel: boo
         per_channel: One scale for each slice of the first axis.
 
     Returns:
-        Shape () or (c, 1, ...), at least 1e-8.
+        Shape () or (c, 1, ...), at least 1e-8, within about a hundredth of the best.
 
     >>> least_squares_scale(torch.tensor([0.0, 1.0, 2.0, 3.0]), 0, 3)
     tensor(1.)
@@ -34,11 +37,12 @@ def least_squares_scale(values: Tensor, low: int, high: int, *, per_channel: boo
     spanning = sample.amax(dims, keepdim=True) / high
     if low < 0:
         spanning = torch.maximum(spanning, sample.amin(dims, keepdim=True) / low)
-    best_error = torch.full_like(spanning, torch.inf)
-    best_scale = spanning.clamp_min(MIN_SCALE)
-    for step in range(1, _N_CANDIDATES + 1):
-        scale = (spanning * (step / _N_CANDIDATES)).clamp_min(MIN_SCALE)
-        error = ((sample / scale).clamp(low, high).round() * scale - sample).square().mean(dims, keepdim=True)
-        best_scale = torch.where(error < best_error, scale, best_scale)
-        best_error = torch.minimum(error, best_error)
-    return best_scale if per_channel else best_scale.squeeze()
+    best_error, best = torch.full_like(spanning, torch.inf), spanning.clamp_min(MIN_SCALE)
+    for step, exponents in ((_COARSE_STEP, range(0, -_N_COARSE, -1)), (_FINE_STEP, range(-_N_FINE, _N_FINE + 1))):
+        centre = best
+        for exponent in exponents:
+            scale = torch.minimum(centre * step**exponent, spanning).clamp_min(MIN_SCALE)
+            error = ((sample / scale).clamp(low, high).round() * scale - sample).square().mean(dims, keepdim=True)
+            best = torch.where(error < best_error, scale, best)
+            best_error = torch.minimum(error, best_error)
+    return best if per_channel else best.squeeze()

@@ -295,12 +295,15 @@ def test_minmax_activations_follow_a_moving_average() -> None:
     assert quantizer.largest.item() == pytest.approx(4.0)
 
 
+COARSE_FRACTIONS = [2 ** (-k / 4) for k in range(25)]
+
+
 @settings(max_examples=30)
 @given(st.lists(st.floats(0, 10), min_size=4, max_size=60).filter(lambda v: max(v) > 0.1), st.integers(2, 4))
 def test_pact_starts_where_the_squared_error_is_least(values: list[float], bits: int) -> None:
     pact = PACTQuantizer(bits)
     pact.initialize(torch.tensor(values))
-    candidates = [max(values) * fraction / 40 for fraction in range(1, 41)]
+    candidates = [max(values) * fraction for fraction in COARSE_FRACTIONS]
     best = min(twins.quantization_error(values, 0, 2**bits - 1, candidate) for candidate in candidates)
     error = twins.quantization_error(values, 0, 2**bits - 1, pact.alpha.item())
     assert error <= best * (1 + 1e-3) + 1e-6
@@ -310,7 +313,10 @@ def test_pact_starts_where_the_squared_error_is_least(values: list[float], bits:
 @given(
     st.lists(st.floats(-10, 10), min_size=6, max_size=60).filter(lambda v: max(map(abs, v)) > 0.1), st.integers(2, 4)
 )
-def test_a_least_squares_scale_is_the_best_of_its_candidates_in_each_channel(values: list[float], bits: int) -> None:
+def test_a_least_squares_scale_is_no_worse_than_any_coarse_candidate(
+    values: list[float],
+    bits: int,
+) -> None:
     low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
     channels = rows(values)
     scales = least_squares_scale(channels, low, high, per_channel=True)
@@ -318,9 +324,24 @@ def test_a_least_squares_scale_is_the_best_of_its_candidates_in_each_channel(val
     for channel, scale in zip(channels, scales.flatten().tolist(), strict=True):
         listed = channel.tolist()
         spanning = max(max(listed) / high, min(listed) / low)
-        errors = [twins.quantization_error(listed, low, high, spanning * k / 40 * high) for k in range(1, 41)]
+        levels = [spanning * fraction * high for fraction in COARSE_FRACTIONS]
+        errors = [twins.quantization_error(listed, low, high, level) for level in levels]
         assert twins.quantization_error(listed, low, high, scale * high) <= min(errors) * (1 + 1e-3) + 1e-6
         assert least_squares_scale(channel, low, high).item() == pytest.approx(scale)
+
+
+@pytest.mark.parametrize("low_high", [(0, 3), (0, 15), (0, 255), (-2, 1), (-8, 7)])
+def test_a_least_squares_scale_of_values_with_a_long_tail_lies_near_the_best(
+    low_high: tuple[int, int],
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    normal = torch.randn(20_000, generator=generator)
+    values = normal * torch.rand(20_000, generator=generator).pow(-0.3)
+    values = values if low_high[0] else values.relu()
+    found = least_squares_scale(values, *low_high).item()
+    scales = found * torch.linspace(0.5, 2, 301)
+    errors = [((values / s).clamp(*low_high).round() * s - values).square().mean().item() for s in scales]
+    assert found == pytest.approx(scales[min(range(301), key=errors.__getitem__)].item(), rel=0.02)
 
 
 @pytest.mark.parametrize(("bits", "steps_per_std"), [(2, 1.0), (4, 0.35)])
