@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lwq_tune.results.schema import COLUMNS, EPOCH_COLUMNS, SCHEMA_VERSION, TRIAL_COLUMNS, Column, read_metadata
+from lwq_tune.results.schema import COLUMNS, EPOCH_COLUMNS, SCHEMA_VERSION, TRIAL_COLUMNS, read_metadata
 
 
 class AnalysisError(Exception):
@@ -83,13 +83,8 @@ def load_runs(run_dirs: Sequence[Path]) -> Runs:
     if len(set(folders)) != len(folders):
         raise AnalysisError(f"each run counts once, got a folder twice: {', '.join(map(str, run_dirs))}")
     for run_dir in folders:
-        file = run_dir / "trials.parquet"
-        if not file.is_file():
-            raise AnalysisError(
-                f"a run folder holds trials.parquet, {run_dir} does not; run `python -m lwq_tune sweep` first, "
-                "it prints the folder on its last line"
-            )
-        table = _read_table(file, TRIAL_COLUMNS)
+        file = trials_file(run_dir)
+        table = read_table(file, [column.name for column in TRIAL_COLUMNS])
         trials.append(_to_frame(table).assign(folder=str(run_dir)))
         objectives.append(_objectives(table, file))
         epochs.append(_read_epochs(run_dir, list(trials[-1]["trial_key"])))
@@ -108,18 +103,43 @@ def load_runs(run_dirs: Sequence[Path]) -> Runs:
     )
 
 
+def trials_file(run_dir: Path) -> Path:
+    """Return the table of trials of a run.
+
+    Raises:
+        AnalysisError: The folder holds no sweep.
+    """
+    file = run_dir / "trials.parquet"
+    if not file.is_file():
+        raise AnalysisError(
+            f"a run folder holds trials.parquet, {run_dir} does not; run `python -m lwq_tune sweep` first, "
+            "it prints the folder on its last line"
+        )
+    return file
+
+
 def _read_epochs(run_dir: Path, order: Sequence[str]) -> pd.DataFrame:
     """Return the epochs of one run in the order of its trials, of each epoch the last attempt."""
     files = {file.stem: file for file in (run_dir / "epochs").glob("*.parquet")}
-    frames = [_to_frame(_read_table(files[key], EPOCH_COLUMNS)) for key in order if key in files]
+    names = [column.name for column in EPOCH_COLUMNS]
+    frames = [_to_frame(read_table(files[key], names)) for key in order if key in files]
     frames = [frame for frame in frames if len(frame)]
     if not frames:
-        return pd.DataFrame(columns=[*(column.name for column in EPOCH_COLUMNS), "folder"])
+        return pd.DataFrame(columns=[*names, "folder"])
     last = [frame.sort_values(["epoch", "attempt"]).drop_duplicates("epoch", keep="last") for frame in frames]
     return pd.concat(last, ignore_index=True).assign(folder=str(run_dir))
 
 
-def _read_table(file: Path, columns: Sequence[Column]) -> pa.Table:
+def read_table(file: Path, columns: Sequence[str]) -> pa.Table:
+    """Return a table of a run.
+
+    Args:
+        file: Parquet file.
+        columns: Names that it must have; others stay in the table.
+
+    Raises:
+        AnalysisError: It is damaged, of another schema version, or lacks a column.
+    """
     try:
         table = pq.read_table(file)
     except (pa.ArrowInvalid, OSError) as error:
@@ -131,10 +151,31 @@ def _read_table(file: Path, columns: Sequence[Column]) -> pa.Table:
             f"this version reads tables of schema version {SCHEMA_VERSION}, {file} has {version}; "
             "use the lwq_tune that wrote it"
         )
-    missing = [column.name for column in columns if column.name not in table.column_names]
+    missing = [name for name in columns if name not in table.column_names]
     if missing:
         raise AnalysisError(f"a results table holds all columns of its schema, {file} lacks {', '.join(missing)}")
     return table
+
+
+def read_tables(files: Sequence[Path], columns: pa.Schema) -> pd.DataFrame:
+    """Return some columns of several tables as one frame; of a figure, null is NaN.
+
+    Args:
+        files: Parquet files.
+        columns: Names and types.
+
+    Raises:
+        AnalysisError: A file is damaged, of another schema version, or lacks a column or has it in another type.
+    """
+    tables = [columns.empty_table()]
+    for file in files:
+        try:
+            tables.append(read_table(file, columns.names).select(columns.names).cast(columns))
+        except pa.ArrowException as error:
+            reason = str(error).splitlines()[0]
+            raise AnalysisError(f"a results table has the types of its schema, {file} has not ({reason})") from error
+    frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
+    return frame
 
 
 def _objectives(table: pa.Table, file: Path) -> tuple[Objective, ...]:

@@ -46,13 +46,22 @@ def check_comparable(trials: pd.DataFrame) -> None:
         AnalysisError: Names what differs.
     """
     differing = []
-    named = trials.assign(dataset=dataset_names(trials))
+    named = trials.assign(dataset=dataset_names(trials), carbon_intensity_g_per_kwh=stated_intensities(trials))
     for column, words in COMPARABLE.items():
         values = sorted({str(value) for value in named[column].astype(object).where(named[column].notna(), "none")})
         if len(values) > 1:
             differing.append(f"{words} ({', '.join(values)})")
     if differing:
         raise AnalysisError(f"records on one front must be comparable, these differ in {'; '.join(differing)}")
+
+
+def stated_intensities(trials: pd.DataFrame) -> pd.Series:
+    """Return the carbon intensities in g/kWh, null where they follow a file over time, as every trial's own mean does.
+
+    Two trials with the same file are comparable; its name and digest are their ``carbon_intensity_source``.
+    """
+    sources = trials.get("carbon_intensity_source", pd.Series(None, index=trials.index, dtype=object))
+    return trials["carbon_intensity_g_per_kwh"].mask(sources.astype(str).str.startswith("file:"))
 
 
 def dataset_names(trials: pd.DataFrame) -> pd.Series:

@@ -44,12 +44,15 @@ def _add_sweep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     sweep.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="replace a setting of the space; repeatable"
     )
+    sweep.add_argument("--max-concurrent", type=int, metavar="N", help="trials at a time (default: as many as fit)")
     sweep.add_argument(
-        "--max-concurrent", type=int, default=1, metavar="N", help="trials at a time; 1 while the meter sees the host"
+        "--cpus-per-trial", type=float, metavar="F", help="CPUs and threads of a trial (default: equal parts)"
     )
-    sweep.add_argument("--cpus-per-trial", type=float, metavar="F", help="CPUs and threads of a trial (default: all)")
     sweep.add_argument(
         "--gpus-per-trial", type=float, metavar="F", help="GPUs of a trial (default: 1 where there is one)"
+    )
+    sweep.add_argument(
+        "--exclusive", action="store_true", help="one trial at a time, in random order: for confirmation runs"
     )
     sweep.add_argument(
         "--init-run", metavar="RUN_DIR", help="run whose trained networks trials may start from, instead of new ones"
@@ -96,9 +99,16 @@ def _integers(text: str) -> tuple[int, ...]:
 
 def _add_data_and_location(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", default="data", metavar="DIR", help="downloaded data sets (default: data)")
-    place = parser.add_mutually_exclusive_group()
-    place.add_argument("--country", metavar="ISO3", help="its yearly mean carbon intensity, such as FRA")
-    place.add_argument("--carbon-intensity", type=float, metavar="G_PER_KWH", help="carbon intensity in g/kWh")
+    each = "repeatable, HOST=… for one host"
+    for flag, value, meaning in (
+        ("--country", "ISO3", f"country whose yearly mean carbon intensity is used, such as FRA; {each}"),
+        ("--carbon-intensity", "G_PER_KWH", f"carbon intensity in g/kWh; {each}"),
+        ("--intensity-file", "FILE", f"carbon intensities over time, columns time and g_per_kwh; {each}"),
+    ):
+        parser.add_argument(flag, action="append", default=[], metavar=value, help=meaning)
+    parser.add_argument(
+        "--pue", type=float, default=1.0, metavar="F", help="power usage effectiveness that multiplies all energies"
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: small real parts, and a host lock of the test's own."""
+"""Fixtures shared by all tests: small real parts, and an energy ledger of the test's own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hypothesis import settings  # noqa: E402
 
 from lwq_tune.config import TrialConfig  # noqa: E402
 from lwq_tune.data.images import Dataset, ImageSet, make_dataset  # noqa: E402
-from lwq_tune.energy.host_lock import LOCK_FOLDER_VARIABLE  # noqa: E402
+from lwq_tune.energy.address import FOLDER_VARIABLE  # noqa: E402
 
 REPOSITORY = Path(__file__).parent.parent
 settings.register_profile("shared machine", deadline=None)
@@ -29,10 +29,12 @@ SMALL_NETWORK = {"model": "resnet", "blocks": (1, 1, 1), "width": 0.25}
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_host_lock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Let tests run beside a sweep on the same machine, with a lock file of their own."""
+def own_ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let tests run beside a sweep on the same machine, with an energy ledger of their own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(LOCK_FOLDER_VARIABLE, str(tmp_path_factory.mktemp("lock")))
+        folder = tmp_path_factory.mktemp("ledger")
+        folder.chmod(0o700)
+        patch.setenv(FOLDER_VARIABLE, str(folder))
         yield
 
 

@@ -90,9 +90,10 @@ def test_steps_start_at_least_squares_where_a_trained_network_is_given_unless_to
     assert [starts(init_from="full_precision", scale_init="paper"), starts(scale_init="least_squares")] == [False, True]
 
 
-def test_more_than_one_trial_at_a_time_is_refused_with_the_reason() -> None:
-    with pytest.raises(ValidationError, match="the energy meter sees the whole host"):
-        SweepConfig(results_dir=Path("r"), run="x", data_dir=Path("d"), max_concurrent=2)
+@pytest.mark.parametrize("setting", [{"max_concurrent": 0}, {"pue": 0.9}, {"pue": 11.0}, {"cpus_per_trial": 0.0}])
+def test_an_impossible_machine_setting_is_refused(setting: dict[str, float]) -> None:
+    with pytest.raises(ValidationError):
+        SweepConfig(results_dir=Path("r"), run="x", data_dir=Path("d"), **setting)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("run", ["a/b", "..", ".hidden", ""])

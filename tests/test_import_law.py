@@ -43,6 +43,7 @@ LAW: dict[str, tuple[set[str], set[str]]] = {
     "lwq_tune.sweep.space": ({"yaml", "pydantic"}, {"lwq_tune.training", "lwq_tune.results"}),
     "lwq_tune.sweep.initial": (set(), {"lwq_tune.training", "lwq_tune.results"}),
     "lwq_tune.sweep.trainable": ({"ray", "torch"}, set()),
+    "lwq_tune.sweep.exclusive": ({"ray", "numpy"}, set()),
     "lwq_tune.sweep": ({"ray", "rich", "optuna"}, set()),
     "lwq_tune.commands": ({"pydantic"}, set()),
     "lwq_tune.cli": (set(), set()),

@@ -5,19 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from lwq_tune import exit_codes
 from lwq_tune.config import TrialConfig
 from lwq_tune.costs import ModelCosts, model_costs
-from lwq_tune.energy.meter import WORLD_AVERAGE, CarbonIntensity
 from lwq_tune.errors import ConfigError
 from lwq_tune.quantization.schedules import FULL_PRECISION_BITS
 from lwq_tune.shapes import layer_shapes
 from lwq_tune.sweep_config import SweepConfig
 from lwq_tune.text import duration, wh
+
+if TYPE_CHECKING:
+    from lwq_tune.results.energy_log import EnergyLog
 
 
 def say(message: str) -> None:
@@ -30,25 +32,6 @@ def trial_costs(trial: TrialConfig, num_classes: int) -> ModelCosts:
     shapes = layer_shapes(trial.blocks, trial.width, num_classes)
     first_last = FULL_PRECISION_BITS if trial.is_full_precision else trial.first_last_bit_width
     return model_costs(shapes, trial.bit_widths, trial.act_bit_widths, first_last)
-
-
-def choose_carbon_intensity(country: str | None, forced_g_per_kwh: float | None) -> CarbonIntensity:
-    """Return the carbon intensity to use, and say so where nobody chose it.
-
-    Raises:
-        ConfigError: The country is unknown.
-    """
-    from lwq_tune.energy.codecarbon_meter import find_carbon_intensity
-
-    if forced_g_per_kwh is None and country is None:
-        say(
-            f"carbon intensity: {WORLD_AVERAGE.g_per_kwh:g} g/kWh, the world average, since neither --country "
-            "nor --carbon-intensity was given"
-        )
-        return WORLD_AVERAGE
-    intensity = find_carbon_intensity(country, forced_g_per_kwh)
-    say(f"carbon intensity: {intensity.g_per_kwh:g} g/kWh ({intensity.source})")
-    return intensity
 
 
 def make_sweep_config(**values: Any) -> SweepConfig:
@@ -110,6 +93,25 @@ def report_end(run_dir: Path, trial_rows: Sequence[Mapping[str, Any]], stopped_b
     return code
 
 
+def energy_balance(energy: EnergyLog, trial_rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the line that says where the energy of the hosts went."""
+    node = energy.parts.get("node")
+    if node is None:
+        return "energy of the host: not measured"
+    discarded_kwh = sum(row.get("discarded_energy_kwh") or 0.0 for row in trial_rows)
+
+    def of(*names: str) -> str:
+        return wh(sum(energy.parts[name].kwh for name in names if name in energy.parts))
+
+    line = (
+        f"energy of the host: {wh(node.kwh)}, {1000 * node.kg_co2eq:.3g} g CO2eq; of it trials {of('trial')} "
+        f"(lost or trained again {wh(discarded_kwh)}), the sweep itself {of('driver', 'ray', 'ledger')}, "
+        f"other processes {of('other')}, idle and not reserved {of('unallocated')}"
+    )
+    gap = f"; for {energy.unmeasured_s:.1f} s nothing was measured" if energy.unmeasured_s >= 0.05 else ""
+    return line + gap
+
+
 def _quoted(path: Path) -> str:
     import shlex
 
@@ -127,7 +129,9 @@ def _energy_line(trial_rows: Sequence[Mapping[str, Any]]) -> str:
     sources = ", ".join(
         dict.fromkeys(f"CPU {row['cpu_source']}, RAM {row['ram_source']}, GPU {row['gpu_source']}" for row in started)
     )
-    line = f"training energy of the host: {wh(total_kwh)}, {emissions_g:.3g} g CO2eq, in {duration(time_s)} ({sources})"
+    line = (
+        f"training energy of the trials: {wh(total_kwh)}, {emissions_g:.3g} g CO2eq, in {duration(time_s)} ({sources})"
+    )
     initial = [row for row in started if row["role"] == "initial"]
     if initial:
         initial_kwh = sum(row["energy_kwh"] for row in initial)
@@ -135,9 +139,6 @@ def _energy_line(trial_rows: Sequence[Mapping[str, Any]]) -> str:
     setup_kwh = sum(row["setup_energy_kwh"] or 0.0 for row in started)
     if setup_kwh:
         line += f"\nbesides, {wh(setup_kwh)} went into compiling and calibrating"
-    discarded_kwh = sum(row["discarded_energy_kwh"] or 0.0 for row in started)
-    if discarded_kwh:
-        line += f"\nbesides, {wh(discarded_kwh)} went into epochs that were trained again after a restart"
     more = _extra_energy_of_quantized(started)
     return f"{line}\n{more}" if more else line
 

@@ -12,22 +12,23 @@ from lwq_tune.commands.common import check_dataset_loads, report_end, say, trial
 from lwq_tune.commands.sweep import run_session, table_metadata
 from lwq_tune.config import TrialConfig
 from lwq_tune.data.catalog import DatasetInfo, describe_dataset
-from lwq_tune.energy.meter import CarbonIntensity
+from lwq_tune.energy.intensity import IntensitySeries
 from lwq_tune.errors import ResultsError
+from lwq_tune.sweep.initial import n_together
 from lwq_tune.sweep_config import SweepConfig
 
 
 def run(arguments: Namespace) -> int:
     """Train the trials without an end; those that ended, failed ones included, are kept as they are."""
-    from lwq_tune.energy.host_lock import host_meter_lock
     from lwq_tune.results.manifest import new_session, read_manifest
     from lwq_tune.results.recorder import RunRecorder, utc_now
+    from lwq_tune.results.run_lock import run_lock
     from lwq_tune.results.store import RunFolder, write_json
     from lwq_tune.sweep.runner import Plan, find_checkpoints
 
     folder = RunFolder(Path(arguments.run_dir).expanduser().resolve())
     read_manifest(folder.path)
-    with host_meter_lock(f"sweep {folder.path.name}"):
+    with run_lock(folder.path):
         manifest = read_manifest(folder.path)  # as the last session left it, now that none is under way
         dataset, trials, config = _asked_for(manifest, folder.path)
         costs = {key: trial_costs(trial, dataset.num_classes) for key, trial in trials.items()}
@@ -52,8 +53,9 @@ def run(arguments: Namespace) -> int:
             folder=folder,
             config=config,
             trials={key: trials[key] for key in unfinished},
-            intensity=CarbonIntensity(**manifest["carbon_intensity"]),
+            intensities=_intensities(manifest),
             resume_from={key: find_checkpoints(folder, key) for key in unfinished},
+            n_together=n_together(trials),
         )
         return run_session(plan, recorder)
 
@@ -74,6 +76,20 @@ def _asked_for(manifest: dict[str, Any], path: Path) -> tuple[DatasetInfo, dict[
             f"a run is continued as it was asked for, {path / 'manifest.json'} was changed: {error}"
         ) from error
     return _same_dataset(recorded), {trial.trial_key: trial for trial in trials}, config
+
+
+def _intensities(manifest: dict[str, Any]) -> dict[str, IntensitySeries]:
+    """Return the carbon intensities that the run began with.
+
+    Raises:
+        ResultsError: The manifest was changed.
+    """
+    try:
+        return {host: IntensitySeries.from_dict(values) for host, values in manifest["carbon_intensity"].items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ResultsError(
+            f"a run is continued as it was asked for, its carbon intensity was changed: {error}"
+        ) from error
 
 
 def _same_dataset(recorded: DatasetInfo) -> DatasetInfo:

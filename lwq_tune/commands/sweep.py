@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING, Any
 from lwq_tune import exit_codes
 from lwq_tune.commands.common import (
     check_dataset_loads,
-    choose_carbon_intensity,
+    energy_balance,
     make_sweep_config,
     report_end,
     say,
     trial_costs,
 )
+from lwq_tune.commands.location import find_intensities, tell_intensities
 from lwq_tune.config import TrialConfig
 from lwq_tune.costs import ModelCosts
 from lwq_tune.data.catalog import DatasetInfo, describe_dataset
-from lwq_tune.energy.meter import CarbonIntensity
-from lwq_tune.sweep.initial import initial_keys, with_initial_trials
+from lwq_tune.energy.intensity import IntensitySeries
+from lwq_tune.sweep.initial import initial_keys, n_together, with_initial_trials
 from lwq_tune.sweep.space import SearchSpace, load_space
 from lwq_tune.sweep_config import SweepConfig
 from lwq_tune.text import format_columns
@@ -46,20 +47,22 @@ def run(arguments: Namespace) -> int:
         cpus_per_trial=arguments.cpus_per_trial,
         gpus_per_trial=arguments.gpus_per_trial,
         init_run=None if arguments.init_run is None else Path(arguments.init_run).expanduser().resolve(),
-        country=arguments.country,
-        carbon_intensity_g_per_kwh=arguments.carbon_intensity,
+        exclusive=arguments.exclusive,
+        country=tuple(arguments.country),
+        carbon_intensity=tuple(arguments.carbon_intensity),
+        intensity_file=tuple(arguments.intensity_file),
+        pue=arguments.pue,
     )
     dataset = describe_dataset(space.dataset)
     space = space.with_dataset(dataset.dataset, dataset.digest)
     trials = {trial.trial_key: trial for trial in _all_trials(space, config)}
     costs = {key: trial_costs(trial, dataset.num_classes) for key, trial in trials.items()}
     initial = initial_keys(space.trials, trials.values())
+    intensities = find_intensities(config.country, config.carbon_intensity, config.intensity_file)
     if arguments.dry_run:
-        if config.country is not None:
-            choose_carbon_intensity(config.country, None)
         print(_list_trials(trials, initial, costs))
         return exit_codes.DONE
-    return _run_sweep(space, config, dataset, trials, initial, costs)
+    return _run_sweep(space, config, dataset, trials, initial, costs, intensities)
 
 
 def _all_trials(space: SearchSpace, config: SweepConfig) -> tuple[TrialConfig, ...]:
@@ -82,35 +85,41 @@ def _run_sweep(
     trials: dict[str, TrialConfig],
     initial: frozenset[str],
     costs: dict[str, ModelCosts],
+    intensities: dict[str, IntensitySeries],
 ) -> int:
-    from lwq_tune.energy.host_lock import host_meter_lock
+    from lwq_tune.results.provenance import available_cpus
     from lwq_tune.results.recorder import RunRecorder, utc_now
+    from lwq_tune.results.run_lock import run_lock
     from lwq_tune.results.store import RunFolder, write_json
-    from lwq_tune.sweep.runner import Plan, check_cpus
+    from lwq_tune.sweep.reservation import check_cpus
+    from lwq_tune.sweep.runner import Plan
 
-    intensity = choose_carbon_intensity(config.country, config.carbon_intensity_g_per_kwh)
+    tell_intensities(intensities)
+    check_cpus(config, available_cpus())
+    check_dataset_loads(dataset.dataset, config.data_dir)
     folder = RunFolder(config.run_dir)
-    check_cpus(config)
-    with host_meter_lock(f"sweep {config.run}"):
-        check_dataset_loads(dataset.dataset, config.data_dir)
-        folder.create()
+    folder.create()
+    with run_lock(folder.path):
         try:
-            manifest = _manifest(space, config, dataset, intensity, utc_now())
+            manifest = _manifest(space, config, dataset, intensities, utc_now())
             manifest["trials"] = [trial.model_dump(mode="json") for trial in trials.values()]
             manifest["initial_trials"] = sorted(initial)
             manifest["init_energies_kwh"] = energies_elsewhere(config)
             write_json(folder.manifest, manifest)
-            say(
-                f"sweep {space.name}: {_count(trials, initial)}, one at a time, because the energy meter sees the "
-                f"whole host; results in {folder.path}"
-            )
+            say(f"sweep {space.name}: {_count(trials, initial)}, {_how(config)}; results in {folder.path}")
             recorder = RunRecorder(
                 folder, trials, costs, table_metadata(manifest), initial, manifest["init_energies_kwh"]
             )
-            return run_session(Plan(folder, config, trials, intensity, resume_from={}), recorder)
+            return run_session(Plan(folder, config, trials, intensities, {}, n_together(trials)), recorder)
         except BaseException:
             folder.discard_if_unused()
             raise
+
+
+def _how(config: SweepConfig) -> str:
+    if config.exclusive:
+        return "one at a time with the whole host, in random order within each seed"
+    return "as many at a time as fit" if config.max_concurrent is None else f"at most {config.max_concurrent} at a time"
 
 
 def run_session(plan: Plan, recorder: RunRecorder) -> int:
@@ -128,6 +137,7 @@ def run_session(plan: Plan, recorder: RunRecorder) -> int:
     with contextlib.suppress(KeyboardInterrupt):
         stopped_by = run_trials(plan, recorder)
     close_session(plan.folder, recorder.trial_rows(), utc_now())
+    say(energy_balance(recorder.energy(), recorder.trial_rows()))
     return report_end(plan.folder.path, recorder.trial_rows(), stopped_by)
 
 
@@ -151,7 +161,11 @@ def table_metadata(manifest: dict[str, object]) -> dict[str, object]:
 
 
 def _manifest(
-    space: SearchSpace, config: SweepConfig, dataset: DatasetInfo, intensity: CarbonIntensity, now_utc: str
+    space: SearchSpace,
+    config: SweepConfig,
+    dataset: DatasetInfo,
+    intensities: Mapping[str, IntensitySeries],
+    now_utc: str,
 ) -> dict[str, Any]:
     from lwq_tune.results.manifest import new_session
     from lwq_tune.results.schema import SCHEMA_VERSION
@@ -168,7 +182,7 @@ def _manifest(
         "objectives": [objective.model_dump() for objective in space.objectives],
         "sweep": config.model_dump(mode="json"),
         "dataset": asdict(dataset),
-        "carbon_intensity": asdict(intensity),
+        "carbon_intensity": {host: series.to_dict() for host, series in intensities.items()},
         "energy_sources": None,
         "trial_statuses": None,
         "sessions": [new_session(sys.argv[1:], now_utc)],

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import socket
 from argparse import Namespace
-from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from lwq_tune import exit_codes
-from lwq_tune.commands.common import check_dataset_loads, choose_carbon_intensity, say
+from lwq_tune.commands.common import check_dataset_loads, say
+from lwq_tune.commands.location import check_pue, find_intensities, tell_intensities
 from lwq_tune.config import TrialConfig
 from lwq_tune.data.catalog import describe_dataset
 from lwq_tune.energy.meter import EnergyMeter, NullMeter
@@ -21,6 +23,9 @@ from lwq_tune.errors import ConfigError, EnergyMeterError, TrialDivergedError
 from lwq_tune.quantization.schedules import parse_schedule
 from lwq_tune.sweep.initial import with_initial_trials
 from lwq_tune.text import fraction, wh
+
+if TYPE_CHECKING:
+    from lwq_tune.energy.ledger_client import RunSpec
 
 
 def run(arguments: Namespace) -> int:
@@ -32,14 +37,20 @@ def run(arguments: Namespace) -> int:
     from lwq_tune.training.model import check_device
 
     check_device(arguments.device)
-    with ExitStack() as stack:
-        meter = _make_meter(arguments, stack)
-        try:
-            for trial in with_initial_trials([config], networks.has):
+    spec = None if arguments.no_energy else _books(arguments)
+    try:
+        for trial in with_initial_trials([config], networks.has):
+            meter = NullMeter() if spec is None else _make_meter(spec, trial, arguments.device)
+            try:
                 _train(trial, arguments, meter, networks, is_asked_for=trial == config)
-        except (TrialDivergedError, EnergyMeterError) as error:
-            say(f"failed: {error}")
-            return exit_codes.TRIAL_FAILED
+            finally:
+                meter.close()
+    except (TrialDivergedError, EnergyMeterError) as error:
+        say(f"failed: {error}")
+        return exit_codes.TRIAL_FAILED
+    finally:
+        if spec is not None:
+            spec.log.unlink(missing_ok=True)
     return exit_codes.DONE
 
 
@@ -138,24 +149,34 @@ def _parse_bits(text: str, n_stages: int) -> tuple[Any, ...]:
     return tuple(int(part) if re.fullmatch(r"\s*-?[0-9]+\s*", part) else part for part in text.split(","))
 
 
-def _make_meter(arguments: Namespace, stack: ExitStack) -> EnergyMeter:
-    if arguments.no_energy:
-        return NullMeter()
-    from lwq_tune.energy.codecarbon_meter import CodecarbonMeter
-    from lwq_tune.energy.gpus import visible_gpu_indices
-    from lwq_tune.energy.host_lock import host_meter_lock
+def _books(arguments: Namespace) -> RunSpec:
+    """Return what the ledger has to know; its log lies in the ledger's own folder, since there is no run folder."""
+    from lwq_tune.energy.address import ledger_folder
+    from lwq_tune.energy.intensity import for_host
+    from lwq_tune.energy.ledger_client import RunSpec
 
-    intensity = choose_carbon_intensity(arguments.country, arguments.carbon_intensity)
-    stack.enter_context(host_meter_lock("train"))
-    gpu_ids = []
-    if arguments.device == "cuda":
-        import os
+    intensities = find_intensities(arguments.country, arguments.carbon_intensity, arguments.intensity_file)
+    tell_intensities(intensities)
+    intensity = for_host(intensities, socket.gethostname())
+    if intensity is None:
+        raise ConfigError("a carbon intensity must be known for this host, got one for others only")
+    name = f"train-{os.getpid()}"
+    return RunSpec(name, ledger_folder() / f"{name}.jsonl", intensity, check_pue(arguments.pue))
 
+
+def _make_meter(spec: RunSpec, trial: TrialConfig, device: str) -> EnergyMeter:
+    from lwq_tune.energy.gpus import owned_gpus
+    from lwq_tune.energy.ledger_meter import LedgerMeter
+    from lwq_tune.energy.nvml import find_gpus
+    from lwq_tune.results.provenance import available_cpus
+
+    gpus: dict[str, float] = {}
+    if device == "cuda":
         os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-        gpu_ids = visible_gpu_indices(os.environ.get("CUDA_VISIBLE_DEVICES"))
-    meter = CodecarbonMeter(intensity, gpu_ids)
-    stack.callback(meter.close)
-    return meter
+        reader = find_gpus()
+        gpus = owned_gpus(os.environ.get("CUDA_VISIBLE_DEVICES"), reader.gpus, 1.0)
+        reader.close()
+    return LedgerMeter(spec, trial.trial_key, os.getpid(), float(available_cpus()), gpus)
 
 
 def _line(row: dict[str, Any], epochs: int) -> str:

@@ -1,8 +1,9 @@
-"""CodeCarbon behind the `EnergyMeter` protocol; the only file that imports it.
+"""CodeCarbon as the meter of a whole host; the only file that imports it.
 
 Tested with CodeCarbon 3.3.2. Its figures are read as running totals through an output handler on
-``flush()`` and differenced here: its own tasks lose energy between windows, its deltas and mean powers
-are not those of a window, and it swallows exceptions (each found by measurement).
+``flush()``: its own tasks lose energy between windows, its deltas and mean powers are not those of a
+window, and it swallows exceptions (each found by measurement). GPUs are left to NVML, since CodeCarbon gives
+one sum for all; emissions to the ledger, which knows the intensity of every run.
 """
 
 from __future__ import annotations
@@ -11,19 +12,14 @@ import logging
 import math
 import os
 import tempfile
-import threading
-import time
-from dataclasses import dataclass
 from typing import Any
 
-from lwq_tune.energy.meter import WORLD_AVERAGE, CarbonIntensity, EnergyReading
-from lwq_tune.energy.sources import check_reading, find_sources
+from lwq_tune.energy.meter import WORLD_AVERAGE, CarbonIntensity
+from lwq_tune.energy.node import NodeReading
+from lwq_tune.energy.sources import cpu_of, find_cpu_source, find_ram_source, idle_power_w, max_power_w
+from lwq_tune.energy.totals import JOULES_PER_KWH
 from lwq_tune.errors import ConfigError, EnergyMeterError, near_miss
 
-# `flush()` does not measure again within 50 ms of the last sample.
-MIN_WINDOW_S = 0.06
-# RAPL counters wrap after a few minutes at full power and only one wrap is seen; sample well before.
-SAMPLE_PERIOD_S = 15.0
 # CodeCarbon's own measuring timer races with `flush()`; a period of years keeps it quiet.
 NEVER_S = 1e8
 
@@ -78,7 +74,7 @@ FIXED_ARGUMENTS: dict[str, Any] = {
     "project_name": "lwq_tune",
     "experiment_id": None,
     "experiment_name": None,
-    "country_iso_code": "USA",  # unused: the intensity is forced; without a country a warning is logged
+    "country_iso_code": "USA",  # unused: emissions are the ledger's; without a country a warning is logged
     "country_2letter_iso_code": None,
     "region": None,
     "cloud_provider": None,
@@ -99,135 +95,70 @@ FIXED_ARGUMENTS: dict[str, Any] = {
     "force_cpu_power": None,
     "force_ram_power": None,
     "force_mode_cpu_load": False,
+    "force_carbon_intensity_g_co2e_kwh": 0.0,
     "rapl_include_dram": False,
     "rapl_prefer_psys": False,
     "pue": 1.0,
     "wue": 0.0,
     "allow_multiple_runs": True,
     "log_level": "error",
+    "gpu_ids": [],
 }
 
 
-def _make_tracker(handler: Any, intensity: CarbonIntensity, gpu_ids: list[str], output_dir: str) -> Any:
+def _make_tracker(handler: Any, output_dir: str) -> Any:
     """Return a started tracker of the whole machine."""
     os.environ["CODECARBON_LOG_LEVEL"] = "error"  # two lines are logged before log_level is read
     logging.getLogger("codecarbon").setLevel(logging.ERROR)
     from codecarbon import OfflineEmissionsTracker
 
-    tracker = OfflineEmissionsTracker(
-        **FIXED_ARGUMENTS,
-        force_carbon_intensity_g_co2e_kwh=intensity.g_per_kwh,
-        output_handlers=[handler],
-        output_dir=output_dir,
-        gpu_ids=gpu_ids,
-    )
+    tracker = OfflineEmissionsTracker(**FIXED_ARGUMENTS, output_handlers=[handler], output_dir=output_dir)
     tracker.start()
     return tracker
 
 
-@dataclass(frozen=True)
-class _Sample:
-    """CodeCarbon's totals, and when it measured them by `time.perf_counter`."""
+class CodecarbonNode:
+    """CPU and memory energy of a host as CodeCarbon sees it.
 
-    totals: Any
-    measured_s: float
-
-
-class CodecarbonMeter:
-    """Energy of the whole host as CodeCarbon sees it, in measurement windows.
-
-    At most one per process: CodeCarbon caches the hardware, GPU filter included, for the first tracker.
-
-    Args:
-        intensity: Carbon intensity that turns energy into emissions.
-        gpu_ids: NVML indices of the GPUs to meter, as strings; none by default.
+    At most one per process, used by one thread: CodeCarbon is not thread-safe, and caches the hardware for the
+    first tracker.
 
     Raises:
-        EnergyMeterError: CodeCarbon did not start, or does not track the GPUs asked for.
+        EnergyMeterError: CodeCarbon did not start.
     """
 
-    def __init__(self, intensity: CarbonIntensity, gpu_ids: list[str] | None = None) -> None:
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._error: EnergyMeterError | None = None
-        self._begin: tuple[float, _Sample] | None = None
+    def __init__(self) -> None:
         self._handler = _capture_handler()
         self._output_dir = tempfile.TemporaryDirectory(prefix="lwq_tune-")
-        self._tracker = _make_tracker(self._handler, intensity, gpu_ids or [], self._output_dir.name)
-        self._sampler = threading.Thread(target=self._sample_periodically, name="energy-meter", daemon=True)
-        self._sampler.start()
+        self._tracker = _make_tracker(self._handler, self._output_dir.name)
         try:
-            self._sample()
-            self.sources = find_sources(self._tracker._hardware, intensity, gpu_ids or [])
+            self.read()
+            hardware = self._tracker._hardware
+            self.cpu_source = find_cpu_source(hardware)
+            self.ram_source = find_ram_source(hardware)
+            self.cpu_idle_w = idle_power_w(cpu_of(hardware), self.cpu_source)
+            self.max_cpu_w = max_power_w(cpu_of(hardware), self.cpu_source)
         except EnergyMeterError:
             self.close()
             raise
 
-    def begin_window(self) -> None:
-        """Open a window; an open one is dropped."""
-        begin_s = time.perf_counter()
-        self._begin = (begin_s, self._sample())
-
-    def end_window(self) -> EnergyReading:
-        """Close the window and return what the host used in it.
-
-        A window shorter than CodeCarbon's 50 ms is stretched to it, so that nothing spills into the next.
-
-        Raises:
-            EnergyMeterError: No window is open, or CodeCarbon's figures are missing or contradict one another.
-        """
-        if self._begin is None:
-            raise EnergyMeterError("end_window needs a begin_window before it, got none")
-        (begin_s, before), self._begin = self._begin, None
-        after = self._sample(fresh=True)
-        time_s = after.measured_s - before.measured_s
-        reading = EnergyReading(
-            time_s=time_s,
-            energy_kwh=after.totals.energy_consumed - before.totals.energy_consumed,
-            cpu_energy_kwh=after.totals.cpu_energy - before.totals.cpu_energy,
-            gpu_energy_kwh=None
-            if self.sources.gpu_source == "none"
-            else after.totals.gpu_energy - before.totals.gpu_energy,
-            ram_energy_kwh=after.totals.ram_energy - before.totals.ram_energy,
-            emissions_kg_co2eq=after.totals.emissions - before.totals.emissions,
-            coverage=min(1.0, time_s / (time.perf_counter() - begin_s)),
-        )
-        check_reading(reading, self.sources)
-        return reading
-
-    def close(self) -> None:
-        """Stop CodeCarbon and its threads."""
-        self._stop.set()
-        self._sampler.join()
-        with self._lock:
-            self._tracker.stop()
-        self._output_dir.cleanup()
-
-    def _sample(self, *, fresh: bool = False) -> _Sample:
-        """Return CodeCarbon's totals; ``fresh`` waits until it is ready to measure anew.
+    def read(self) -> NodeReading:
+        """Return the totals now; within 50 ms of the last reading CodeCarbon gives that one again.
 
         Raises:
             EnergyMeterError: The handler was not called, so CodeCarbon swallowed an error.
         """
-        if self._error is not None:
-            raise self._error
-        with self._lock:
-            if fresh:
-                age_s = time.perf_counter() - self._tracker._last_measured_time
-                time.sleep(max(0.0, MIN_WINDOW_S - age_s))
-            n_calls = self._handler.n_calls
-            self._tracker.flush()
-            if self._handler.n_calls != n_calls + 1:
-                raise EnergyMeterError(
-                    "CodeCarbon must deliver one reading per flush, got none: it swallowed an error; "
-                    "run with CODECARBON_LOG_LEVEL=debug in a plain script to see it"
-                )
-            return _Sample(self._handler.total, self._tracker._last_measured_time)
+        n_calls = self._handler.n_calls
+        self._tracker.flush()
+        if self._handler.n_calls != n_calls + 1:
+            raise EnergyMeterError(
+                "CodeCarbon must deliver one reading per flush, got none: it swallowed an error; "
+                "run with CODECARBON_LOG_LEVEL=debug in a plain script to see it"
+            )
+        total = self._handler.total
+        return NodeReading(total.cpu_energy * JOULES_PER_KWH, total.ram_energy * JOULES_PER_KWH)
 
-    def _sample_periodically(self) -> None:
-        while not self._stop.wait(SAMPLE_PERIOD_S):
-            try:
-                self._sample()
-            except EnergyMeterError as error:
-                self._error = error  # raised by the next window, in the thread that can do something about it
-                return
+    def close(self) -> None:
+        """Stop CodeCarbon and its threads."""
+        self._tracker.stop()
+        self._output_dir.cleanup()

@@ -31,47 +31,70 @@ class MeterSources:
         cpu_source: Such as ``measured:rapl-package`` or ``estimated:tdp*load^3``.
         gpu_source: Such as ``measured:nvml-energy-counter``; ``none`` where no GPU is metered.
         ram_source: Such as ``estimated:dimm-heuristic``.
-        share_method: How a trial's share of its host is found; ``whole-host`` charges it with everything.
+        idle_source: How idle power is known: ``model``, ``calibrated``, or ``unknown``, which counts it as active.
+        carbon_intensity_source: Where the carbon intensity comes from.
+        pue: Power usage effectiveness that all energies are multiplied by.
     """
 
-    cpu_source: str | None
-    gpu_source: str | None
-    ram_source: str | None
-    share_method: str | None
-    carbon_intensity: CarbonIntensity | None
+    cpu_source: str | None = None
+    gpu_source: str | None = None
+    ram_source: str | None = None
+    idle_source: str | None = None
+    carbon_intensity_source: str | None = None
+    pue: float | None = None
 
 
 @dataclass(frozen=True)
 class EnergyReading:
-    """What was used between the begin and the end of a window; None where it was not measured.
+    """What a trial was charged with between two moments; None where it was not measured.
 
     Attributes:
-        time_s: Length of the window by the meter's clock.
-        energy_kwh: Sum of the parts that were measured or estimated.
-        coverage: Share of the window that the meter saw, in [0, 1].
+        time_s: Length by the meter's clock.
+        energy_kwh: Sum of active and idle energy, and of CPU, GPU and memory.
+        active_energy_kwh: Above what the host draws when idle.
+        idle_energy_kwh: The trial's share of that.
+        gpu_energy_kwh: None without a GPU.
+        carbon_intensity_g_per_kwh: Emissions over energy.
+        coverage: Share of the time that the meter saw, in [0, 1].
+        unmeasured_s: The time it did not see.
+        concurrency: Mean number of trials on the host, this one included.
+        share_method: How the trial's share was found, such as ``cpu-seconds``.
     """
 
     time_s: float
     energy_kwh: float | None = None
+    active_energy_kwh: float | None = None
+    idle_energy_kwh: float | None = None
     cpu_energy_kwh: float | None = None
     gpu_energy_kwh: float | None = None
     ram_energy_kwh: float | None = None
     emissions_kg_co2eq: float | None = None
+    carbon_intensity_g_per_kwh: float | None = None
     coverage: float | None = None
+    unmeasured_s: float | None = None
+    concurrency: float | None = None
+    share_method: str | None = None
 
 
 class EnergyMeter(Protocol):
-    """Energy of the host in measurement windows. One owner, one open window at a time."""
+    """Energy of a trial in measurement windows. One owner, one open window at a time."""
 
     @property
     def sources(self) -> MeterSources:
         """How the figures come about."""
+
+    @property
+    def segment(self) -> str | None:
+        """Name of this start of the trial in the ledger; None without one."""
 
     def begin_window(self) -> None:
         """Open a window."""
 
     def end_window(self) -> EnergyReading:
         """Close the window and return what was used in it."""
+
+    def between_windows(self) -> EnergyReading:
+        """Return what was used outside of windows since the last call, or since the trial was registered."""
 
     def close(self) -> None:
         """Stop measuring."""
@@ -80,12 +103,17 @@ class EnergyMeter(Protocol):
 class NullMeter:
     """The meter of a host without one: its readings are empty, never zero."""
 
-    sources = MeterSources(None, None, None, None, None)
+    sources = MeterSources()
+    segment: str | None = None
 
     def begin_window(self) -> None:
         """Open nothing."""
 
     def end_window(self) -> EnergyReading:
+        """Return a reading without figures."""
+        return EnergyReading(time_s=0.0)
+
+    def between_windows(self) -> EnergyReading:
         """Return a reading without figures."""
         return EnergyReading(time_s=0.0)
 

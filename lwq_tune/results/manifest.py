@@ -12,6 +12,7 @@ from lwq_tune.results.schema import SCHEMA_VERSION
 from lwq_tune.results.store import RunFolder, write_json
 
 Manifest = dict[str, Any]
+SOURCE_COLUMNS = ("cpu_source", "gpu_source", "ram_source", "idle_source", "share_method")
 REQUIRED = (
     "schema_version",
     "run",
@@ -72,8 +73,6 @@ def close_session(folder: RunFolder, trial_rows: list[dict[str, Any]], ended_at_
     manifest["sessions"][-1]["ended_at_utc"] = ended_at_utc
     manifest["trial_statuses"] = {status: statuses.count(status) for status in sorted(set(statuses))}
     manifest["energy_sources"] = {
-        row["hostname"]: {name: row[name] for name in ("cpu_source", "gpu_source", "ram_source", "share_method")}
-        for row in trial_rows
-        if row.get("hostname")
+        row["hostname"]: {name: row[name] for name in SOURCE_COLUMNS} for row in trial_rows if row.get("hostname")
     }
     write_json(folder.manifest, manifest)

@@ -10,6 +10,7 @@ from typing import Any
 
 from lwq_tune.config import TrialConfig
 from lwq_tune.costs import ModelCosts
+from lwq_tune.results.energy_log import EnergyLog
 from lwq_tune.results.rows import Record, identity_values, initial_energy, trial_row
 from lwq_tune.results.schema import EPOCH_COLUMNS, TRIAL_COLUMNS
 from lwq_tune.results.store import RowLog, RunFolder, read_log, write_table
@@ -52,6 +53,7 @@ class RunRecorder:
         self._energies_elsewhere = dict(energies_elsewhere or {})
         self._run = str(metadata["run"])  # the folder may have been renamed since
         self._log = RowLog(folder.log)
+        self._energy = EnergyLog(folder.energy)
         self._rows: dict[str, list[Record]] = defaultdict(list)
         self._events: dict[str, list[Record]] = defaultdict(list)
         self._attempts: dict[str, int] = defaultdict(int)
@@ -94,16 +96,23 @@ class RunRecorder:
         self._log.close()
 
     def write_trials(self) -> None:
-        """Write the table of trials."""
+        """Write the table of trials and those of energy."""
         write_table(self._folder.trials, TRIAL_COLUMNS, self.trial_rows(), self._metadata)
+        self._energy.write_tables(self._run, self._metadata)
 
     def trial_rows(self) -> list[Record]:
         """Return one row per trial of the sweep, in order."""
+        self._energy.update()
         rows = [self._trial_row(key) for key in self._configs]
         energies = self._energies_elsewhere | {row["trial_key"]: row.get("energy_kwh") for row in rows}
         for row in rows:
             row["init_energy_kwh"] = initial_energy(self._configs[row["trial_key"]], energies)
         return rows
+
+    def energy(self) -> EnergyLog:
+        """Return what the ledgers have written up to now, added up."""
+        self._energy.update()
+        return self._energy
 
     def epochs_done(self) -> dict[str, int]:
         """Return the number of epochs with a row of each trial that has any."""
@@ -120,6 +129,7 @@ class RunRecorder:
             self._costs[key],
             self._rows.get(key, []),
             self._events.get(key, []),
+            self._energy.segments.get(key, {}),
             is_initial=key in self._initial_keys,
         )
 

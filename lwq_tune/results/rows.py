@@ -8,14 +8,28 @@ from typing import Any
 
 from lwq_tune.config import TrialConfig
 from lwq_tune.costs import ModelCosts
+from lwq_tune.results.energy_log import Energy
 from lwq_tune.results.schema import CONFIG, ENERGY, HOST, METRICS, SETUP, SOURCES
 
 Record = dict[str, Any]
 
 SUMMED = (
-    "train_time_s", "eval_time_s", "epoch_time_s", *(column.name for column in (*SETUP, *ENERGY) if column.unit),
+    "train_time_s", "eval_time_s", "epoch_time_s", "unmeasured_s",
+    *(column.name for column in (*SETUP, *ENERGY) if column.unit),
 )  # fmt: skip
-LAST = ("engine", *(column.name for column in (*METRICS, *SOURCES, *HOST) if column.name != "coverage"))
+_MEANS = ("coverage", "concurrency")
+LAST = (
+    "engine",
+    *(column.name for column in (*METRICS, *SOURCES, *HOST) if column.name not in (*_MEANS, "unmeasured_s")),
+)
+# What the row of an epoch holds of its trial's energy, and of its emissions.
+ROW_ENERGIES = ("energy_kwh", "eval_energy_kwh", "setup_energy_kwh", "overhead_energy_kwh")
+ROW_EMISSIONS = (
+    "emissions_kg_co2eq",
+    "eval_emissions_kg_co2eq",
+    "setup_emissions_kg_co2eq",
+    "overhead_emissions_kg_co2eq",
+)
 
 
 def identity_values(run: str, config: TrialConfig, *, is_initial: bool = False) -> Record:
@@ -61,6 +75,7 @@ def trial_row(
     costs: ModelCosts,
     rows: Sequence[Record],
     events: Sequence[Record],
+    segments: Mapping[str, Energy],
     *,
     is_initial: bool = False,
 ) -> Record:
@@ -72,6 +87,7 @@ def trial_row(
         costs: Its modelled inference costs.
         rows: Its epoch records, all attempts.
         events: Its ``start`` and ``end`` records, in order.
+        segments: What the ledgers have charged it with, by start of the trial in a process.
         is_initial: Whether it is trained only because others start from it.
     """
     counted, replaced = last_attempts(rows)
@@ -87,20 +103,52 @@ def trial_row(
         "epochs_done": len(counted),
         "started_at_utc": starts[0]["at_utc"] if starts else None,
         "ended_at_utc": ends[-1]["at_utc"] if is_over else None,
-        "discarded_energy_kwh": total(row["energy_kwh"] for row in replaced) if starts else None,
-        "discarded_emissions_kg_co2eq": total(row["emissions_kg_co2eq"] for row in replaced) if starts else None,
     }
-    if counted:
-        row |= {name: counted[-1].get(name) for name in LAST}
-        row |= {name: total(record.get(name) for record in counted) for name in SUMMED}
-        row["peak_memory_mib"] = max(record["peak_memory_mib"] for record in counted)
-        images = total(
-            None if record["images_per_s"] is None else record["images_per_s"] * record["train_time_s"]
-            for record in counted
-        )
-        row["images_per_s"] = None if images is None else images / row["train_time_s"]
-        row["coverage"] = _weighted_coverage(counted)
-    return row
+    if starts:
+        is_whole = is_over and ends[-1]["status"] == "done"
+        row |= _discarded(rows, replaced, segments, counted[-1]["energy_segment"] if is_whole and counted else None)
+    return row | _sums(counted) if counted else row
+
+
+def _sums(counted: Sequence[Record]) -> Record:
+    """Return what the rows of a trial add up to."""
+    row: Record = {name: counted[-1].get(name) for name in LAST}
+    row |= {name: total(record.get(name) for record in counted) for name in SUMMED}
+    row["peak_memory_mib"] = max(record["peak_memory_mib"] for record in counted)
+    images = total(
+        None if record["images_per_s"] is None else record["images_per_s"] * record["train_time_s"]
+        for record in counted
+    )
+    row["images_per_s"] = None if images is None else images / row["train_time_s"]
+    return row | {name: _mean_over_time(counted, name) for name in _MEANS}
+
+
+def _discarded(
+    rows: Sequence[Record], replaced: Sequence[Record], segments: Mapping[str, Energy], last_segment: str | None
+) -> Record:
+    """Return the energy of a trial that is in none of its counted rows: epochs trained again, work lost in a crash.
+
+    Args:
+        rows: All its rows.
+        replaced: Those that a later attempt replaced.
+        segments: What it was charged with, by segment.
+        last_segment: Segment in which it ran to its end; what follows its last row there was no lost work.
+    """
+    names = ("discarded_energy_kwh", "discarded_emissions_kg_co2eq")
+    sums = [total(_row_total(row, columns) for row in replaced) for columns in (ROW_ENERGIES, ROW_EMISSIONS)]
+    if None in sums:
+        return dict.fromkeys(names)
+    kwh, kg = (part or 0.0 for part in sums)
+    for segment, charged in segments.items():
+        if segment != last_segment:
+            own = [row for row in rows if row["energy_segment"] == segment]
+            kwh += max(0.0, charged.kwh - sum(_row_total(row, ROW_ENERGIES) or 0.0 for row in own))
+            kg += max(0.0, charged.kg_co2eq - sum(_row_total(row, ROW_EMISSIONS) or 0.0 for row in own))
+    return dict(zip(names, (kwh, kg), strict=True))
+
+
+def _row_total(row: Record, columns: Sequence[str]) -> float | None:
+    return total(row.get(column) for column in columns)
 
 
 def total(values: Iterable[float | None]) -> float | None:
@@ -130,6 +178,8 @@ def initial_energy(config: TrialConfig, energies: Mapping[str, float | None]) ->
     return total(chain)
 
 
-def _weighted_coverage(rows: Sequence[Record]) -> float | None:
-    covered = total(None if row["coverage"] is None else row["coverage"] * row["train_time_s"] for row in rows)
-    return None if covered is None else covered / sum(row["train_time_s"] for row in rows)
+def _mean_over_time(rows: Sequence[Record], name: str) -> float | None:
+    """Return the mean of a column, weighted by the time of the training passes."""
+    weighted = total(None if row[name] is None else row[name] * row["train_time_s"] for row in rows)
+    time_s = sum(row["train_time_s"] for row in rows)
+    return None if weighted is None or not time_s else weighted / time_s

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 STATUSES = ("done", "failed", "interrupted", "pending")
 
 
@@ -106,7 +106,7 @@ SETUP = (
 )
 ENERGY = (
     Column("active_energy_kwh", "float", "kWh", "training energy above idle, the trial's share"),
-    Column("idle_energy_kwh", "float", "kWh", "the trial's share of idle energy"),
+    Column("idle_energy_kwh", "float", "kWh", "the trial's share of idle and memory energy while training"),
     Column("energy_kwh", "float", "kWh", "training energy"),
     Column("cpu_energy_kwh", "float", "kWh", "training energy of the CPU"),
     Column("gpu_energy_kwh", "float", "kWh", "training energy of the GPU"),
@@ -114,6 +114,8 @@ ENERGY = (
     Column("emissions_kg_co2eq", "float", "kg CO2eq", "training emissions"),
     Column("eval_energy_kwh", "float", "kWh", "energy of evaluation, not part of training energy"),
     Column("eval_emissions_kg_co2eq", "float", "kg CO2eq", "emissions of evaluation"),
+    Column("overhead_energy_kwh", "float", "kWh", "energy of the trial's process between passes: loading, checkpoints"),
+    Column("overhead_emissions_kg_co2eq", "float", "kg CO2eq", "emissions of the same"),
 )
 CUMULATIVE = (
     Column("cumulative_energy_kwh", "float", "kWh", "training energy up to this epoch"),
@@ -125,9 +127,14 @@ SOURCES = (
     Column("cpu_source", "str", "", "how CPU energy was found: measured:… or estimated:…"),
     Column("gpu_source", "str", "", "how GPU energy was found"),
     Column("ram_source", "str", "", "how memory energy was found"),
+    Column(
+        "idle_source", "str", "", "how idle power is known: model, calibrated, or unknown, then all counts as active"
+    ),
     Column("share_method", "str", "", "how the trial's share of its host was found"),
-    Column("concurrency", "float", "", "trials that ran on the host, this one included"),
+    Column("concurrency", "float", "", "mean number of trials on the host while training, this one included"),
     Column("coverage", "float", "1", "share of the training time that the meter saw"),
+    Column("unmeasured_s", "float", "s", "training time that it did not see"),
+    Column("pue", "float", "1", "power usage effectiveness that all energies are multiplied by"),
 )
 HOST = (
     Column("hostname", "str", "", "host"),
@@ -148,6 +155,7 @@ EPOCH_COLUMNS = (
     Column("ray_trial_id", "str", "", "Ray Tune's name of the trial"),
     Column("attempt", "int", "", "1 for the first start of the trial, one more for each restart"),
     Column("epoch", "int", "epoch", "epoch"),
+    Column("energy_segment", "str", "", "start of the trial in one process, as in the energy tables"),
     *IDENTITY[2:],
     *CONFIG,
     *METRICS,
@@ -172,13 +180,33 @@ TRIAL_COLUMNS = (
     *SETUP,
     *ENERGY,
     Column("init_energy_kwh", "float", "kWh", "training energy of all trials it builds on; theirs, not in energy_kwh"),
-    Column("discarded_energy_kwh", "float", "kWh", "energy of epochs that a restart trained again; not in energy_kwh"),
-    Column("discarded_emissions_kg_co2eq", "float", "kg CO2eq", "emissions of the same epochs"),
+    Column(
+        "discarded_energy_kwh", "float", "kWh", "energy of work that was lost, or trained again; in no other column"
+    ),
+    Column("discarded_emissions_kg_co2eq", "float", "kg CO2eq", "emissions of the same"),
     *SOURCES,
     *COSTS,
     *HOST,
     Column("started_at_utc", "str", "", "when the first attempt began, ISO 8601"),
     Column("ended_at_utc", "str", "", "when the trial ended, ISO 8601"),
+)
+INTERVAL_COLUMNS = (
+    Column("run", "str", "", "name of the run"),
+    Column("host", "str", "", "host"),
+    Column("interval", "int", "", "number of the interval on this host"),
+    Column("begin_s", "float", "s", "begin, Unix time"),
+    Column("time_s", "float", "s", "length"),
+    Column("part", "str", "", "node, trial, driver, ray, ledger, other or unallocated; node is the sum of the others"),
+    Column("trial_key", "str", "", "trial"),
+    Column("segment", "str", "", "start of the trial in one process"),
+    Column("domain", "str", "", "cpu, ram or gpu:INDEX"),
+    Column("active_energy_kwh", "float", "kWh", "energy above idle"),
+    Column("idle_energy_kwh", "float", "kWh", "share of idle energy"),
+    Column("energy_kwh", "float", "kWh", "energy"),
+    Column("emissions_kg_co2eq", "float", "kg CO2eq", "emissions"),
+    Column("g_per_kwh", "float", "g/kWh", "carbon intensity"),
+    Column("unmeasured_s", "float", "s", "time of the interval that the ledger did not see"),
+    Column("flags", "str", "", "what was unusual"),
 )
 COLUMNS = {column.name: column for column in (*TRIAL_COLUMNS, *EPOCH_COLUMNS)}
 

@@ -27,6 +27,7 @@ class RunFolder:
         self.manifest = path / "manifest.json"
         self.log = path / "rows.jsonl"
         self.epochs = path / "epochs"
+        self.energy = path / "energy"
         self.trials = path / "trials.parquet"
         self.ray = path / "ray"
         self.ray_error = path / "ray_error.txt"

@@ -51,6 +51,11 @@ def waves(trials: Mapping[str, TrialConfig]) -> list[dict[str, TrialConfig]]:
     return found
 
 
+def n_together(trials: Mapping[str, TrialConfig]) -> dict[str, int]:
+    """Return, for each trial, how many are in its wave."""
+    return {key: len(wave) for wave in waves(trials) for key in wave}
+
+
 def initial_keys(listed: Sequence[TrialConfig], trials: Iterable[TrialConfig]) -> frozenset[str]:
     """Return the keys of the trials that are there only because listed ones start from them."""
     asked_for = {trial.trial_key for trial in listed}

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import sys
 import traceback
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from lwq_tune.config import TrialConfig
-from lwq_tune.energy.meter import CarbonIntensity
-from lwq_tune.errors import ConfigError
+from lwq_tune.energy.intensity import IntensitySeries
+from lwq_tune.energy.ledger_client import RunSpec, run_spec
 from lwq_tune.results.provenance import available_cpus
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.store import RunFolder
+from lwq_tune.sweep.driver_account import DriverAccount
+from lwq_tune.sweep.exclusive import in_random_blocks, prepare_host
 from lwq_tune.sweep.initial import waves
 from lwq_tune.sweep.progress import Progress, make_progress
 from lwq_tune.sweep.ray_session import local_ray
+from lwq_tune.sweep.reservation import Host, Slots, choose_slots, usable_memory_mib
 from lwq_tune.sweep_config import SweepConfig
 from lwq_tune.training.checkpoint import final_checkpoints, find_in_run
 
@@ -32,18 +36,26 @@ class Plan:
     Attributes:
         folder: Its run folder, made.
         trials: The trials to train in this session, by key, each after the one it starts from.
+        intensities: Carbon intensity by host, of all others under the empty name.
         resume_from: Checkpoint folders of each trial, newest first.
+        n_together: How many trials of the whole sweep could run at a time with each, finished ones included: it
+            decides on the number of threads, and so on the last digits, which a resumed sweep must repeat.
     """
 
     folder: RunFolder
     config: SweepConfig
     trials: Mapping[str, TrialConfig]
-    intensity: CarbonIntensity
+    intensities: Mapping[str, IntensitySeries]
     resume_from: Mapping[str, list[str]]
+    n_together: Mapping[str, int]
+
+    def spec(self, hostname: str) -> RunSpec:
+        """Return what the ledger of a host has to know."""
+        return run_spec(self.folder.path.resolve(), self.intensities, self.config.pue, hostname)
 
 
 def run_trials(plan: Plan, recorder: RunRecorder) -> str | None:
-    """Train the planned trials, one at a time, in waves; rows and ends go to ``recorder``.
+    """Train the planned trials, as many at a time as fit, in waves; rows and ends go to ``recorder``.
 
     A trial that starts from another one's network is in a later wave than that one.
 
@@ -53,47 +65,39 @@ def run_trials(plan: Plan, recorder: RunRecorder) -> str | None:
 
     Raises:
         ConfigError: A trial reserves more than the host has.
-        ResultsError: A row could not be written; the sweep was stopped.
+        ResultsError: A row could not be written, the sweep was stopped; or there is no energy ledger here.
     """
     n_cpus = available_cpus()
     progress = None
+    account = DriverAccount(plan.spec(socket.gethostname()))
     try:
         with local_ray(n_cpus):
-            resources = _resources(plan.config, n_cpus)
+            if plan.config.exclusive:
+                prepare_host()
             progress = make_progress(plan.trials, sys.stderr, recorder.epochs_done())
             for wave in waves(plan.trials):
                 ready = _ready(plan, wave, recorder, progress)
-                stopped_by = _fit(plan, ready, recorder, progress, resources) if ready else None
+                stopped_by = _fit(plan, ready, recorder, progress) if ready else None
                 if stopped_by is not None or not _have_ended(wave, recorder):
                     return stopped_by
             return None
     finally:
         if progress is not None:
             progress.close()
+        account.close()
         recorder.finish()
 
 
-def check_cpus(config: SweepConfig) -> None:
-    """Refuse a reservation that this host cannot give.
+def slots_here(config: SweepConfig, n_trials: int) -> Slots:
+    """Return how many of some trials run at a time on this host.
 
     Raises:
-        ConfigError: More CPUs than there are.
+        ConfigError: A trial reserves more than the host has.
     """
-    if config.cpus_per_trial is not None and config.cpus_per_trial > available_cpus():
-        raise ConfigError(
-            f"--cpus-per-trial must be at most {available_cpus()}, the CPUs of this host, got {config.cpus_per_trial:g}"
-        )
-
-
-def _resources(config: SweepConfig, n_cpus: int) -> dict[str, float]:
-    """Return what a trial reserves."""
     import ray
 
     n_gpus = ray.cluster_resources().get("GPU", 0.0)  # type: ignore[no-untyped-call]
-    gpus = min(1.0, n_gpus) if config.gpus_per_trial is None else config.gpus_per_trial
-    if gpus > n_gpus:
-        raise ConfigError(f"--gpus-per-trial must be at most {n_gpus:g} here, got {gpus:g}")
-    return {"cpu": config.cpus_per_trial or n_cpus, "gpu": gpus}
+    return choose_slots(config, Host(available_cpus(), n_gpus, usable_memory_mib()), n_trials)
 
 
 def _ready(
@@ -104,7 +108,7 @@ def _ready(
     A trial whose initial trial failed is recorded as failed.
     """
     ready = {}
-    for key, trial in wave.items():
+    for key, trial in (in_random_blocks(wave) if plan.config.exclusive else wave).items():
         initial = trial.initial
         found = [] if initial is None else find_trained(plan, initial)
         if initial is None or found:
@@ -121,22 +125,21 @@ def _have_ended(wave: Mapping[str, TrialConfig], recorder: RunRecorder) -> bool:
     return all(statuses[key] in ("done", "failed") for key in wave)
 
 
-def _fit(
-    plan: Plan, ready: Mapping[str, list[str]], recorder: RunRecorder, progress: Progress, resources: dict[str, float]
-) -> str | None:
+def _fit(plan: Plan, ready: Mapping[str, list[str]], recorder: RunRecorder, progress: Progress) -> str | None:
     """Train the trials in ``ready``, which maps keys to the checkpoint folders that they start from."""
     from ray import tune
 
     from lwq_tune.sweep.callbacks import RecordingCallback, StopOnError
     from lwq_tune.sweep.trainable import Trainable
 
+    slots = slots_here(plan.config, max(plan.n_together[key] for key in ready))
     callback = RecordingCallback(recorder, progress)
     session = f"session_{sum(1 for _ in plan.folder.ray.glob('session_*')) + 1:03d}"
     tuner = tune.Tuner(
-        tune.with_resources(Trainable, resources),
-        param_space={"job": tune.grid_search([_job(plan, key, found, resources) for key, found in ready.items()])},
+        tune.with_resources(Trainable, {"cpu": slots.cpus, "gpu": slots.gpus}),
+        param_space={"job": tune.grid_search([_job(plan, key, found, slots) for key, found in ready.items()])},
         tune_config=tune.TuneConfig(
-            max_concurrent_trials=plan.config.max_concurrent,
+            max_concurrent_trials=slots.n_slots,
             reuse_actors=True,
             trial_name_creator=_trial_key,
             trial_dirname_creator=_trial_key,
@@ -179,7 +182,7 @@ def _trial_key(trial: Any) -> str:
     return key
 
 
-def _job(plan: Plan, key: str, initial: list[str], resources: dict[str, float]) -> dict[str, Any]:
+def _job(plan: Plan, key: str, initial: list[str], slots: Slots) -> dict[str, Any]:
     """Return the configuration that `Trainable` takes."""
     return {
         "trial_key": key,
@@ -188,9 +191,14 @@ def _job(plan: Plan, key: str, initial: list[str], resources: dict[str, float]) 
         "initial": initial,
         "machine": {
             "data_dir": str(plan.config.data_dir.resolve()),
-            "carbon_intensity": asdict(plan.intensity),
-            "n_threads": max(1, int(resources["cpu"])),
-            "uses_gpu": resources["gpu"] > 0,
+            "n_threads": max(1, int(slots.cpus)),
+            "n_cpus": slots.cpus,
+            "n_gpus": slots.gpus,
+        },
+        "books": {
+            "run_dir": str(plan.folder.path.resolve()),
+            "intensities": {host: series.to_dict() for host, series in plan.intensities.items()},
+            "pue": plan.config.pue,
         },
     }
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from lwq_tune.config import TrialConfig
-from lwq_tune.energy.meter import CarbonIntensity, EnergyMeter
+from lwq_tune.energy.meter import EnergyMeter
 from lwq_tune.errors import EnergyMeterError
 from lwq_tune.openmp import let_idle_threads_sleep
 from lwq_tune.results.provenance import cpu_model
@@ -24,40 +24,30 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_meter: EnergyMeter | None = None
-
-
-def _process_meter(intensity: CarbonIntensity, *, uses_gpu: bool) -> EnergyMeter:
-    """Return the one meter of this process; trials that reuse the process share it."""
-    global _meter  # noqa: PLW0603 (CodeCarbon allows one tracker per process, see its meter)
-    if _meter is None:
-        from lwq_tune.energy.codecarbon_meter import CodecarbonMeter
-        from lwq_tune.energy.gpus import visible_gpu_indices
-
-        gpu_ids = visible_gpu_indices(os.environ.get("CUDA_VISIBLE_DEVICES")) if uses_gpu else []
-        _meter = CodecarbonMeter(intensity, gpu_ids)
-    return _meter
-
 
 class Trainable(tune.Trainable):
     """Trains one trial, an epoch per step.
 
     The configuration holds one ``job``: ``trial_key``, ``trial`` (a `TrialConfig` as plain values), ``machine``
-    (``data_dir``, ``carbon_intensity``, ``n_threads``, ``uses_gpu``), ``initial`` (checkpoint folders of the trial
-    that this one starts from) and ``resume_from`` (its own checkpoint folders, newest first).
+    (``data_dir``, ``n_threads``, ``n_cpus``, ``n_gpus``), ``books`` (``run_dir``, ``intensities`` by host, ``pue``),
+    ``initial`` (checkpoint folders of the trial that this one starts from) and ``resume_from`` (its own checkpoint
+    folders, newest first).
 
     An error inside a trial is reported as its result and not raised: it would come again on a retry, whereas
     the death of the process, which Tune sees by itself, may not.
     """
 
     _trial: Trial | None
+    _meter: EnergyMeter | None = None
     _failure: str | None
 
     def setup(self, config: dict[str, Any]) -> None:
         """Build the trial, from its newest whole checkpoint where there is one."""
+        self.cleanup()  # of the trial that used this process before
         self._trial, self._failure = None, None
         try:
             job = config["job"]
+            self._meter = _open_account(job)
             self._trial = self._build(job)
             self._continue_from(Path(folder) for folder in job["resume_from"])
         except Exception as error:  # noqa: BLE001 (the boundary: any error of a trial becomes its record)
@@ -87,6 +77,8 @@ class Trainable(tune.Trainable):
 
         if self._trial is not None:
             save_checkpoint(self._trial.state_dict(), Path(checkpoint_dir))
+            if self._trial.is_finished:
+                self.cleanup()  # what this process does from now on is not the trial's
 
     def load_checkpoint(self, checkpoint: str) -> None:  # type: ignore[override]
         """Continue from a checkpoint folder, or from an older one beside it where that is damaged."""
@@ -95,11 +87,10 @@ class Trainable(tune.Trainable):
         self._continue_from([folder, *(sibling for sibling in siblings if sibling != folder)])
 
     def cleanup(self) -> None:
-        """Stop the meter of this process."""
-        global _meter  # noqa: PLW0603 (see _process_meter)
-        if _meter is not None:
-            _meter.close()
-            _meter = None
+        """End the trial's account in the ledger."""
+        if self._meter is not None:
+            self._meter.close()
+            self._meter = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take on another trial in the same process, which saves importing torch again."""
@@ -115,17 +106,19 @@ class Trainable(tune.Trainable):
 
         machine = job["machine"]
         torch.set_num_threads(machine["n_threads"])
-        device = "cuda" if machine["uses_gpu"] else "cpu"
+        uses_gpu = machine["n_gpus"] > 0
         self._host = {
             "hostname": socket.gethostname(),
             "cpu_model": cpu_model(),
-            "gpu_model": torch.cuda.get_device_name() if machine["uses_gpu"] else None,
+            "gpu_model": torch.cuda.get_device_name() if uses_gpu else None,
         }
-        meter = _process_meter(CarbonIntensity(**machine["carbon_intensity"]), uses_gpu=machine["uses_gpu"])
         trial = TrialConfig(**job["trial"])
         state = self._first_whole(Path(folder) for folder in job["initial"])
         dataset = load_dataset(trial.dataset, Path(machine["data_dir"]))
-        return Trial(trial, dataset, meter, device, initial=None if state is None else state["model"])
+        if self._meter is None:
+            raise EnergyMeterError("a trial has an account before it is built")
+        device = "cuda" if uses_gpu else "cpu"
+        return Trial(trial, dataset, self._meter, device, initial=None if state is None else state["model"])
 
     def _continue_from(self, folders: Iterable[Path]) -> None:
         """Load the first whole checkpoint; with none, the trial starts from its first epoch."""
@@ -149,5 +142,23 @@ class Trainable(tune.Trainable):
         where = traceback.extract_tb(error.__traceback__)[-1]
         self._failure = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
         self._trial = None
-        if isinstance(error, EnergyMeterError):
-            self.cleanup()  # its fault must not fail the trials that use this process next
+        self.cleanup()
+
+
+def _open_account(job: dict[str, Any]) -> EnergyMeter:
+    """Return the meter of a trial in this process, from now on."""
+    from lwq_tune.energy.gpus import owned_gpus
+    from lwq_tune.energy.intensity import IntensitySeries
+    from lwq_tune.energy.ledger_client import run_spec
+    from lwq_tune.energy.ledger_meter import LedgerMeter
+    from lwq_tune.energy.nvml import find_gpus
+
+    books, machine = job["books"], job["machine"]
+    intensities = {host: IntensitySeries.from_dict(values) for host, values in books["intensities"].items()}
+    spec = run_spec(Path(books["run_dir"]), intensities, books["pue"], socket.gethostname())
+    gpus: dict[str, float] = {}
+    if machine["n_gpus"] > 0:
+        reader = find_gpus()
+        gpus = owned_gpus(os.environ.get("CUDA_VISIBLE_DEVICES"), reader.gpus, machine["n_gpus"])
+        reader.close()
+    return LedgerMeter(spec, job["trial_key"], os.getpid(), machine["n_cpus"], gpus)

@@ -12,6 +12,7 @@ class EpochRow:
     """One epoch of one trial. Units and meanings: `lwq_tune.results.schema`. None is not measured."""
 
     epoch: int
+    energy_segment: str | None
     train_loss: float | None
     train_accuracy: float | None
     val_loss: float
@@ -37,6 +38,8 @@ class EpochRow:
     emissions_kg_co2eq: float | None
     eval_energy_kwh: float | None
     eval_emissions_kg_co2eq: float | None
+    overhead_energy_kwh: float | None
+    overhead_emissions_kg_co2eq: float | None
     cumulative_energy_kwh: float | None
     cumulative_emissions_kg_co2eq: float | None
     carbon_intensity_g_per_kwh: float | None
@@ -44,9 +47,12 @@ class EpochRow:
     cpu_source: str | None
     gpu_source: str | None
     ram_source: str | None
+    idle_source: str | None
     share_method: str | None
     concurrency: float | None
     coverage: float | None
+    unmeasured_s: float | None
+    pue: float | None
 
 
 @dataclass(frozen=True)
@@ -78,16 +84,24 @@ def setup_values(time_s: float = 0.0, reading: EnergyReading | None = None) -> d
 
 
 def energy_values(
-    train: EnergyReading, evaluation: EnergyReading, totals: EnergyTotals, sources: MeterSources
+    train: EnergyReading,
+    evaluation: EnergyReading,
+    overhead: EnergyReading,
+    totals: EnergyTotals,
+    sources: MeterSources,
 ) -> dict[str, float | str | None]:
     """Return the energy columns of an `EpochRow`.
 
-    Active and idle parts are null until a ledger splits what a host uses.
+    Args:
+        train: The training pass.
+        evaluation: The passes over validation and test images.
+        overhead: What was used outside of these and of the setup since the last row.
+        totals: Running totals of training passes, this one included.
+        sources: How the figures came about.
     """
-    intensity = sources.carbon_intensity
     return {
-        "active_energy_kwh": None,
-        "idle_energy_kwh": None,
+        "active_energy_kwh": train.active_energy_kwh,
+        "idle_energy_kwh": train.idle_energy_kwh,
         "energy_kwh": train.energy_kwh,
         "cpu_energy_kwh": train.cpu_energy_kwh,
         "gpu_energy_kwh": train.gpu_energy_kwh,
@@ -95,14 +109,19 @@ def energy_values(
         "emissions_kg_co2eq": train.emissions_kg_co2eq,
         "eval_energy_kwh": evaluation.energy_kwh,
         "eval_emissions_kg_co2eq": evaluation.emissions_kg_co2eq,
+        "overhead_energy_kwh": overhead.energy_kwh,
+        "overhead_emissions_kg_co2eq": overhead.emissions_kg_co2eq,
         "cumulative_energy_kwh": totals.energy_kwh,
         "cumulative_emissions_kg_co2eq": totals.emissions_kg_co2eq,
-        "carbon_intensity_g_per_kwh": intensity.g_per_kwh if intensity else None,
-        "carbon_intensity_source": intensity.source if intensity else None,
+        "carbon_intensity_g_per_kwh": train.carbon_intensity_g_per_kwh,
+        "carbon_intensity_source": sources.carbon_intensity_source,
         "cpu_source": sources.cpu_source,
         "gpu_source": sources.gpu_source,
         "ram_source": sources.ram_source,
-        "share_method": sources.share_method,
-        "concurrency": None if sources.share_method is None else 1.0,
+        "idle_source": sources.idle_source,
+        "share_method": train.share_method,
+        "concurrency": train.concurrency,
         "coverage": train.coverage,
+        "unmeasured_s": train.unmeasured_s,
+        "pue": sources.pue,
     }

@@ -111,8 +111,10 @@ class Trial:
         self._check_finite("test", tested)
         self.epochs_done += 1
         self._totals = self._totals.plus(train_energy)
+        energies = (train_energy, eval_energy, self._meter.between_windows())
         return EpochRow(
             epoch=self.epochs_done,
+            energy_segment=self._meter.segment,
             train_loss=trained.loss if trained else None,
             train_accuracy=trained.accuracy if trained else None,
             val_loss=validated.loss,
@@ -127,7 +129,7 @@ class Trial:
             peak_memory_mib=self._peak_memory.read_mib(),
             engine=self._engine.kind,
             **setup,  # type: ignore[arg-type]
-            **energy_values(train_energy, eval_energy, self._totals, self._meter.sources),  # type: ignore[arg-type]
+            **energy_values(*energies, self._totals, self._meter.sources),  # type: ignore[arg-type]
         )
 
     def state_dict(self) -> dict[str, Any]:

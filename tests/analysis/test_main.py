@@ -182,7 +182,7 @@ def spoil(run: Path, how: str) -> None:
         ("no such folder", "run `python -m lwq_tune sweep` first"),
         ("corrupt", "must be readable as Parquet"),
         ("corrupt epochs", "must be readable as Parquet"),
-        ("other version", "schema version 2"),
+        ("other version", "schema version 3"),
         ("foreign", "has None"),
         ("missing column", "lacks energy_kwh"),
         ("only failures", "got 8 failed"),

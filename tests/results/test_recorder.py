@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import pytest
 from lwq_tune.commands.common import trial_costs
 from lwq_tune.config import TrialConfig
 from lwq_tune.data.images import Dataset
+from lwq_tune.energy.totals import trial_part
 from lwq_tune.results.recorder import RunRecorder
-from lwq_tune.results.rows import last_attempts
+from lwq_tune.results.rows import ROW_EMISSIONS, ROW_ENERGIES, last_attempts
 from lwq_tune.results.schema import EPOCH_COLUMNS, TRIAL_COLUMNS
 from lwq_tune.results.store import RunFolder
 from lwq_tune.training.row import EpochRow
@@ -104,8 +106,40 @@ def test_a_restart_counts_each_epoch_once_and_books_what_it_repeats(
     assert trial["attempts"] == 2
     assert trial["epochs_done"] == 3
     assert trial["energy_kwh"] == pytest.approx(rows[0]["energy_kwh"] + 7e-6 + rows[2]["energy_kwh"])
-    assert trial["discarded_energy_kwh"] == pytest.approx(rows[1]["energy_kwh"])
-    assert trial["discarded_emissions_kg_co2eq"] == pytest.approx(rows[1]["emissions_kg_co2eq"])
+    replaced = {**dict.fromkeys(ROW_ENERGIES + ROW_EMISSIONS, 0.0), **rows[1]}
+    assert trial["discarded_energy_kwh"] == pytest.approx(sum(replaced[name] for name in ROW_ENERGIES))
+    assert trial["discarded_emissions_kg_co2eq"] == pytest.approx(sum(replaced[name] for name in ROW_EMISSIONS))
+
+
+def test_what_the_ledger_charged_a_killed_process_beyond_its_rows_is_discarded(
+    folder: RunFolder, configs: dict[str, TrialConfig], tiny_dataset: Dataset
+) -> None:
+    key, config = next(iter(configs.items()))
+    rows = epoch_rows(config, tiny_dataset)
+    recorder = recorder_of(folder, configs)
+    recorder.start_attempt(key)
+    recorder.add_row(key, "ray1", {**rows[0], "energy_segment": "killed"})
+    recorder.start_attempt(key)
+    for row in rows[1:]:
+        recorder.add_row(key, "ray1", {**row, "energy_segment": "last"})
+    recorder.end_trial(key, "done")
+
+    def kwh(*counted: dict[str, Any]) -> float:
+        return float(sum(row[name] or 0.0 for row in counted for name in ROW_ENERGIES))
+
+    lost_kwh, tail_kwh = 3e-6, 1e-8
+    charged = {"killed": kwh(rows[0]) + lost_kwh, "last": kwh(*rows[1:]) + tail_kwh}
+    parts = {trial_part(key, segment): [3.6e6 * energy_kwh, 0.0] for segment, energy_kwh in charged.items()}
+    record = {
+        "begin_s": 0.0, "time_s": 1.0, "unmeasured_s": 0.0, "g_per_kwh": 500.0, "concurrency": 1, "flags": [],
+        "node": {"cpu": 3.6e6 * sum(charged.values())}, "parts": {"cpu": parts},
+    }  # fmt: skip
+    folder.energy.mkdir()
+    (folder.energy / "h.jsonl").write_text(json.dumps(record) + "\n")
+    recorder.finish()
+    trial = pd.read_parquet(folder.trials).set_index("trial_key").loc[key]
+    assert trial["discarded_energy_kwh"] == pytest.approx(lost_kwh, rel=1e-6)
+    assert trial["overhead_energy_kwh"] == pytest.approx(3e-7)
 
 
 def test_a_failed_trial_is_a_row_with_its_error(folder: RunFolder, configs: dict[str, TrialConfig]) -> None:

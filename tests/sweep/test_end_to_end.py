@@ -16,6 +16,7 @@ import pandas as pd
 import psutil
 import pytest
 
+from lwq_tune.energy.address import FOLDER_VARIABLE
 from lwq_tune.results.schema import EPOCH_COLUMNS, TRIAL_COLUMNS
 from lwq_tune.results.store import read_log
 from tests.conftest import REPOSITORY, run_python
@@ -78,14 +79,44 @@ def test_the_tables_hold_what_the_design_promises(finished: tuple[Path, subproce
     assert (epochs["energy_kwh"] > 0).all()
     emissions = epochs["energy_kwh"] * epochs["carbon_intensity_g_per_kwh"] / 1000
     assert epochs["emissions_kg_co2eq"].tolist() == pytest.approx(emissions.tolist(), rel=1e-9)
-    assert epochs["active_energy_kwh"].isna().all(), "there is no ledger yet that could split"
-    assert (epochs["share_method"] == "whole-host").all()
+    both = epochs["active_energy_kwh"] + epochs["idle_energy_kwh"]
+    assert epochs["energy_kwh"].tolist() == pytest.approx(both.tolist(), rel=1e-9)
+    assert (epochs["active_energy_kwh"] >= 0).all()
+    assert (epochs["share_method"] == "cpu-seconds").all()
+    assert (epochs["coverage"] == 1.0).all()
+    assert (epochs["unmeasured_s"] == 0.0).all()
+
+
+def test_the_energy_of_the_host_is_divided_and_the_audit_re_adds_it(
+    finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    run, result = finished
+    (file,) = (run / "energy").glob("*.parquet")
+    energy = pd.read_parquet(file)
+    assert set(energy["part"]) == {"node", "trial", "driver", "ray", "ledger", "other", "unallocated"}
+    node, parts = energy[energy["part"] == "node"], energy[energy["part"] != "node"]
+    assert parts["energy_kwh"].sum() == pytest.approx(node["energy_kwh"].sum(), rel=1e-9)
+    trials = read_trials(run)
+    of_trials = parts[parts["part"] == "trial"].groupby("trial_key")["energy_kwh"].sum()
+    assert (of_trials[trials["trial_key"]].to_numpy() > trials["energy_kwh"].to_numpy()).all()
+    assert trials["discarded_energy_kwh"].tolist() == [0.0, 0.0]
+    assert "energy of the host: " in result.stderr
+    audit(run, tmp_path)
+
+
+def audit(run: Path, folder: Path) -> str:
+    """Return what the audit says, which must be that everything adds up."""
+    result = run_python("-m", "analysis", "audit", str(run), cwd=folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.splitlines()[-1] == "audit: everything adds up"
+    return result.stdout
 
 
 def test_the_manifest_says_with_what_and_where(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     run, _ = finished
     manifest = json.loads((run / "manifest.json").read_text())
-    assert manifest["carbon_intensity"] == {"g_per_kwh": 56.039, "source": "country-year:FRA:2023"}
+    (intensity,) = manifest["carbon_intensity"].values()
+    assert (intensity["values_g_per_kwh"], intensity["source"]) == ([56.039], "country-year:FRA:2023")
     assert len(manifest["trials"]) == 2
     assert manifest["trial_statuses"] == {"done": 2}
     (session,) = manifest["sessions"]
@@ -198,6 +229,9 @@ def test_a_sweep_that_was_cut_off_ends_with_the_numbers_of_one_that_was_not(
         trial = trials.set_index("trial_key").loc[key]
         assert trial["energy_kwh"] == pytest.approx(last["energy_kwh"].sum(), rel=1e-9)
         assert last["cumulative_energy_kwh"].is_monotonic_increasing
+    audit(run, tmp_path)
+    if how == "trial killed":
+        assert (trials["discarded_energy_kwh"] > 0).any()
 
 
 def is_trial(process: psutil.Process) -> bool:
@@ -213,7 +247,7 @@ from pathlib import Path
 from lwq_tune.commands.common import report_end, trial_costs
 from lwq_tune.config import TrialConfig
 from lwq_tune.sweep_config import SweepConfig
-from lwq_tune.energy.meter import WORLD_AVERAGE
+from lwq_tune.energy.intensity import IntensitySeries
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.store import RunFolder
 from lwq_tune.sweep.runner import Plan, run_trials
@@ -225,7 +259,8 @@ config = SweepConfig(results_dir=Path.cwd(), run="run", data_dir=Path.cwd())
 folder = RunFolder(config.run_dir)
 folder.create()
 recorder = RunRecorder(folder, trials, {key: trial_costs(t, 10) for key, t in trials.items()}, {"run": "run"})
-stopped = run_trials(Plan(folder, config, trials, WORLD_AVERAGE, {}), recorder)
+intensities = {"": IntensitySeries.constant(475.0, "world-average")}
+stopped = run_trials(Plan(folder, config, trials, intensities, {}, dict.fromkeys(trials, 1)), recorder)
 sys.exit(report_end(folder.path, recorder.trial_rows(), stopped))
 """
 
@@ -258,11 +293,69 @@ def test_ray_listens_on_loopback_only(tmp_path: Path) -> None:
     assert set(re.findall(r"'(.*?)'", addresses)) <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
 
 
-def test_a_second_sweep_on_the_host_is_refused_while_one_runs(tmp_path: Path) -> None:
+def test_two_sweeps_at_once_share_one_ledger_and_both_add_up(tmp_path: Path) -> None:
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+    first = start(sweep_arguments(folders[0], *LONGER), tmp_path)
+    wait_for((folders[0] / "run" / "manifest.json").exists, first)
+    second = run_python(*sweep_arguments(folders[1], *LONGER), cwd=tmp_path)
+    _, err = first.communicate(timeout=300)
+    assert (first.returncode, second.returncode) == (0, 0), err + second.stderr
+    tables = []
+    for folder in folders:
+        audit(folder / "run", tmp_path)
+        (file,) = (folder / "run" / "energy").glob("*.parquet")
+        tables.append(pd.read_parquet(file))
+        assert read_epochs(folder / "run")["concurrency"].max() > 2, "trials of both count"
+    # What one run's trials used is part of the other's `other`: while both ran, nothing was charged twice.
+    begin_s = max(table["begin_s"].min() for table in tables)
+    end_s = min((table["begin_s"] + table["time_s"]).max() for table in tables)
+    assert end_s > begin_s
+    trials_kwh = sum(
+        t[(t["part"] == "trial") & t["begin_s"].between(begin_s, end_s)]["energy_kwh"].sum() for t in tables
+    )
+    node_kwh = max(t[(t["part"] == "node") & t["begin_s"].between(begin_s, end_s)]["energy_kwh"].sum() for t in tables)
+    assert trials_kwh < node_kwh
+
+
+def test_a_ledger_that_is_killed_is_replaced_and_the_sweep_says_what_nobody_measured(tmp_path: Path) -> None:
+    run = tmp_path / "run"
     process = start(sweep_arguments(tmp_path, *LONGER), tmp_path)
-    wait_for((tmp_path / "run" / "manifest.json").exists, process)
-    second = run_python("-m", "lwq_tune", "train", "--bits", "2,3,4", cwd=tmp_path)
+    wait_for(lambda: n_rows(run) >= 2, process)
+    ledgers = [p for p in psutil.process_iter(["cmdline"]) if os.environ[FOLDER_VARIABLE] in (p.info["cmdline"] or [])]
+    assert len(ledgers) == 1
+    ledgers[0].kill()
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert "nothing was measured" in err
+    epochs = read_epochs(run)
+    assert epochs["unmeasured_s"].sum() > 0
+    assert (epochs["coverage"] < 1).any()
+    assert (epochs["coverage"] == 1).any()
+    assert epochs["energy_kwh"].notna().all()
+    assert "ledger-down" in audit(run, tmp_path)
+
+
+def test_only_one_process_at_a_time_works_on_a_run(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = start(sweep_arguments(tmp_path, *LONGER), tmp_path)
+    wait_for(lambda: n_rows(run) >= 1, process)
+    second = run_python("-m", "lwq_tune", "resume", str(run), cwd=tmp_path)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=120)
     assert second.returncode == 2
-    assert "one sweep at a time may run on a host" in second.stderr
+    assert "one process at a time works on a run" in second.stderr
+
+
+def test_an_exclusive_sweep_runs_one_trial_at_a_time_on_a_host_it_has_seen_idle(tmp_path: Path) -> None:
+    result = run_python(*sweep_arguments(tmp_path, "epochs=1"), "--exclusive", "--pue", "1.5", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    epochs = read_epochs(tmp_path / "run")
+    assert epochs["concurrency"].tolist() == [1.0, 1.0]
+    assert epochs["pue"].tolist() == [1.5, 1.5]
+    (file,) = (tmp_path / "run" / "energy").glob("*.parquet")
+    energy = pd.read_parquet(file)
+    first_trial_s = energy.loc[energy["part"] == "trial", "begin_s"].min()
+    assert first_trial_s - energy["begin_s"].min() > 45, "an idle baseline and a warm-up come first"
+    audit(tmp_path / "run", tmp_path)

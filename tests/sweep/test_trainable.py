@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lwq_tune.config import TrialConfig
-from lwq_tune.energy.meter import WORLD_AVERAGE, EnergyReading
+from lwq_tune.energy.meter import EnergyReading
 from lwq_tune.errors import EnergyMeterError
 from lwq_tune.sweep import trainable as trainable_module
 from lwq_tune.sweep.trainable import Trainable
@@ -19,14 +18,12 @@ from tests.training.fake_meter import CountingMeter
 
 @pytest.fixture(autouse=True)
 def counting_meter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainable_module, "_meter", CountingMeter())
+    monkeypatch.setattr(trainable_module, "_open_account", lambda job: CountingMeter())
     monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 
 def job(config: TrialConfig, resume_from: list[str] | None = None) -> dict[str, Any]:
-    machine = {
-        "data_dir": "/none", "carbon_intensity": asdict(WORLD_AVERAGE), "n_threads": 1, "uses_gpu": False,
-    }  # fmt: skip
+    machine = {"data_dir": "/none", "n_threads": 1, "n_cpus": 1.0, "n_gpus": 0.0}
     trial = {"trial_key": config.trial_key, "trial": config.model_dump(mode="json")}
     return {"job": {**trial, "initial": [], "resume_from": resume_from or [], "machine": machine}}
 
@@ -45,10 +42,10 @@ def losses(result: dict[str, Any]) -> list[float]:
 
 @pytest.fixture(scope="module")
 def whole() -> list[list[float]]:
-    trainable_module._meter = CountingMeter()
-    trainable = make(CONFIG)
-    results = [trainable.step(), trainable.step()]
-    trainable_module._meter = None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainable_module, "_open_account", lambda job: CountingMeter())
+        trainable = make(CONFIG)
+        results = [trainable.step(), trainable.step()]
     assert [result["done"] for result in results] == [False, True]
     return [losses(result) for result in results]
 
@@ -136,11 +133,32 @@ def test_a_broken_meter_fails_its_trial_and_not_those_that_use_the_process_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     broken = BrokenMeter()
-    monkeypatch.setattr(trainable_module, "_meter", broken)
+    monkeypatch.setattr(trainable_module, "_open_account", lambda job: broken)
     trainable = make(CONFIG)
     assert trainable.step()["failure"].startswith("EnergyMeterError: no reading")
     assert broken.is_closed
-    assert trainable_module._meter is None
-    monkeypatch.setattr(trainable_module, "_process_meter", lambda *_, **__: CountingMeter())
+    monkeypatch.setattr(trainable_module, "_open_account", lambda job: CountingMeter())
     trainable.reset_config(job(CONFIG))
     assert trainable.step()["row"]["energy_kwh"] == 2e-6  # the first window was that of the setup
+
+
+class ClosingMeter(CountingMeter):
+    """Remembers that it was closed."""
+
+    n_closed = 0
+
+    def close(self) -> None:
+        self.n_closed += 1
+
+
+def test_a_trial_is_charged_no_longer_once_its_last_checkpoint_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meter = ClosingMeter()
+    monkeypatch.setattr(trainable_module, "_open_account", lambda job: meter)
+    trainable = make(CONFIG)
+    for epoch in range(2):
+        trainable.step()
+        assert meter.n_closed == 0
+        trainable.save_checkpoint(str(tmp_path / f"checkpoint_{epoch:06d}"))
+    assert meter.n_closed == 1

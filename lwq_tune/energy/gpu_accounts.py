@@ -1,0 +1,81 @@
+"""Which account owns which GPU, and what each GPU did between two readings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from lwq_tune.energy.ledger import OTHER, GpuUse
+from lwq_tune.energy.nvml import GpuReader, GpuReading
+
+
+class GpuAccounts:
+    """Turns readings of GPUs into what the ledger divides.
+
+    Args:
+        reader: GPUs of the host; none for the null object.
+    """
+
+    def __init__(self, reader: GpuReader) -> None:
+        self._reader = reader
+        self._owners: dict[str, dict[str, float]] = {}  # by GPU, then account
+        self._last_j: dict[str, float] = {}
+        self._idle_w: dict[str, float] = {}
+
+    @property
+    def source(self) -> str:
+        """How the energy of the GPUs is found, ``none`` without any."""
+        sources = sorted({info.source for info in self._reader.gpus.values()})
+        return "+".join(sources) or "none"
+
+    def register(self, account: str, gpus: Mapping[str, float]) -> None:
+        """Note that an account reserves fractions of GPUs, by index."""
+        self.unregister(account)
+        for index, fraction in gpus.items():
+            self._owners.setdefault(index, {})[account] = fraction
+
+    def unregister(self, account: str) -> None:
+        """Note that an account reserves none any more."""
+        for owners in self._owners.values():
+            owners.pop(account, None)
+
+    def read(
+        self, now_s: float, time_s: float, owner_of: Callable[[int], str | None], flags: set[str]
+    ) -> dict[str, GpuUse]:
+        """Return what each GPU did since the last reading; one that could not be read is left out and flagged.
+
+        Args:
+            now_s: Monotonic time.
+            time_s: Since the last reading.
+            owner_of: Account of a process, `OTHER` for one without, None where this host's processes lack it.
+            flags: Added to.
+        """
+        uses = {}
+        for index, reading in self._reader.read(now_s).items():
+            if reading.energy_j is None:
+                flags.add("gpu-unreadable")
+                continue
+            last_j = self._last_j.get(index)
+            self._last_j[index] = reading.energy_j
+            if last_j is not None:  # after a failed reading, the next one holds the energy of both
+                uses[index] = self._use(index, reading, reading.energy_j - last_j, time_s, owner_of)
+        return uses
+
+    def _use(
+        self, index: str, reading: GpuReading, energy_j: float, time_s: float, owner_of: Callable[[int], str | None]
+    ) -> GpuUse:
+        owners = {account: fraction for account, fraction in self._owners.get(index, {}).items() if fraction > 0}
+        seen = {pid: owner_of(pid) for pid in {*(reading.pids or ()), *(reading.utilization_by_pid or ())}}
+        if (
+            not owners and reading.pids is not None and not seen and time_s > 0
+        ):  # nobody is on it: what it draws is idle power
+            power_w = energy_j / time_s
+            self._idle_w[index] = min(power_w, self._idle_w.get(index, power_w))
+        idle_w = self._idle_w.get(index, 0.0)
+        if seen and not any(seen.values()):  # the driver counts processes in another namespace, in a container
+            return GpuUse(energy_j, idle_w, owners)
+        names = {pid: account if account in owners and account else OTHER for pid, account in seen.items()}
+        by_account: dict[str, float] = {}
+        for pid, weight in (reading.utilization_by_pid or {}).items():
+            by_account[names[pid]] = by_account.get(names[pid], 0.0) + weight
+        utilization = None if reading.utilization_by_pid is None else by_account
+        return GpuUse(energy_j, idle_w, owners, utilization, OTHER in names.values())

@@ -1,0 +1,41 @@
+"""One process at a time works on a run folder."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from lwq_tune.errors import ResultsError
+
+
+@contextlib.contextmanager
+def run_lock(run_dir: Path) -> Iterator[None]:
+    """Hold a run folder; the kernel frees it when the process ends, however it ends.
+
+    Args:
+        run_dir: The folder, made.
+
+    Raises:
+        ResultsError: Another process works on it, or the lock cannot be made.
+    """
+    path = run_dir / ".lock"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise ResultsError(f"a run folder must be writable, {path} is not ({error.strerror})") from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(descriptor, 100, 0).decode(errors="replace").strip() or "another process"
+            raise ResultsError(
+                f"one process at a time works on a run, {holder} works on {run_dir}; wait until it has ended"
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()}".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)

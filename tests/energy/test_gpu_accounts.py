@@ -1,0 +1,91 @@
+"""GPUs in the ledger: readings in, what is divided out."""
+
+from __future__ import annotations
+
+import pytest
+
+from lwq_tune.energy.gpu_accounts import GpuAccounts
+from lwq_tune.energy.ledger import OTHER, GpuUse
+from lwq_tune.energy.nvml import GpuInfo, GpuReading
+
+INFO = GpuInfo("0", "GPU-aa", "H100", False, "measured:nvml-energy-counter")
+OWNERS = {10: "a", 20: "b", 30: OTHER}
+
+
+class ScriptedGpus:
+    """Gives one reading after another of one GPU."""
+
+    def __init__(self, *readings: GpuReading) -> None:
+        self.gpus = {"0": INFO}
+        self._readings = list(readings)
+
+    def read(self, now_s: float) -> dict[str, GpuReading]:
+        return {"0": self._readings.pop(0)}
+
+    def close(self) -> None:
+        pass
+
+
+def uses(accounts: GpuAccounts, n_readings: int) -> list[GpuUse | None]:
+    flags: set[str] = set()
+    return [accounts.read(float(n), 1.0, OWNERS.get, flags).get("0") for n in range(n_readings)]
+
+
+def reading(energy_j: float | None, utilization: dict[int, float] | None = None, *pids: int) -> GpuReading:
+    return GpuReading(energy_j, {} if utilization is None else utilization, frozenset(pids))
+
+
+def test_the_first_reading_only_sets_the_baseline() -> None:
+    accounts = GpuAccounts(ScriptedGpus(reading(500.0), reading(530.0)))
+    assert [use and use.energy_j for use in uses(accounts, 2)] == [None, 30.0]
+    assert accounts.source == "measured:nvml-energy-counter"
+
+
+def test_after_a_failed_reading_the_next_holds_the_energy_of_both() -> None:
+    accounts = GpuAccounts(ScriptedGpus(reading(500.0), reading(None), reading(560.0)))
+    assert [use and use.energy_j for use in uses(accounts, 3)] == [None, None, 60.0]
+
+
+def test_utilization_is_summed_by_account_and_foreigners_are_others() -> None:
+    accounts = GpuAccounts(ScriptedGpus(reading(0.0), reading(100.0, {10: 30.0, 20: 10.0, 30: 5.0}, 10, 20, 30)))
+    accounts.register("a", {"0": 0.5})
+    accounts.register("b", {"0": 0.5})
+    assert uses(accounts, 2)[1] == GpuUse(100.0, 0.0, {"a": 0.5, "b": 0.5}, {"a": 30.0, "b": 10.0, OTHER: 5.0}, True)
+
+
+def test_processes_that_this_host_does_not_have_mean_another_namespace_and_reservations_count() -> None:
+    accounts = GpuAccounts(ScriptedGpus(reading(0.0), reading(100.0, {77: 90.0}, 77)))
+    accounts.register("a", {"0": 1.0})
+    use = uses(accounts, 2)[1]
+    assert use is not None
+    assert (use.utilization, use.has_foreign, use.owners) == (None, False, {"a": 1.0})
+
+
+def test_idle_power_is_the_least_that_was_drawn_while_nobody_was_on_it() -> None:
+    readings = [reading(0.0), reading(60.0), reading(110.0), reading(300.0, {10: 90.0}, 10)]
+    accounts = GpuAccounts(ScriptedGpus(*readings))
+    assert [use.idle_w for use in uses(accounts, 4) if use] == [60.0, 50.0, 50.0]
+
+
+def test_what_cannot_tell_who_is_on_it_teaches_no_idle_power() -> None:
+    accounts = GpuAccounts(ScriptedGpus(reading(0.0), GpuReading(90.0, None, None)))
+    use = uses(accounts, 2)[1]
+    assert use is not None
+    assert (use.idle_w, use.utilization) == (0.0, None)
+
+
+def test_an_account_that_is_closed_owns_nothing() -> None:
+    accounts = GpuAccounts(ScriptedGpus(reading(0.0), reading(100.0)))
+    accounts.register("a", {"0": 1.0})
+    accounts.unregister("a")
+    use = uses(accounts, 2)[1]
+    assert use == GpuUse(100.0, 100.0, {}, {}, False)
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_a_host_without_gpus_has_no_source(n: int) -> None:
+    from lwq_tune.energy.nvml import NoGpus
+
+    accounts = GpuAccounts(NoGpus())
+    assert accounts.source == "none"
+    assert uses(accounts, n) == [None] * n
