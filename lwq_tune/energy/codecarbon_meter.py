@@ -2,8 +2,8 @@
 
 Tested with CodeCarbon 3.3.2. Its figures are read as running totals through an output handler on
 ``flush()``: its own tasks lose energy between windows, its deltas and mean powers are not those of a
-window, and it swallows exceptions (each found by measurement). GPUs are left to NVML, since CodeCarbon gives
-one sum for all; emissions to the ledger, which knows the intensity of every run.
+window, and it swallows exceptions (each found by measurement). It gives one sum for all GPUs, so their energy is
+taken from NVML and that sum compared; emissions are left to the ledger, which knows the intensity of every run.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import tempfile
+from collections.abc import Iterable
 from typing import Any
 
 from lwq_tune.energy.meter import WORLD_AVERAGE, CarbonIntensity
@@ -102,17 +103,18 @@ FIXED_ARGUMENTS: dict[str, Any] = {
     "wue": 0.0,
     "allow_multiple_runs": True,
     "log_level": "error",
-    "gpu_ids": [],
 }
 
 
-def _make_tracker(handler: Any, output_dir: str) -> Any:
+def _make_tracker(handler: Any, output_dir: str, gpu_ids: list[str]) -> Any:
     """Return a started tracker of the whole machine."""
     os.environ["CODECARBON_LOG_LEVEL"] = "error"  # two lines are logged before log_level is read
     logging.getLogger("codecarbon").setLevel(logging.ERROR)
     from codecarbon import OfflineEmissionsTracker
 
-    tracker = OfflineEmissionsTracker(**FIXED_ARGUMENTS, output_handlers=[handler], output_dir=output_dir)
+    tracker = OfflineEmissionsTracker(
+        **FIXED_ARGUMENTS, output_handlers=[handler], output_dir=output_dir, gpu_ids=gpu_ids
+    )
     tracker.start()
     return tracker
 
@@ -123,14 +125,18 @@ class CodecarbonNode:
     At most one per process, used by one thread: CodeCarbon is not thread-safe, and caches the hardware for the
     first tracker.
 
+    Args:
+        gpu_ids: NVML indices of the host's GPUs, as strings.
+
     Raises:
         EnergyMeterError: CodeCarbon did not start.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, gpu_ids: Iterable[str] = ()) -> None:
+        self._has_gpus = bool(gpu_ids := list(gpu_ids))
         self._handler = _capture_handler()
         self._output_dir = tempfile.TemporaryDirectory(prefix="lwq_tune-")
-        self._tracker = _make_tracker(self._handler, self._output_dir.name)
+        self._tracker = _make_tracker(self._handler, self._output_dir.name, gpu_ids)
         try:
             self.read()
             hardware = self._tracker._hardware
@@ -156,7 +162,11 @@ class CodecarbonNode:
                 "run with CODECARBON_LOG_LEVEL=debug in a plain script to see it"
             )
         total = self._handler.total
-        return NodeReading(total.cpu_energy * JOULES_PER_KWH, total.ram_energy * JOULES_PER_KWH)
+        return NodeReading(
+            total.cpu_energy * JOULES_PER_KWH,
+            total.ram_energy * JOULES_PER_KWH,
+            total.gpu_energy * JOULES_PER_KWH if self._has_gpus and total.gpu_energy else None,
+        )
 
     def close(self) -> None:
         """Stop CodeCarbon and its threads."""

@@ -201,7 +201,8 @@ def main() -> None:
     from lwq_tune.energy.nvml import find_gpus
     from lwq_tune.energy.processes import ProcessReader
 
-    serve(folder, HostLedger(CodecarbonNode(), find_gpus(), ProcessReader()))
+    gpus = find_gpus()
+    serve(folder, HostLedger(CodecarbonNode(gpus.gpus), gpus, ProcessReader()))
 
 
 if __name__ == "__main__":

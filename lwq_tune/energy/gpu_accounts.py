@@ -7,6 +7,31 @@ from collections.abc import Callable, Mapping
 from lwq_tune.energy.ledger import OTHER, GpuUse
 from lwq_tune.energy.nvml import GpuReader, GpuReading
 
+# The two read the counters at moments up to a tenth of a second apart; over some kilojoules that is little.
+MIN_CHECKED_J = 5000.0
+MAX_DISAGREEMENT = 0.1
+
+
+class GpuCheck:
+    """Compares the GPUs' own counters with what the host's meter says of all of them together."""
+
+    def __init__(self) -> None:
+        self._counted_j = self._said_j = 0.0
+
+    def disagrees(self, counted_j: float, said_j: float | None) -> bool:
+        """Return whether the two have drifted apart by more than a tenth, once there is enough to tell.
+
+        Args:
+            counted_j: Energy of all GPUs in an interval by their counters.
+            said_j: The same as the meter says; None where it says nothing.
+        """
+        if said_j is None:
+            return False
+        self._counted_j += counted_j
+        self._said_j += said_j
+        larger_j = max(self._counted_j, self._said_j)
+        return larger_j > MIN_CHECKED_J and abs(self._counted_j - self._said_j) > MAX_DISAGREEMENT * larger_j
+
 
 class GpuAccounts:
     """Turns readings of GPUs into what the ledger divides.

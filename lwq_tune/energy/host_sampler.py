@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from lwq_tune.energy.cpu_accounts import CpuAccounts
-from lwq_tune.energy.gpu_accounts import GpuAccounts
+from lwq_tune.energy.gpu_accounts import GpuAccounts, GpuCheck
 from lwq_tune.energy.idle import IdlePower
 from lwq_tune.energy.ledger import OTHER, AccountUse, Interval
 from lwq_tune.energy.memory_shares import MemoryShares
@@ -63,6 +63,7 @@ class HostSampler:
         self._node, self._reader, self._clock = node, reader, clock
         self._host_cpus = host_cpus or os.cpu_count() or 1
         self._cpu, self._memory, self._gpus = CpuAccounts(), MemoryShares(reader), GpuAccounts(gpus)
+        self._gpu_check = GpuCheck()
         self._reservations: dict[str, Reservation] = {}
         self.idle = IdlePower(node.cpu_idle_w)
         self.processes: Mapping[int, Process] = reader.processes()
@@ -144,6 +145,8 @@ class HostSampler:
             for name, used_s in cpu_s.items()
         }
         gpus = self._gpus.read(now.now_s, time_s, self._owner, flags)
+        if self._gpu_check.disagrees(sum(use.energy_j for use in gpus.values()), _gpu_j(last, now)):
+            flags.add("gpu-mismatch")
         busy_s = max(0.0, now.busy_s - last.busy_s)
         return Interval(time_s, self._host_cpus, busy_s, cpu_j, ram_j, self.idle.cpu_w, uses, gpus)
 
@@ -172,3 +175,9 @@ class HostSampler:
         if pid not in self.processes:
             return None
         return self._cpu.owner(pid, self.processes) or OTHER
+
+
+def _gpu_j(last: _Moment, now: _Moment) -> float | None:
+    if last.node is None or now.node is None or last.node.gpu_j is None or now.node.gpu_j is None:
+        return None
+    return now.node.gpu_j - last.node.gpu_j

@@ -8,10 +8,17 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class NodeReading:
-    """Running totals of a host, in joules since its meter started."""
+    """Running totals of a host, in joules since its meter started.
+
+    Attributes:
+        cpu_j: All its CPUs.
+        ram_j: Its memory.
+        gpu_j: All its GPUs as the meter sees them, to compare with their own counters; None where it does not.
+    """
 
     cpu_j: float
     ram_j: float
+    gpu_j: float | None = None
 
 
 class NodeMeter(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lwq_tune.energy.gpu_accounts import GpuAccounts
+from lwq_tune.energy.gpu_accounts import GpuAccounts, GpuCheck
 from lwq_tune.energy.ledger import OTHER, GpuUse
 from lwq_tune.energy.nvml import GpuInfo, GpuReading
 
@@ -80,6 +80,14 @@ def test_an_account_that_is_closed_owns_nothing() -> None:
     accounts.unregister("a")
     use = uses(accounts, 2)[1]
     assert use == GpuUse(100.0, 100.0, {}, {}, False)
+
+
+def test_a_meter_that_says_something_else_than_the_counters_is_noticed_and_a_small_delay_is_not() -> None:
+    agreeing, apart, silent = GpuCheck(), GpuCheck(), GpuCheck()
+    assert not any(agreeing.disagrees(300.0, 300.0 if step else 260.0) for step in range(100))
+    seen = [apart.disagrees(300.0, 600.0) for _ in range(100)]
+    assert (seen[0], seen[-1]) == (False, True)
+    assert not any(silent.disagrees(300.0, None) for _ in range(100))
 
 
 @pytest.mark.parametrize("n", [0, 1])
