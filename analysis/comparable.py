@@ -21,6 +21,7 @@ WORDS = COMPARABLE | {
     "carbon_intensity_source": "sources of the carbon intensity",
 }
 WHOLE_HOST = "whole-host"
+MIN_COVERAGE = 0.99
 # Both are a share of the host's CPU time above idle: alone on a host, that share is everything that no other takes.
 SHARES_OF_CPU_TIME = {"exclusive", "cpu-seconds"}
 
@@ -45,7 +46,9 @@ def refuse_incomparable(
     """
     columns = COLUMNS if objectives is None else relevant_columns(objectives)
     measured = trials.dropna(subset=[objective.column for objective in objectives or []])
-    compared = measured.reindex(columns=[*dict.fromkeys([*columns, "share_method", "gpu_source", "concurrency"])])
+    compared = measured.reindex(
+        columns=[*dict.fromkeys([*columns, "share_method", "gpu_source", "concurrency", "coverage"])]
+    )
     if "carbon_intensity_g_per_kwh" in columns:
         compared["carbon_intensity_g_per_kwh"] = stated_intensities(compared)
     if "gpu_source" not in columns:
@@ -57,7 +60,9 @@ def refuse_incomparable(
             "compare them apart, or give --mixed-sources to have them on one front"
         )
     warnings = [f"the front mixes records that differ in {words}" for words in differing]
-    return warnings + (_concurrency_warning(compared) if "share_method" in columns else [])
+    if "share_method" in columns:
+        warnings += _concurrency_warning(compared) + _coverage_warning(compared)
+    return warnings
 
 
 def without_origins(trials: pd.DataFrame) -> pd.DataFrame:
@@ -119,4 +124,16 @@ def _concurrency_warning(trials: pd.DataFrame) -> list[str]:
     return [
         f"trials ran {concurrency.min():.0f} to {concurrency.max():.0f} at a time on their host (concurrency); shares "
         "of a busy host and of a quiet one differ, so confirm the front with trials that run alone"
+    ]
+
+
+def _coverage_warning(trials: pd.DataFrame) -> list[str]:
+    """Return a warning where the meter did not see a part of the training of some trials, which then look cheap."""
+    coverage = trials["coverage"].dropna().astype(float)
+    n_partly = int((coverage < MIN_COVERAGE).sum())
+    if not n_partly:
+        return []
+    return [
+        f"of {n_partly} trials less than {MIN_COVERAGE:.0%} of the training time was measured, down to "
+        f"{coverage.min():.1%} (coverage), so they look cheaper than they were"
     ]

@@ -21,8 +21,8 @@ from typing import Any
 
 from benchmarks.common import version_of, write_json
 from lwq_tune.energy.address import FOLDER_VARIABLE
-from lwq_tune.energy.books import read_intervals
 from lwq_tune.energy.intensity import IntensitySeries
+from lwq_tune.energy.interval_log import read_intervals
 from lwq_tune.energy.ledger_client import LedgerClient, RunSpec
 from lwq_tune.energy.ledger_meter import LedgerMeter
 from lwq_tune.energy.processes import ProcessReader

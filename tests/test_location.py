@@ -19,7 +19,7 @@ def test_hosts_in_several_regions_have_intensities_of_their_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "grid.csv"
-    file.write_text("time,g_per_kwh\n2026-01-01T00:00Z,40\n2026-01-01T01:00Z,80\n")
+    file.write_text("time,g_per_kwh\n2026-01-01T00:00Z,40\n2099-01-01T01:00Z,80\n")
     found = find_intensities(["FRA", "b=ita"], ["c=12.5"], [f"d={file}"])
     assert [found[host].at(0.0) for host in ("", "b", "c", "d")] == [56.039, 330.718, 12.5, 40.0]
     tell_intensities(found)
@@ -43,6 +43,13 @@ def test_hosts_in_several_regions_have_intensities_of_their_own(
 def test_a_location_that_cannot_be_is_one_clear_message(flags: tuple[list[str], ...], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         find_intensities(*flags)
+
+
+def test_a_file_of_another_time_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "grid.csv"
+    file.write_text("time,g_per_kwh\n2020-01-01T00:00Z,40\n2020-01-01T01:00Z,80\n")
+    with pytest.raises(ConfigError, match=r"from 2020-01-01 00:00 UTC to 2020-01-01 01:00 UTC, it is 20.* now"):
+        find_intensities((), (), [str(file)])
 
 
 @pytest.mark.parametrize("pue", [0.99, 10.5, float("nan")])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -92,4 +94,15 @@ def _of_number(value: str) -> IntensitySeries:
 def _of_file(value: str) -> IntensitySeries:
     from lwq_tune.data.intensity_file import read_intensity_file
 
-    return read_intensity_file(Path(value))
+    series, now_s = read_intensity_file(Path(value)), time.time()
+    if not series.covers(now_s, now_s):
+        begin, end = (_utc(unix_s) for unix_s in (series.times_s[0], series.times_s[-1]))
+        raise ConfigError(
+            f"an intensity file must hold figures for the time of the sweep, {value} has them from {begin} to {end}, "
+            f"it is {_utc(now_s)} now; give a newer file, or --carbon-intensity"
+        )
+    return series
+
+
+def _utc(unix_s: float) -> str:
+    return f"{datetime.datetime.fromtimestamp(unix_s, datetime.UTC):%Y-%m-%d %H:%M} UTC"

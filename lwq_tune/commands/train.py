@@ -161,7 +161,7 @@ def _books(arguments: Namespace) -> RunSpec:
     if intensity is None:
         raise ConfigError("a carbon intensity must be known for this host, got one for others only")
     name = f"train-{os.getpid()}"
-    return RunSpec(name, ledger_folder() / f"{name}.jsonl", intensity, check_pue(arguments.pue))
+    return RunSpec(name, ledger_folder() / f"{name}.jsonl", intensity, check_pue(arguments.pue), name)
 
 
 def _make_meter(spec: RunSpec, trial: TrialConfig, device: str) -> EnergyMeter:

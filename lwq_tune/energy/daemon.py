@@ -16,8 +16,9 @@ import json
 import logging
 import os
 import signal
+import socket
 import socketserver
-import sys
+import struct
 import threading
 import time
 from collections import Counter
@@ -27,6 +28,7 @@ from typing import Any
 
 import lwq_tune
 from lwq_tune.energy.address import lock_path, socket_path
+from lwq_tune.energy.books import RunTerms
 from lwq_tune.energy.host_ledger import HostLedger
 from lwq_tune.energy.host_sampler import PERIOD_S, Reservation
 from lwq_tune.energy.intensity import IntensitySeries
@@ -34,7 +36,8 @@ from lwq_tune.errors import EnergyMeterError
 
 _log = logging.getLogger(__name__)
 
-PROTOCOL = 1
+PROTOCOL = 2
+ANOTHER_HOLDS = 3  # exit code
 LINGER_S = 15.0
 _TICK_S = 0.5
 
@@ -99,30 +102,29 @@ class _Connection(socketserver.StreamRequestHandler):
         try:
             request = json.loads(line)
             return self._actions()[request.pop("do")](**request)
-        except (ValueError, KeyError, TypeError, EnergyMeterError) as error:
+        except (ValueError, KeyError, TypeError, OSError, EnergyMeterError) as error:
             return {"error": f"{type(error).__name__}: {error}"}
 
     def _actions(self) -> dict[str, Callable[..., dict[str, Any]]]:
-        return {
-            "hello": self._hello,
-            "open_run": self._open_run,
-            "register": self._register,
-            "mark": self._mark,
-            "sources": self._sources,
-            "leave": self._leave,
-        }
+        names = ("hello", "open_run", "register", "mark", "sources", "leave")
+        return {name: getattr(self, f"_{name}") for name in names}
 
-    def _hello(self) -> dict[str, Any]:
+    def _hello(self, pid: int) -> dict[str, Any]:
+        seen_pid, _, _ = struct.unpack("3i", self.connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        if seen_pid != pid:  # the kernel translates it, to 0 where the ledger cannot see the process at all
+            raise EnergyMeterError(
+                f"process {pid} is {seen_pid or 'unknown'} to the ledger, which runs in another container; give each "
+                "its own ledger, with LWQ_TUNE_LEDGER_DIR set to a folder that they do not share"
+            )
         return {"protocol": PROTOCOL, "version": lwq_tune.__version__, "pid": os.getpid()}
 
-    def _open_run(
-        self, run: str, log: str, intensity: dict[str, Any], pue: float, lost_since_s: float | None
-    ) -> dict[str, Any]:
+    def _open_run(self, run: str, log: str, intensity: dict[str, Any], pue: float, session: str) -> dict[str, Any]:
+        terms = RunTerms(IntensitySeries.from_dict(intensity), pue, session)
         with self.server.lock:
             if self._run is None:
                 self.server.connections_of[run] += 1
                 self._run = run
-            self.server.ledger.open_run(run, Path(log), IntensitySeries.from_dict(intensity), pue, lost_since_s)
+        self.server.ledger.open_run(run, Path(log), terms)
         return {}
 
     def _register(
@@ -146,63 +148,99 @@ class _Connection(socketserver.StreamRequestHandler):
         return self._run
 
 
-def serve(folder: Path, ledger: HostLedger) -> None:
+def serve(folder: Path, ledger: HostLedger, tell_ready: Callable[[], object] = lambda: None) -> None:
     """Serve until nobody has been connected for a while.
 
     Args:
         folder: Where the socket is made.
         ledger: What is served.
+        tell_ready: Called once clients can connect.
     """
     path = socket_path(folder)
     path.unlink(missing_ok=True)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    previous = Path.cwd()
-    os.chdir(folder)  # a socket's path has 107 characters at most, its name alone is short
-    server = _Server(path.name, ledger)
-    os.chdir(previous)
+    server = _make_server(path, ledger)
     threads = [
         threading.Thread(target=server.serve_forever, args=(_TICK_S,), daemon=True),
         threading.Thread(target=_sample_until, args=(stop, ledger), daemon=True),
     ]
     for thread in threads:
         thread.start()
+    tell_ready()
     while not stop.wait(_TICK_S):
         with server.lock:
             if server.n_connections == 0 and time.monotonic() - server.last_seen_s > LINGER_S:
-                path.unlink(missing_ok=True)  # before the last look, so that a client from now on starts a new one
                 break
+    path.unlink(missing_ok=True)  # whoever connects from now on starts a new one
     stop.set()
     server.shutdown()
+    server.socket.close()
     threads[1].join()
     ledger.close()
 
 
+def _make_server(path: Path, ledger: HostLedger) -> _Server:
+    previous, mask = Path.cwd(), os.umask(0o077)
+    os.chdir(path.parent)  # a socket's path has 107 characters at most, its name alone is short
+    try:
+        return _Server(path.name, ledger)
+    finally:
+        os.umask(mask)
+        os.chdir(previous)
+
+
 def _sample_until(stop: threading.Event, ledger: HostLedger) -> None:
+    has_failed = False
     while not stop.wait(PERIOD_S):
         try:
             ledger.sample()
-        except Exception:  # noqa: BLE001 (a second without a sample is a longer interval; without the thread there were none)
-            _log.exception("a sample of the host failed")
+            has_failed = False
+        except Exception:  # noqa: BLE001 (one sample less is a longer interval, no thread is none at all)
+            if not has_failed:
+                _log.exception("a sample of the host failed; the next failures in a row are not told")
+            has_failed = True
 
 
 def main() -> None:
-    """Hold the ledger of this host, unless another process does."""
+    """Hold the ledger of this host, unless another process does.
+
+    The process that was started waits until the ledger serves, and ends with 0; with 3 where another one holds the
+    ledger. The ledger itself is its child and nobody's from then on: Ray kills what its workers have started.
+    """
     parser = argparse.ArgumentParser(prog="python -m lwq_tune.energy.daemon", description=__doc__)
     parser.add_argument("folder", type=Path, help="folder of the socket")
     folder = parser.parse_args().folder.absolute()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+    reading, writing = os.pipe()
+    if os.fork():
+        os.close(writing)
+        status = os.read(reading, 1)
+        os._exit(status[0] if status else 1)
+    os.close(reading)
+    os.setsid()
+
+    def tell(status: int) -> None:
+        os.write(writing, bytes([status]))
+        os.close(writing)
+
+    _hold(folder, tell)
+
+
+def _hold(folder: Path, tell: Callable[[int], object]) -> None:
     descriptor = os.open(lock_path(folder), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        sys.exit(0)  # another one was faster
+        tell(ANOTHER_HOLDS)
+        return
     from lwq_tune.energy.codecarbon_meter import CodecarbonNode
     from lwq_tune.energy.nvml import find_gpus
     from lwq_tune.energy.processes import ProcessReader
 
     gpus = find_gpus()
-    serve(folder, HostLedger(CodecarbonNode(gpus.gpus), gpus, ProcessReader()))
+    ledger = HostLedger(CodecarbonNode(gpus.gpus), gpus, ProcessReader())
+    serve(folder, ledger, lambda: tell(0))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from lwq_tune.energy.nvml import GpuReader, GpuReading
 
 # The two read the counters at moments up to a tenth of a second apart; over some kilojoules that is little.
 MIN_CHECKED_J = 5000.0
+MIN_IDLE_S = 0.9
 MAX_DISAGREEMENT = 0.1
 
 
@@ -44,7 +45,7 @@ class GpuAccounts:
         self._reader = reader
         self._owners: dict[str, dict[str, float]] = {}  # by GPU, then account
         self._last_j: dict[str, float] = {}
-        self._idle_w: dict[str, float] = {}
+        self._idle: dict[str, tuple[float, float]] = {}  # seconds and joules
 
     @property
     def source(self) -> str:
@@ -90,12 +91,8 @@ class GpuAccounts:
     ) -> GpuUse:
         owners = {account: fraction for account, fraction in self._owners.get(index, {}).items() if fraction > 0}
         seen = {pid: owner_of(pid) for pid in {*(reading.pids or ()), *(reading.utilization_by_pid or ())}}
-        if (
-            not owners and reading.pids is not None and not seen and time_s > 0
-        ):  # nobody is on it: what it draws is idle power
-            power_w = energy_j / time_s
-            self._idle_w[index] = min(power_w, self._idle_w.get(index, power_w))
-        idle_w = self._idle_w.get(index, 0.0)
+        is_free = not owners and reading.pids is not None and not seen
+        idle_w = self._idle_power_w(index, energy_j, time_s, is_free=is_free)
         if seen and not any(seen.values()):  # the driver counts processes in another namespace, in a container
             return GpuUse(energy_j, idle_w, owners)
         names = {pid: account if account in owners and account else OTHER for pid, account in seen.items()}
@@ -104,3 +101,14 @@ class GpuAccounts:
             by_account[names[pid]] = by_account.get(names[pid], 0.0) + weight
         utilization = None if reading.utilization_by_pid is None else by_account
         return GpuUse(energy_j, idle_w, owners, utilization, OTHER in names.values())
+
+    def _idle_power_w(self, index: str, energy_j: float, time_s: float, *, is_free: bool) -> float:
+        """Return what a GPU draws when nobody is on it, as the mean over such times; 0 before there was one.
+
+        Its counter moves every tenth of a second, so shorter intervals teach nothing.
+        """
+        idle_s, idle_j = self._idle.get(index, (0.0, 0.0))
+        if is_free and time_s >= MIN_IDLE_S:
+            idle_s, idle_j = idle_s + time_s, idle_j + energy_j
+            self._idle[index] = idle_s, idle_j
+        return idle_j / idle_s if idle_s else 0.0

@@ -7,19 +7,19 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lwq_tune.energy.books import RunBooks, read_intervals
+from lwq_tune.energy.books import RunBooks, RunTerms
 from lwq_tune.energy.host_sampler import MIN_INTERVAL_S, HostSampler, Reservation
-from lwq_tune.energy.intensity import IntensitySeries
-from lwq_tune.energy.ledger import CPU, Split, residuals, split
+from lwq_tune.energy.ledger import Split, residuals, split
 from lwq_tune.energy.meter import MeterSources
 from lwq_tune.energy.node import NodeMeter
 from lwq_tune.energy.nvml import GpuReader
 from lwq_tune.energy.processes import ProcessReader
-from lwq_tune.energy.totals import LEDGER, Totals, kg_co2eq, totals_of
+from lwq_tune.energy.totals import LEDGER, Totals
+from lwq_tune.errors import EnergyMeterError
 
 _log = logging.getLogger(__name__)
 
@@ -27,12 +27,11 @@ MAX_RESIDUAL = 1e-9
 NOTHING_RESERVED = Reservation(0.0, {})
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Account:
     run: str
     name: str
     is_trial: bool
-    totals: Totals = field(default_factory=Totals)
 
 
 class HostLedger:
@@ -62,39 +61,40 @@ class HostLedger:
         self._host = HostSampler(node, gpus, reader, clock, host_cpus)
         self._accounts: dict[str, _Account] = {}
         self._runs: dict[str, RunBooks] = {}
+        self._n_registered = 0
         if os.getpid() in self._host.processes:
             self._host.open(LEDGER, os.getpid(), NOTHING_RESERVED)
 
-    def open_run(
-        self, run: str, log: Path, intensity: IntensitySeries, pue: float = 1.0, lost_since_s: float | None = None
-    ) -> None:
+    def open_run(self, run: str, log: Path, terms: RunTerms) -> None:
         """Keep books for a run; again for the same run has no effect.
 
         Args:
             run: Names it uniquely on this host.
             log: Log of its intervals, added to.
-            intensity: Carbon intensity over time.
-            pue: Multiplies all energies.
-            lost_since_s: Since when, in unix time, the run has been without a ledger; None where it has not.
+            terms: What it asks for.
+
+        Raises:
+            ValueError: The log is damaged.
+            OSError: It cannot be read.
         """
         with self._lock:
             if run in self._runs:
                 return
+        books = RunBooks(log, terms, self._wall())  # may read a long log, so nobody has to wait for it
+        with self._lock:
             self.sample(force=True)
-            books = RunBooks(log, intensity, pue)
-            self._runs[run] = books
-            if lost_since_s is not None:
-                ends_s = [record["begin_s"] + record["time_s"] for record in read_intervals(log)[-1:]]
-                begin_s = ends_s[0] if ends_s else lost_since_s
-                if self._wall() > begin_s:
-                    books.add_gap(begin_s, self._wall() - begin_s)
+            if run not in self._runs:
+                self._runs[run] = books
+                lost_since_s, now_s = books.lost_since_s, self._wall()
+                if lost_since_s is not None and now_s > lost_since_s:
+                    books.add_gap(lost_since_s, now_s - lost_since_s)
 
     def close_run(self, run: str) -> None:
         """Write what is left of a run's intervals and forget it."""
         with self._lock:
             if run in self._runs:
                 self.sample(force=True)
-                self._runs.pop(run).write()
+                self._runs.pop(run).close(self._wall())
                 self._accounts = {key: account for key, account in self._accounts.items() if account.run != run}
 
     def register(
@@ -122,12 +122,16 @@ class HostLedger:
         """
         with self._lock:
             self.sample(force=True)
-            account, rest_account = f"{run}/{name}", None if rest is None else f"{run}/{rest}"
+            self._n_registered += 1  # a client that comes back must not own an account that its old connection closes
+            account, rest_account = (
+                None if each is None else f"{run}/{each}#{self._n_registered}" for each in (name, rest)
+            )
+            if account is None:
+                raise EnergyMeterError("an account has a name")
             self._host.open(account, pid, reservation, rest_account)
-            known = read_intervals(self._runs[run].path)
-            self._accounts[account] = _Account(run, name, is_trial, totals_of(known, name))
+            self._accounts[account] = _Account(run, name, is_trial)
             if rest_account is not None and rest is not None:
-                self._accounts[rest_account] = _Account(run, rest, False, totals_of(known, rest))
+                self._accounts[rest_account] = _Account(run, rest, False)
             return account
 
     def unregister(self, account: str) -> None:
@@ -149,8 +153,12 @@ class HostLedger:
         with self._lock:
             self.sample()
             found = self._accounts[account]
-            self._runs[found.run].write()  # what a trial has in a row is in the log
-            return {**found.totals.to_dict(), "now_s": self._host.last_s}
+            books = self._runs[found.run]
+            books.write()  # what a trial has in a row is in the log
+            totals = books.totals.setdefault(found.name, Totals())
+            answer = {**totals.to_dict(), "now_s": self._host.last_s}
+            totals.methods.clear()
+            return answer
 
     def sources(self, run: str) -> MeterSources:
         """Return how the figures of a run come about."""
@@ -161,8 +169,8 @@ class HostLedger:
                 gpu_source=self._host.gpu_source,
                 ram_source=self._node.ram_source,
                 idle_source=self._host.idle.source,
-                carbon_intensity_source=books.intensity.source,
-                pue=books.pue,
+                carbon_intensity_source=books.terms.intensity.source,
+                pue=books.terms.pue,
             )
 
     def sample(self, *, force: bool = False) -> None:
@@ -185,10 +193,11 @@ class HostLedger:
                 self._host.shut(account)
 
     def close(self) -> None:
-        """Write what is left and stop the meter."""
+        """Write what is left and stop the meter; runs are not closed, for the next ledger goes on with them."""
         with self._lock:
-            for run in list(self._runs):
-                self.close_run(run)
+            self.sample(force=True)
+            for books in self._runs.values():
+                books.write()
             self._node.close()
 
     def _concurrency(self) -> int:
@@ -198,28 +207,9 @@ class HostLedger:
     def _book(self, divided: Split, time_s: float, concurrency: int, flags: set[str]) -> None:
         """Write an interval into the books of every run and charge its accounts."""
         begin_s = self._wall() - time_s
-        measured_s = time_s if CPU in divided.node_j else 0.0
         for run, books in self._runs.items():
-            own = {key: account for key, account in self._accounts.items() if account.run == run}
-            names = {key: account.name for key, account in own.items()}
-            g_per_kwh = books.add(divided, names, begin_s, time_s, concurrency, flags)
-            for key, account in own.items():
-                _charge(account.totals, key, divided, books.pue, g_per_kwh, measured_s, concurrency)
-
-
-def _charge(
-    totals: Totals,
-    key: str,
-    divided: Split,
-    pue: float,
-    g_per_kwh: float,
-    measured_s: float,
-    concurrency: int,
-) -> None:
-    own = {domain: parts[key].scaled(pue) for domain, parts in divided.parts.items() if key in parts}
-    energy_j = sum(part.total_j for part in own.values())
-    totals.add(own, kg_co2eq(energy_j, g_per_kwh), measured_s, concurrency)
-    totals.methods |= {"cpu-seconds", *(divided.gpu_methods[domain] for domain in own if domain in divided.gpu_methods)}
+            names = {key: account.name for key, account in self._accounts.items() if account.run == run}
+            books.add(divided, names, begin_s, time_s, concurrency, flags)
 
 
 def _checked(divided: Split, flags: set[str]) -> Split:

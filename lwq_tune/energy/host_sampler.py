@@ -106,7 +106,6 @@ class HostSampler:
         self._cpu.register(account, process, self.processes, rest)
         self._reservations[account] = reservation
         self._gpus.register(account, reservation.gpus)
-        self._memory.forget()
 
     def shut(self, account: str) -> None:
         """Close an account; right after a sample."""

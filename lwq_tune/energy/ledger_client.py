@@ -8,20 +8,25 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import lwq_tune
 from lwq_tune.energy.address import ledger_folder, log_path, socket_path
-from lwq_tune.energy.daemon import PROTOCOL
+from lwq_tune.energy.daemon import ANOTHER_HOLDS, PROTOCOL
 from lwq_tune.energy.intensity import IntensitySeries, for_host
+from lwq_tune.energy.processes import PROC
 from lwq_tune.errors import EnergyMeterError
 
 START_TIMEOUT_S = 60.0
 ANSWER_TIMEOUT_S = 30.0
 _RETRY_S = 0.05
+_WAIT_FOR_ANOTHER_S = 0.3
+# A job's variables are not the host's: CodeCarbon takes CPUs and memory from SLURM's, and NVML hides GPUs.
+_CHANGE_FIGURES = ("SLURM_", "CODECARBON_", "CUDA_VISIBLE_DEVICES")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -33,15 +38,19 @@ class RunSpec:
         log: Log of its intervals on this host.
         intensity: Carbon intensity over time.
         pue: Power usage effectiveness.
+        session: Names one start of the sweep.
     """
 
     run: str
     log: Path
     intensity: IntensitySeries
     pue: float = 1.0
+    session: str = ""
 
 
-def run_spec(run_dir: Path, intensities: Mapping[str, IntensitySeries], pue: float, hostname: str) -> RunSpec:
+def run_spec(
+    run_dir: Path, intensities: Mapping[str, IntensitySeries], pue: float, hostname: str, session: str
+) -> RunSpec:
     """Return what the ledger of a host has to know of a run with a folder.
 
     Args:
@@ -49,6 +58,7 @@ def run_spec(run_dir: Path, intensities: Mapping[str, IntensitySeries], pue: flo
         intensities: By host; of all others under the empty name.
         pue: Power usage effectiveness.
         hostname: The host.
+        session: Names this start of the sweep.
 
     Raises:
         KeyError: There is no intensity for it.
@@ -56,13 +66,14 @@ def run_spec(run_dir: Path, intensities: Mapping[str, IntensitySeries], pue: flo
     intensity = for_host(intensities, hostname)
     if intensity is None:
         raise KeyError(hostname)
-    return RunSpec(str(run_dir), run_dir / "energy" / f"{hostname}.jsonl", intensity, pue)
+    return RunSpec(str(run_dir), run_dir / "energy" / f"{hostname}.jsonl", intensity, pue, session)
 
 
 class LedgerClient:
     """One connection, for one thread.
 
     Raises:
+        ConnectionError: The ledger ended while it greeted.
         EnergyMeterError: There is no ledger and none could be started, or one of another version runs.
     """
 
@@ -70,7 +81,7 @@ class LedgerClient:
         self._folder = ledger_folder()
         self._socket = _connect_or_start(self._folder)
         self._stream = self._socket.makefile("rb")
-        greeting = self.call("hello")
+        greeting = self.call("hello", pid=os.getpid())
         if greeting["protocol"] != PROTOCOL:
             self.close()
             raise EnergyMeterError(
@@ -98,21 +109,10 @@ class LedgerClient:
             raise EnergyMeterError(f"the energy ledger refused to {do}: {answer['error']}")
         return answer
 
-    def open_run(self, spec: RunSpec, lost_since_s: float | None) -> None:
-        """Ask for books of a run.
-
-        Args:
-            spec: The run.
-            lost_since_s: Since when, in unix time, it has been without a ledger; None where it has not.
-        """
-        self.call(
-            "open_run",
-            run=spec.run,
-            log=str(spec.log),
-            intensity=spec.intensity.to_dict(),
-            pue=spec.pue,
-            lost_since_s=lost_since_s,
-        )
+    def open_run(self, spec: RunSpec) -> None:
+        """Ask for books of a run."""
+        intensity = spec.intensity.to_dict()
+        self.call("open_run", run=spec.run, log=str(spec.log), intensity=intensity, pue=spec.pue, session=spec.session)
 
     def register(
         self,
@@ -137,20 +137,49 @@ class LedgerClient:
         self._socket.close()
 
 
+def connect(introduce: Callable[[LedgerClient], Result]) -> tuple[LedgerClient, Result]:
+    """Return a connection and what ``introduce`` returned; a ledger that ends meanwhile is replaced.
+
+    Args:
+        introduce: Says who the client is and what it wants.
+
+    Raises:
+        EnergyMeterError: There is no ledger and none could be started, or it refuses.
+    """
+    deadline_s = time.monotonic() + START_TIMEOUT_S
+    while True:
+        try:
+            client = LedgerClient()
+            try:
+                return client, introduce(client)
+            except BaseException:
+                client.close()
+                raise
+        except OSError as error:
+            if time.monotonic() > deadline_s:
+                raise EnergyMeterError(f"the energy ledger does not stay: {error}") from error
+            time.sleep(_RETRY_S)
+
+
 def _connect_or_start(folder: Path) -> socket.socket:
     """Return a connection to the ledger; where none answers, one is started and waited for."""
+    if not (PROC / "stat").exists():
+        raise EnergyMeterError(
+            "the energy ledger reads who computed what from /proc, as Linux has it, this system has none; "
+            "train one trial at a time with: python -m lwq_tune train --no-energy"
+        )
     deadline_s = time.monotonic() + START_TIMEOUT_S
-    process: subprocess.Popen[bytes] | None = None
     while time.monotonic() < deadline_s:
         connection = _connect(socket_path(folder))
         if connection is not None:
             return connection
-        if process is None or process.poll() is not None:
-            if process is not None and process.returncode != 0:
-                break
-            process = _start(folder)
-        time.sleep(_RETRY_S)
-    raise EnergyMeterError(f"the energy ledger did not start: {_last_line(log_path(folder))}")
+        log_size = log_path(folder).stat().st_size if log_path(folder).exists() else 0
+        status = _start(folder)
+        if status == ANOTHER_HOLDS:
+            time.sleep(_WAIT_FOR_ANOTHER_S)  # it is about to serve, or about to end
+        elif status != 0:
+            raise EnergyMeterError(f"the energy ledger did not start: {_last_line(log_path(folder), log_size)}")
+    raise EnergyMeterError(f"the energy ledger did not start within {START_TIMEOUT_S:.0f} s")
 
 
 def _connect(path: Path) -> socket.socket | None:
@@ -170,27 +199,34 @@ def _connect(path: Path) -> socket.socket | None:
     return connection
 
 
-def _start(folder: Path) -> subprocess.Popen[bytes]:
-    """Start the ledger in a session of its own: Ctrl-C ends a sweep, not the books of others."""
+def _start(folder: Path) -> int:
+    """Start the ledger and wait until it serves; return the exit code of what was started.
+
+    It stands in a session of its own: Ctrl-C ends a sweep, not the books of others.
+    """
     root = str(Path(lwq_tune.__file__).parent.parent)
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    environment.pop("CUDA_VISIBLE_DEVICES", None)  # it reads all GPUs of the host
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_CHANGE_FIGURES)}
     with log_path(folder).open("ab") as log:
-        return subprocess.Popen(
+        done = subprocess.run(
             [sys.executable, "-m", "lwq_tune.energy.daemon", str(folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             cwd=folder,
-            env=environment,
+            env={**kept, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
             start_new_session=True,
+            check=False,
         )
+    return done.returncode
 
 
-def _last_line(path: Path) -> str:
+def _last_line(path: Path, begin: int) -> str:
+    """Return the last line that was added to a file after ``begin`` bytes."""
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        with path.open("rb") as stream:
+            stream.seek(begin)
+            lines = stream.read().decode(errors="replace").splitlines()
     except OSError:
-        return "it left no word"
+        lines = []
     return next((line.strip() for line in reversed(lines) if line.strip()), "it left no word")

@@ -12,12 +12,14 @@ from typing import Any
 
 from lwq_tune.energy.intensity import IntensitySeries
 from lwq_tune.energy.ledger import CPU, RAM
-from lwq_tune.energy.ledger_client import LedgerClient, RunSpec
+from lwq_tune.energy.ledger_client import LedgerClient, RunSpec, connect
 from lwq_tune.energy.meter import EnergyReading, MeterSources
 from lwq_tune.energy.totals import JOULES_PER_KWH, Totals, trial_part
 from lwq_tune.errors import EnergyMeterError
 
 _log = logging.getLogger(__name__)
+
+MAX_SUCCESSORS = 3
 
 
 def reading_of(used: Totals, time_s: float, intensity: IntensitySeries, *, has_gpu: bool) -> EnergyReading:
@@ -36,6 +38,8 @@ def reading_of(used: Totals, time_s: float, intensity: IntensitySeries, *, has_g
     (1.0, 1.5, 0.5, 5.0, 2.0)
     """
     measured_s = min(time_s, used.measured_s)
+    if time_s > 0 and measured_s <= 0:  # not measured is null, never 0
+        return EnergyReading(time_s=time_s, coverage=0.0, unmeasured_s=time_s)
     kwh = {domain: part.total_j / JOULES_PER_KWH for domain, part in used.parts.items()}
     gpus = [value for domain, value in kwh.items() if domain not in (CPU, RAM)]
     active_kwh = sum(part.active_j for part in used.parts.values()) / JOULES_PER_KWH
@@ -76,7 +80,8 @@ class LedgerMeter:
     """Energy of one trial on this host.
 
     When the ledger dies it is started again, and goes on from its log; what nobody measured meanwhile is told as
-    ``unmeasured_s`` and lowers the coverage.
+    ``unmeasured_s`` and lowers the coverage. Where there is none to be had any more, readings are empty and the trial
+    goes on.
 
     Args:
         spec: The run that the trial belongs to.
@@ -95,16 +100,10 @@ class LedgerMeter:
         self.segment = f"{socket.gethostname()}-{pid}-{secrets.token_hex(4)}"
         self._spec, self._cpus, self._gpus, self._pid = spec, cpus, dict(gpus or {}), pid
         self._name = trial_part(trial_key, self.segment)
-        self._client = LedgerClient()
-        self._account = self._introduce(lost_since_s=None)
+        self._client, self._account = connect(self._introduce)
+        self.sources = MeterSources(**self._client.call("sources"))
         self._base = self._begin = self._mark()
-        self._in_windows = Totals()
-        self._in_windows_s = 0.0
-
-    @property
-    def sources(self) -> MeterSources:
-        """How the figures come about."""
-        return MeterSources(**self._call("sources"))
+        self._in_windows: list[EnergyUse] = []
 
     def begin_window(self) -> None:
         """Open a window; an open one is dropped."""
@@ -112,51 +111,68 @@ class LedgerMeter:
 
     def end_window(self) -> EnergyReading:
         """Close the window and return what was used in it."""
-        end = self._mark()
-        used, time_s = end.totals.minus(self._begin.totals), end.now_s - self._begin.now_s
-        self._in_windows.add(used.parts, used.emissions_kg, used.measured_s, 0.0)
-        self._in_windows.concurrency_s += used.concurrency_s
-        self._in_windows_s += time_s
-        return reading_of(used, time_s, self._spec.intensity, has_gpu=bool(self._gpus))
+        used = _use(self._begin, self._mark())
+        self._in_windows.append(used)
+        return self._reading(used)
 
     def between_windows(self) -> EnergyReading:
         """Return what was used outside of windows since the last call, or since the trial was registered."""
         now = self._mark()
-        used = now.totals.minus(self._base.totals).minus(self._in_windows)
-        time_s = now.now_s - self._base.now_s - self._in_windows_s
-        self._base, self._in_windows, self._in_windows_s = now, Totals(), 0.0
-        return reading_of(used, time_s, self._spec.intensity, has_gpu=bool(self._gpus))
+        used = _use(self._base, now)
+        for window in self._in_windows:
+            used = used.minus(window)
+        self._base, self._in_windows = now, []
+        with contextlib.suppress(OSError, EnergyMeterError):  # idle power may have been learned since
+            self.sources = MeterSources(**self._client.call("sources"))
+        return self._reading(used)
 
     def close(self) -> None:
         """End the trial's account; what it used is in the run's log then."""
-        with contextlib.suppress(ConnectionError, OSError, EnergyMeterError):  # then the log ends a little earlier
+        with contextlib.suppress(OSError, EnergyMeterError):  # then the log ends a little earlier
             self._client.call("leave")
         self._client.close()
 
-    def _mark(self) -> _Mark:
-        return _Mark(self._call("mark", account=self._account))
+    def _reading(self, used: EnergyUse) -> EnergyReading:
+        if used.totals is None:
+            return EnergyReading(time_s=used.time_s, coverage=0.0, unmeasured_s=used.time_s)
+        return reading_of(used.totals, used.time_s, self._spec.intensity, has_gpu=bool(self._gpus))
 
-    def _call(self, do: str, **values: Any) -> dict[str, Any]:
-        """Return the ledger's answer; where the ledger has died, that of its successor.
+    def _mark(self) -> _Mark | float:
+        """Return what the account has now, from the ledger or its successor; only the time where there is none."""
+        for _ in range(MAX_SUCCESSORS):
+            try:
+                return _Mark(self._client.call("mark", account=self._account))
+            except (OSError, EnergyMeterError):
+                self._client.close()
+            _log.warning("the energy ledger of this host has ended; a new one is started and goes on from its log")
+            try:
+                self._client, self._account = connect(self._introduce)
+            except EnergyMeterError as error:
+                _log.warning("nothing is measured for now: %s", error)
+                break
+        return time.monotonic()
 
-        Raises:
-            EnergyMeterError: There is no successor.
-        """
-        try:
-            return self._client.call(do, **values)
-        except (ConnectionError, OSError):
-            lost_since_s = time.time()
-            self._client.close()
-        _log.warning("the energy ledger of this host has ended; a new one is started and goes on from its log")
-        self._client = LedgerClient()
-        self._account = self._introduce(lost_since_s)
-        if "account" in values:
-            values["account"] = self._account
-        try:
-            return self._client.call(do, **values)
-        except (ConnectionError, OSError) as error:
-            raise EnergyMeterError("the energy ledger ended twice in a row") from error
+    def _introduce(self, client: LedgerClient) -> str:
+        client.open_run(self._spec)
+        return client.register(self._name, self._pid, self._cpus, self._gpus)
 
-    def _introduce(self, lost_since_s: float | None) -> str:
-        self._client.open_run(self._spec, lost_since_s)
-        return self._client.register(self._name, self._pid, self._cpus, self._gpus)
+
+class EnergyUse:
+    """What was added to an account between two moments; ``totals`` is None where nobody knows."""
+
+    def __init__(self, totals: Totals | None, time_s: float) -> None:
+        self.totals, self.time_s = totals, time_s
+
+    def minus(self, part: EnergyUse) -> EnergyUse:
+        """Return what is left without a part of it."""
+        known = self.totals is not None and part.totals is not None
+        totals = self.totals.minus(part.totals) if known else None  # type: ignore[union-attr, arg-type]
+        return EnergyUse(totals, self.time_s - part.time_s)
+
+
+def _use(begin: _Mark | float, end: _Mark | float) -> EnergyUse:
+    """Return what was used from one moment to another, on the clock that all processes of a host share."""
+    begin_s, end_s = (mark if isinstance(mark, float) else mark.now_s for mark in (begin, end))
+    if isinstance(begin, float) or isinstance(end, float):
+        return EnergyUse(None, end_s - begin_s)
+    return EnergyUse(end.totals.minus(begin.totals), end_s - begin_s)

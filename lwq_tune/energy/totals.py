@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -44,7 +44,7 @@ class Totals:
         emissions_kg: Of the same.
         measured_s: Time that the ledger saw.
         concurrency_s: Integral of the number of trials on the host over that time.
-        methods: How each domain was divided.
+        methods: How the domains were divided, since this was last asked.
     """
 
     parts: dict[str, Part] = field(default_factory=dict)
@@ -90,16 +90,16 @@ class Totals:
         return cls(parts, values["emissions_kg"], values["measured_s"], values["concurrency_s"], set(values["methods"]))
 
 
-def totals_of(records: Iterable[Mapping[str, Any]], name: str) -> Totals:
-    """Return what a part has been charged with according to a log."""
-    totals = Totals()
-    for record in records:
-        own = {domain: Part(*parts[name]) for domain, parts in record["parts"].items() if name in parts}
-        if own:
-            energy_j = math.fsum(part.total_j for part in own.values())
-            emissions_kg = kg_co2eq(energy_j, record["g_per_kwh"])
-            totals.add(own, emissions_kg, record["time_s"] - record["unmeasured_s"], record["concurrency"])
-    return totals
+def charge_record(totals: dict[str, Totals], record: Mapping[str, Any]) -> None:
+    """Charge each part of a logged interval; ``totals`` by name is added to."""
+    by_name: dict[str, dict[str, Part]] = {}
+    for domain, parts in record["parts"].items():
+        for name, pair in parts.items():
+            by_name.setdefault(name, {})[domain] = Part(*pair)
+    for name, own in by_name.items():
+        emissions_kg = kg_co2eq(math.fsum(part.total_j for part in own.values()), record["g_per_kwh"])
+        measured_s = record["time_s"] - record["unmeasured_s"]
+        totals.setdefault(name, Totals()).add(own, emissions_kg, measured_s, record["concurrency"])
 
 
 def kg_co2eq(energy_j: float, g_per_kwh: float) -> float:

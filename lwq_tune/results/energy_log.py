@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lwq_tune.energy.interval_log import only_intervals
 from lwq_tune.energy.totals import JOULES_PER_KWH, TRIAL, kg_co2eq, parse_part
 from lwq_tune.errors import ResultsError
 from lwq_tune.results.schema import INTERVAL_COLUMNS
@@ -58,7 +59,7 @@ class EnergyLog:
             ResultsError: A log is damaged.
         """
         for path in sorted(self._folder.glob("*.jsonl")):
-            for record in self._new_records(path):
+            for record in only_intervals(self._new_lines(path)):
                 self._take_in(record)
 
     def write_tables(self, run: str, metadata: dict[str, Any]) -> None:
@@ -72,18 +73,20 @@ class EnergyLog:
             ResultsError: A log is damaged, or a table cannot be written.
         """
         for path in sorted(self._folder.glob("*.jsonl")):
-            rows = (row for number, record in enumerate(read_records(path)) for row in interval_rows(record, number))
-            host = path.stem
-            named = ({"run": run, "host": host, **row} for row in rows)
+            intervals = only_intervals(_lines(path))
+            rows = (row for number, record in enumerate(intervals) for row in interval_rows(record, number))
+            named = ({"run": run, "host": path.stem, **row} for row in rows)
             write_table(path.with_suffix(".parquet"), INTERVAL_COLUMNS, named, metadata)
 
-    def _new_records(self, path: Path) -> Iterator[Record]:
+    def _new_lines(self, path: Path) -> list[Record]:
+        begin = self._offsets.get(path, 0)
         with path.open("rb") as stream:
-            stream.seek(self._offsets.get(path, 0))
+            stream.seek(begin)
             content = stream.read()
         whole = content[: content.rfind(b"\n") + 1]
-        self._offsets[path] = self._offsets.get(path, 0) + len(whole)
-        yield from _parse(whole.decode(), path)
+        lines = [_parse(line, path) for line in whole.splitlines()]
+        self._offsets[path] = begin + len(whole)
+        return lines
 
     def _take_in(self, record: Record) -> None:
         self.unmeasured_s += record["unmeasured_s"]
@@ -97,25 +100,20 @@ class EnergyLog:
                     self.segments[trial_key][segment].add(active_j + idle_j, record["g_per_kwh"])
 
 
-def read_records(path: Path) -> list[Record]:
-    """Return the intervals of a log, without a last line that was cut short.
-
-    Raises:
-        ResultsError: It is damaged before that.
-    """
-    text = path.read_text(encoding="utf-8", errors="replace")
-    return list(_parse(text[: text.rfind("\n") + 1], path))
+def _lines(path: Path) -> Iterator[Record]:
+    """Yield the lines of a log, without a last one that is being written."""
+    with path.open("rb") as stream:
+        for line in stream:
+            if line.endswith(b"\n"):
+                yield _parse(line, path)
 
 
-def _parse(text: str, path: Path) -> Iterator[Record]:
-    for line in text.splitlines():
-        try:
-            record: Record = json.loads(line)
-        except ValueError as error:
-            raise ResultsError(
-                f"an energy log holds one JSON object per line, {path} does not: {line[:80]!r}"
-            ) from error
-        yield record
+def _parse(line: bytes, path: Path) -> Record:
+    try:
+        record: Record = json.loads(line)
+    except ValueError as error:
+        raise ResultsError(f"an energy log holds one JSON object per line, {path} does not: {line[:80]!r}") from error
+    return record
 
 
 def interval_rows(record: Mapping[str, Any], number: int) -> Iterator[Record]:

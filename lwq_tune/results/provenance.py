@@ -58,11 +58,18 @@ def cpu_model() -> str | None:
     return names[0] if names else platform.processor() or None
 
 
-def available_cpus() -> int:
-    """Return the CPUs this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def available_cpus(root: Path = Path("/")) -> int:
+    """Return the CPUs this process may use: those it is bound to, and no more than its container's quota.
+
+    Args:
+        root: Where the system's files are looked for.
+    """
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota_us, period_us = map(int, (root / "sys/fs/cgroup/cpu.max").read_text().split())
+    except (OSError, ValueError):  # no control groups, or no quota: "max"
+        return bound
+    return max(1, min(bound, quota_us // period_us))
 
 
 def host() -> dict[str, Any]:

@@ -114,6 +114,8 @@ def _sums(counted: Sequence[Record]) -> Record:
     """Return what the rows of a trial add up to."""
     row: Record = {name: counted[-1].get(name) for name in LAST}
     row |= {name: total(record.get(name) for record in counted) for name in SUMMED}
+    if len({record["idle_source"] for record in counted}) > 1:
+        row["idle_source"] = "mixed"  # learned while the trial ran
     row["peak_memory_mib"] = max(record["peak_memory_mib"] for record in counted)
     images = total(
         None if record["images_per_s"] is None else record["images_per_s"] * record["train_time_s"]

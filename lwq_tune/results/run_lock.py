@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from lwq_tune.errors import ResultsError
+
+_log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -34,6 +37,8 @@ def run_lock(run_dir: Path) -> Iterator[None]:
             raise ResultsError(
                 f"one process at a time works on a run, {holder} works on {run_dir}; wait until it has ended"
             ) from error
+        except OSError as error:  # a network file system without locks
+            _log.warning("%s cannot be locked (%s); do not start a second process on this run", path, error.strerror)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()}".encode(), 0)
         yield

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +18,8 @@ from lwq_tune.errors import ResultsError
 from lwq_tune.results.schema import Column, arrow_schema
 
 Record = dict[str, Any]
+
+ROWS_PER_GROUP = 20_000
 
 
 class RunFolder:
@@ -152,8 +155,19 @@ def write_table(path: Path, columns: Sequence[Column], rows: Iterable[Record], m
         ResultsError: It could not be written.
     """
     schema = arrow_schema(columns, metadata)
-    table = pa.Table.from_pylist(list(rows), schema=schema)
-    _write_atomically(path, lambda part: pq.write_table(table, part))
+
+    def write(part: Path) -> None:
+        with pq.ParquetWriter(part, schema) as writer:
+            for batch in _batched(rows, ROWS_PER_GROUP):  # so that a table never lies in memory as Python objects
+                writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+
+    _write_atomically(path, write)
+
+
+def _batched(rows: Iterable[Record], size: int) -> Iterator[list[Record]]:
+    iterator = iter(rows)
+    while batch := list(itertools.islice(iterator, size)):
+        yield batch
 
 
 def _write_atomically(path: Path, write: Any) -> None:

@@ -6,9 +6,8 @@ import contextlib
 import logging
 import os
 import threading
-import time
 
-from lwq_tune.energy.ledger_client import LedgerClient, RunSpec
+from lwq_tune.energy.ledger_client import LedgerClient, RunSpec, connect
 from lwq_tune.errors import EnergyMeterError, ResultsError
 
 _log = logging.getLogger(__name__)
@@ -32,8 +31,8 @@ class DriverAccount:
     def __init__(self, spec: RunSpec) -> None:
         self._spec = spec
         try:
-            self._client = self._introduce(None)
-        except (ConnectionError, EnergyMeterError) as error:
+            self._client, _ = connect(self._introduce)
+        except EnergyMeterError as error:
             raise ResultsError(f"a sweep needs the energy ledger of its host: {error}") from error
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="driver-account", daemon=True)
@@ -43,25 +42,28 @@ class DriverAccount:
         """End the accounts and wait until what they used is in the run's log."""
         self._stop.set()
         self._thread.join()
-        with contextlib.suppress(ConnectionError, OSError, EnergyMeterError):  # then the log ends a little earlier
+        with contextlib.suppress(OSError, EnergyMeterError):  # then the log ends a little earlier
             self._client.call("leave")
         self._client.close()
 
-    def _introduce(self, lost_since_s: float | None) -> LedgerClient:
-        client = LedgerClient()
-        client.open_run(self._spec, lost_since_s)
-        client.register(DRIVER, os.getpid(), is_trial=False, rest=RAY)
-        return client
+    def idle_source(self) -> str | None:
+        """Return how idle power is known on this host, see `MeterSources`."""
+        client, _ = connect(lambda client: client.open_run(self._spec))
+        source: str | None = client.call("sources")["idle_source"]
+        client.close()
+        return source
+
+    def _introduce(self, client: LedgerClient) -> str:
+        client.open_run(self._spec)
+        return client.register(DRIVER, os.getpid(), is_trial=False, rest=RAY)
 
     def _keep(self) -> None:
         while not self._stop.wait(CHECK_PERIOD_S):
             try:
-                self._client.call("hello")
-                continue
-            except (ConnectionError, OSError, EnergyMeterError):
-                lost_since_s = time.time()
+                self._client.call("hello", pid=os.getpid())
+            except (OSError, EnergyMeterError):
                 self._client.close()
-            try:
-                self._client = self._introduce(lost_since_s)
-            except EnergyMeterError as error:
-                _log.warning("the energy ledger cannot be started again: %s", error)
+                try:
+                    self._client, _ = connect(self._introduce)
+                except EnergyMeterError as error:
+                    _log.warning("the energy ledger cannot be started again: %s", error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,14 +80,21 @@ def check_cpus(config: SweepConfig, n_cpus: int) -> None:
         )
 
 
-def usable_memory_mib() -> float | None:
+def usable_memory_mib(root: Path = Path("/")) -> float | None:
     """Return the memory that trials may fill, None where the system does not tell.
 
-    A share of all there is, and not what happens to be free: a resumed sweep must find the same number of slots.
+    A share of all there is, in this container, and not what happens to be free: a resumed sweep must find the same
+    number of slots.
+
+    Args:
+        root: Where the system's files are looked for.
     """
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = (root / "proc/meminfo").read_text().splitlines()
     except OSError:
         return None
-    total_mib = next((int(line.split()[1]) / 1024 for line in lines if line.startswith("MemTotal:")), None)
-    return None if total_mib is None else USABLE_SHARE * total_mib
+    totals_mib = [int(line.split()[1]) / 1024 for line in lines if line.startswith("MemTotal:")]
+    for limit in ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):  # absent, or "max"
+            totals_mib.append(int((root / limit).read_text()) / 2**20)
+    return USABLE_SHARE * min(totals_mib) if totals_mib else None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import secrets
 import socket
 import sys
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lwq_tune.config import TrialConfig
@@ -25,6 +27,8 @@ from lwq_tune.sweep.reservation import Host, Slots, choose_slots, usable_memory_
 from lwq_tune.sweep_config import SweepConfig
 from lwq_tune.training.checkpoint import final_checkpoints, find_in_run
 
+_log = logging.getLogger(__name__)
+
 MAX_PROCESS_DEATHS = 2
 CHECKPOINTS_KEPT = 2
 
@@ -40,6 +44,7 @@ class Plan:
         resume_from: Checkpoint folders of each trial, newest first.
         n_together: How many trials of the whole sweep could run at a time with each, finished ones included: it
             decides on the number of threads, and so on the last digits, which a resumed sweep must repeat.
+        session: Names this session in the energy logs.
     """
 
     folder: RunFolder
@@ -48,10 +53,11 @@ class Plan:
     intensities: Mapping[str, IntensitySeries]
     resume_from: Mapping[str, list[str]]
     n_together: Mapping[str, int]
+    session: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def spec(self, hostname: str) -> RunSpec:
         """Return what the ledger of a host has to know."""
-        return run_spec(self.folder.path.resolve(), self.intensities, self.config.pue, hostname)
+        return run_spec(self.folder.path.resolve(), self.intensities, self.config.pue, hostname, self.session)
 
 
 def run_trials(plan: Plan, recorder: RunRecorder) -> str | None:
@@ -74,6 +80,10 @@ def run_trials(plan: Plan, recorder: RunRecorder) -> str | None:
         with local_ray(n_cpus):
             if plan.config.exclusive:
                 prepare_host()
+                if account.idle_source() == "unknown":
+                    _log.warning(
+                        "the host was not idle before the first trial, so idle power counts as the trials' own"
+                    )
             progress = make_progress(plan.trials, sys.stderr, recorder.epochs_done())
             for wave in waves(plan.trials):
                 ready = _ready(plan, wave, recorder, progress)
@@ -199,6 +209,7 @@ def _job(plan: Plan, key: str, initial: list[str], slots: Slots) -> dict[str, An
             "run_dir": str(plan.folder.path.resolve()),
             "intensities": {host: series.to_dict() for host, series in plan.intensities.items()},
             "pue": plan.config.pue,
+            "session": plan.session,
         },
     }
 

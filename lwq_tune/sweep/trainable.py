@@ -29,9 +29,9 @@ class Trainable(tune.Trainable):
     """Trains one trial, an epoch per step.
 
     The configuration holds one ``job``: ``trial_key``, ``trial`` (a `TrialConfig` as plain values), ``machine``
-    (``data_dir``, ``n_threads``, ``n_cpus``, ``n_gpus``), ``books`` (``run_dir``, ``intensities`` by host, ``pue``),
-    ``initial`` (checkpoint folders of the trial that this one starts from) and ``resume_from`` (its own checkpoint
-    folders, newest first).
+    (``data_dir``, ``n_threads``, ``n_cpus``, ``n_gpus``), ``books`` (``run_dir``, ``intensities`` by host, ``pue``,
+    ``session``), ``initial`` (checkpoint folders of the trial that this one starts from) and ``resume_from`` (its own
+    checkpoint folders, newest first).
 
     An error inside a trial is reported as its result and not raised: it would come again on a retry, whereas
     the death of the process, which Tune sees by itself, may not.
@@ -155,7 +155,7 @@ def _open_account(job: dict[str, Any]) -> EnergyMeter:
 
     books, machine = job["books"], job["machine"]
     intensities = {host: IntensitySeries.from_dict(values) for host, values in books["intensities"].items()}
-    spec = run_spec(Path(books["run_dir"]), intensities, books["pue"], socket.gethostname())
+    spec = run_spec(Path(books["run_dir"]), intensities, books["pue"], socket.gethostname(), books["session"])
     gpus: dict[str, float] = {}
     if machine["n_gpus"] > 0:
         reader = find_gpus()

@@ -145,6 +145,21 @@ def two_runs(folder: Path, **changes: Any) -> list[str]:
     return [str(write_run(folder / "a", points)), str(write_run(folder / "b", points, changes=changes))]
 
 
+def test_trials_that_were_measured_in_part_only_are_named() -> None:
+    (warning,) = refuse_incomparable(
+        trials({"coverage": 0.5}, {"coverage": 1.0}, {"coverage": None}), allow=False, objectives=ENERGY
+    )
+    assert warning.startswith("of 1 trials less than 99% of the training time was measured, down to 50.0%")
+    assert refuse_incomparable(trials({"coverage": 0.5}), allow=False, objectives=SIZE) == []
+
+
+def test_trials_with_the_same_file_of_intensities_are_comparable_and_their_means_may_differ() -> None:
+    changes = [
+        {"carbon_intensity_source": "file:grid.csv:0123456789ab", "carbon_intensity_g_per_kwh": g} for g in (40.0, 50.0)
+    ]
+    assert refuse_incomparable(trials(*changes), allow=False, objectives=EMISSIONS) == []
+
+
 def test_pareto_refuses_mixed_sources_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = two_runs(tmp_path, ram_source="measured:rapl-dram")
     assert main(["pareto", *runs, "--out", str(tmp_path / "out")]) == 2

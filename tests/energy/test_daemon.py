@@ -18,8 +18,8 @@ import pytest
 
 from lwq_tune.energy import daemon, ledger_client
 from lwq_tune.energy.address import FOLDER_VARIABLE, ledger_folder, socket_path
-from lwq_tune.energy.books import read_intervals
 from lwq_tune.energy.intensity import IntensitySeries
+from lwq_tune.energy.interval_log import read_intervals
 from lwq_tune.energy.ledger_client import LedgerClient, RunSpec
 from lwq_tune.energy.ledger_meter import LedgerMeter
 from lwq_tune.errors import EnergyMeterError, ResultsError
@@ -42,7 +42,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def spec_of(folder: Path, run: str = "run") -> RunSpec:
-    return RunSpec(run, folder / f"{run}.jsonl", GRID)
+    return RunSpec(run, folder / f"{run}.jsonl", GRID, session="one")
 
 
 def wait_for(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
@@ -86,22 +86,81 @@ def test_a_killed_ledger_is_replaced_and_the_gap_is_told(folder: Path) -> None:
     first = meter._client.ledger_pid
     meter.begin_window()
     time.sleep(0.3)
+    meter._mark()  # as another trial's would, so that a part of the window is in the log
     os.kill(first, signal.SIGKILL)
     reading = meter.end_window()
     assert meter._client.ledger_pid != first
     assert reading.energy_kwh is not None
     assert reading.energy_kwh >= 0
     assert reading.coverage is not None
-    assert 0 <= reading.coverage < 1
+    assert 0 < reading.coverage < 1
     assert reading.unmeasured_s == pytest.approx((1 - reading.coverage) * reading.time_s)
     meter.begin_window()
     time.sleep(0.3)
     assert meter.end_window().coverage == 1.0
-    between = meter.between_windows()
-    assert between.energy_kwh is not None
-    assert between.energy_kwh >= 0
     meter.close()
     assert "ledger-down" in {flag for record in read_intervals(folder / "run.jsonl") for flag in record["flags"]}
+
+
+def test_where_no_ledger_can_be_had_any_more_readings_are_empty_and_the_trial_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meter = LedgerMeter(spec_of(folder), "key", os.getpid(), 1.0)
+    meter.begin_window()
+    os.kill(meter._client.ledger_pid, signal.SIGKILL)
+    monkeypatch.setattr(ledger_client, "START_TIMEOUT_S", 0.0)
+    reading = meter.end_window()
+    assert (reading.energy_kwh, reading.active_energy_kwh, reading.emissions_kg_co2eq) == (None, None, None)
+    assert (reading.coverage, reading.unmeasured_s) == (0.0, reading.time_s)
+    assert meter.between_windows().energy_kwh is None
+    monkeypatch.undo()
+    monkeypatch.setenv(FOLDER_VARIABLE, str(folder))
+    meter.begin_window()
+    assert meter.end_window().energy_kwh is not None
+    meter.close()
+
+
+def test_clients_survive_a_ledger_that_is_told_to_end(folder: Path) -> None:
+    meters = [LedgerMeter(spec_of(folder), f"key{n}", os.getpid(), 1.0) for n in range(3)]
+    os.kill(meters[0]._client.ledger_pid, signal.SIGTERM)
+    for _ in range(10):
+        for meter in meters:
+            meter.begin_window()
+        time.sleep(0.1)
+        readings = [meter.end_window() for meter in meters]
+    assert all(reading.energy_kwh is not None and reading.coverage == 1.0 for reading in readings)
+    assert len({meter._client.ledger_pid for meter in meters}) == 1
+    for meter in meters:
+        meter.close()
+
+
+def test_the_ledger_is_no_child_of_the_client_that_started_it_and_outlives_it(folder: Path) -> None:
+    script = "from lwq_tune.energy.ledger_client import LedgerClient\nprint(LedgerClient().ledger_pid)"
+    started = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    ledger = psutil.Process(int(started.stdout))
+    assert ledger.is_running()
+    assert ledger.pid not in {child.pid for child in psutil.Process().children(recursive=True)}
+    client = LedgerClient()
+    assert client.ledger_pid == ledger.pid
+    client.close()
+
+
+def test_variables_of_a_job_do_not_change_what_the_host_draws(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES", "CODECARBON_PUE"):
+        monkeypatch.setenv(name, "7")
+    client = LedgerClient()
+    environment = psutil.Process(client.ledger_pid).environ()
+    assert not [name for name in environment if name.startswith(("SLURM_", "CODECARBON_P", "CUDA_VISIBLE"))]
+    client.close()
+
+
+def test_a_process_that_the_ledger_knows_by_another_number_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    LedgerClient().close()
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    with pytest.raises(EnergyMeterError, match="another container"):
+        LedgerClient()
 
 
 def test_windows_and_what_lies_between_add_up_to_the_account(folder: Path) -> None:
@@ -115,6 +174,8 @@ def test_windows_and_what_lies_between_add_up_to_the_account(folder: Path) -> No
         sum(range(10**6))
     parts_kwh += meter.between_windows().energy_kwh or 0.0
     last = meter._mark()
+    assert not isinstance(last, float)
+    assert not isinstance(meter._base, float)
     after_kwh = sum(part.total_j for part in last.totals.minus(meter._base.totals).parts.values()) / 3.6e6
     account_kwh = sum(part.total_j for part in last.totals.parts.values()) / 3.6e6
     assert parts_kwh + after_kwh == pytest.approx(account_kwh, rel=1e-9)
@@ -124,7 +185,7 @@ def test_windows_and_what_lies_between_add_up_to_the_account(folder: Path) -> No
 def test_a_trial_that_is_killed_is_closed_at_once(folder: Path) -> None:
     spec = spec_of(folder)
     watcher = LedgerClient()
-    watcher.open_run(spec, None)
+    watcher.open_run(spec)
     script = (
         "import os, time\nfrom pathlib import Path\nfrom lwq_tune.energy.intensity import IntensitySeries\n"
         "from lwq_tune.energy.ledger_client import RunSpec\nfrom lwq_tune.energy.ledger_meter import LedgerMeter\n"
@@ -165,7 +226,7 @@ def test_what_is_asked_wrongly_is_refused_and_the_ledger_lives_on(folder: Path) 
             client.call(**request)  # type: ignore[arg-type]
     client._socket.sendall(b"this is no JSON\n")
     assert "error" in json.loads(client._stream.readline())
-    client.open_run(spec_of(folder), None)
+    client.open_run(spec_of(folder))
     with pytest.raises(EnergyMeterError, match="no process"):
         client.register("trial|k|s", 2**22 + 1)
     assert client.call("sources")["pue"] == 1.0
@@ -200,6 +261,14 @@ def test_a_ledger_that_cannot_start_says_why(folder: Path, monkeypatch: pytest.M
     monkeypatch.setenv("PYTHONPATH", str(broken))
     monkeypatch.setattr(ledger_client, "START_TIMEOUT_S", 20.0)
     with pytest.raises(EnergyMeterError, match="did not start: RuntimeError: no meter today"):
+        LedgerClient()
+
+
+def test_a_system_without_proc_is_told_what_is_missing_and_the_way_out(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_client, "PROC", tmp_path)
+    with pytest.raises(EnergyMeterError, match=r"this system has none; .* train --no-energy"):
         LedgerClient()
 
 

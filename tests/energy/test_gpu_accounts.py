@@ -61,10 +61,19 @@ def test_processes_that_this_host_does_not_have_mean_another_namespace_and_reser
     assert (use.utilization, use.has_foreign, use.owners) == (None, False, {"a": 1.0})
 
 
-def test_idle_power_is_the_least_that_was_drawn_while_nobody_was_on_it() -> None:
+def test_idle_power_is_the_mean_of_what_was_drawn_while_nobody_was_on_it() -> None:
     readings = [reading(0.0), reading(60.0), reading(110.0), reading(300.0, {10: 90.0}, 10)]
     accounts = GpuAccounts(ScriptedGpus(*readings))
-    assert [use.idle_w for use in uses(accounts, 4) if use] == [60.0, 50.0, 50.0]
+    assert [use.idle_w for use in uses(accounts, 4) if use] == [60.0, 55.0, 55.0]
+
+
+def test_an_interval_shorter_than_the_counter_teaches_no_idle_power() -> None:
+    accounts = GpuAccounts(ScriptedGpus(reading(0.0), reading(70.0), reading(70.0)))
+    flags: set[str] = set()
+    for now_s, time_s in ((0.0, 1.0), (1.0, 1.0), (1.02, 0.02)):
+        use = accounts.read(now_s, time_s, OWNERS.get, flags).get("0")
+    assert use is not None
+    assert use.idle_w == 70.0
 
 
 def test_what_cannot_tell_who_is_on_it_teaches_no_idle_power() -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lwq_tune.energy.books import read_intervals
+from lwq_tune.energy.books import RunTerms
 from lwq_tune.energy.host_ledger import HostLedger
 from lwq_tune.energy.host_sampler import Reservation
 from lwq_tune.energy.intensity import IntensitySeries
+from lwq_tune.energy.interval_log import read_intervals
 from lwq_tune.energy.totals import Totals, trial_part
 from lwq_tune.errors import EnergyMeterError
 from tests.energy.fake_host import IDLE_W, W_PER_BUSY_CPU, FakeHost, log_of
@@ -20,9 +21,12 @@ GRID = IntensitySeries.constant(500.0, "user")
 ONE_CPU = Reservation(1.0, {})
 
 
-def opened(host: FakeHost, folder: Path, **run: float) -> HostLedger:
+TERMS = RunTerms(GRID, session="one")
+
+
+def opened(host: FakeHost, folder: Path, terms: RunTerms = TERMS) -> HostLedger:
     ledger = host.ledger()
-    ledger.open_run("run", log_of(folder), GRID, **run)
+    ledger.open_run("run", log_of(folder), terms)
     return ledger
 
 
@@ -41,14 +45,15 @@ def test_a_trial_pays_for_what_it_computed_and_for_the_cpus_it_reserved(tmp_path
     host.start(10, memory=250)
     account = ledger.register("run", trial_part("k", "s"), 10, ONE_CPU)
     host.run(10.0, {10: 8.0}, other_cpu_s=2.0)
-    assert cpu_j(ledger, account) == pytest.approx((8.0 * W_PER_BUSY_CPU, IDLE_W * 10.0 / 4))
     found = totals(ledger, account)
+    assert cpu_j(ledger, account) == pytest.approx((8.0 * W_PER_BUSY_CPU, IDLE_W * 10.0 / 4))
     assert found.parts["ram"].idle_j == pytest.approx(8.0 * 10.0 * 0.25)
     assert found.measured_s == pytest.approx(10.0)
     assert found.concurrency_s == pytest.approx(10.0)
     energy_j = math.fsum(part.total_j for part in found.parts.values())
     assert found.emissions_kg == pytest.approx(energy_j / 3.6e6 * 0.5)
     assert found.methods == {"cpu-seconds"}
+    assert totals(ledger, account).methods == set(), "asked for since the last mark"
 
 
 def test_above_idle_a_trial_is_charged_the_same_alone_and_beside_another(tmp_path: Path) -> None:
@@ -97,7 +102,7 @@ def test_the_log_adds_up_to_the_host_in_every_interval_and_marks_are_in_it(tmp_p
 
 def test_pue_multiplies_everything(tmp_path: Path) -> None:
     host = FakeHost()
-    ledger = opened(host, tmp_path, pue=1.5)
+    ledger = opened(host, tmp_path, RunTerms(GRID, pue=1.5))
     host.start(10)
     account = ledger.register("run", trial_part("k", "s"), 10, ONE_CPU)
     host.run(10.0, {10: 8.0})
@@ -110,7 +115,7 @@ def test_two_runs_are_served_by_one_ledger_and_each_is_the_others_other(tmp_path
     ledger = host.ledger()
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        ledger.open_run(name, log_of(tmp_path / name), GRID)
+        ledger.open_run(name, log_of(tmp_path / name), TERMS)
     host.start(10)
     host.start(20)
     accounts = [
@@ -190,9 +195,9 @@ def test_a_killed_ledger_goes_on_from_its_log_and_tells_what_it_missed(tmp_path:
     before = totals(ledger, account)
     host.run(4.0, {10: 4.0})  # in which nobody looks
     successor = host.ledger()
-    successor.open_run("run", log_of(tmp_path), GRID, lost_since_s=1e9 + host.now_s)
-    assert successor.register("run", name, 10, ONE_CPU) == account
-    assert totals(successor, account).parts == before.parts
+    successor.open_run("run", log_of(tmp_path), TERMS)
+    account = successor.register("run", name, 10, ONE_CPU)
+    assert totals(successor, account).parts["cpu"].active_j == pytest.approx(before.parts["cpu"].active_j)
     host.run(2.0, {10: 2.0})
     after = totals(successor, account)
     assert after.parts["cpu"].active_j == pytest.approx(5.0 * W_PER_BUSY_CPU)
@@ -200,6 +205,44 @@ def test_a_killed_ledger_goes_on_from_its_log_and_tells_what_it_missed(tmp_path:
     (gap,) = [r for r in read_intervals(log_of(tmp_path)) if "ledger-down" in r["flags"]]
     assert gap["unmeasured_s"] == gap["time_s"] == pytest.approx(4.0)
     assert gap["node"] == {}
+
+
+@pytest.mark.parametrize("ending", ["killed, and resumed as another session", "closed by its last client"])
+def test_time_between_sessions_is_no_gap(ending: str, tmp_path: Path) -> None:
+    host = FakeHost()
+    ledger = opened(host, tmp_path)
+    host.run(5.0)
+    ledger.sample()
+    is_killed = ending.startswith("killed")
+    if not is_killed:
+        ledger.close_run("run")
+    host.run(36_000.0)
+    successor = host.ledger()
+    successor.open_run("run", log_of(tmp_path), RunTerms(GRID, session="two" if is_killed else "one"))
+    host.run(1.0)
+    successor.close()
+    assert sum(record["unmeasured_s"] for record in read_intervals(log_of(tmp_path))) == 0.0
+
+
+def test_a_ledger_that_is_told_to_end_leaves_a_gap_to_its_successor(tmp_path: Path) -> None:
+    host = FakeHost()
+    ledger = opened(host, tmp_path)
+    host.run(5.0)
+    ledger.close()
+    host.run(3.0)
+    host.ledger().open_run("run", log_of(tmp_path), TERMS)
+    assert sum(record["unmeasured_s"] for record in read_intervals(log_of(tmp_path))) == pytest.approx(3.0)
+
+
+def test_a_client_that_comes_back_keeps_its_account_when_its_old_connection_ends(tmp_path: Path) -> None:
+    host = FakeHost()
+    ledger = opened(host, tmp_path)
+    host.start(10)
+    old, new = (ledger.register("run", trial_part("k", "s"), 10, ONE_CPU) for _ in range(2))
+    host.run(1.0, {10: 1.0})
+    ledger.unregister(old)
+    host.run(1.0, {10: 1.0})
+    assert cpu_j(ledger, new) == pytest.approx((2.0 * W_PER_BUSY_CPU, IDLE_W * 2.0 / 4), rel=0.5)
 
 
 def test_a_log_that_was_cut_short_is_continued_on_a_line_of_its_own(tmp_path: Path) -> None:
@@ -264,17 +307,19 @@ def test_an_hourly_intensity_is_applied_as_the_hours_come(tmp_path: Path) -> Non
     host = FakeHost()
     ledger = host.ledger()
     series = IntensitySeries((1e9, 1e9 + 5.0), (100.0, 700.0), "file:x:0")
-    ledger.open_run("run", log_of(tmp_path), series)
+    ledger.open_run("run", log_of(tmp_path), RunTerms(series))
     host.start(10)
     account = ledger.register("run", trial_part("k", "s"), 10, ONE_CPU)
-    for _ in range(10):
+    for _ in range(15):
         host.run(1.0, {10: 1.0})
         ledger.sample()
     found = totals(ledger, account)
     energy_j = math.fsum(part.total_j for part in found.parts.values())
-    assert found.emissions_kg == pytest.approx(energy_j / 3.6e6 * 0.4)
+    assert found.emissions_kg == pytest.approx(energy_j / 3.6e6 * 0.5)
     ledger.close()
-    assert {record["g_per_kwh"] for record in read_intervals(log_of(tmp_path))} >= {100.0, 700.0}
+    records = read_intervals(log_of(tmp_path))
+    assert {record["g_per_kwh"] for record in records} >= {100.0, 700.0}
+    assert any("intensity-unknown" in record["flags"] for record in records), "the file ends after ten seconds"
 
 
 def test_an_account_needs_a_process_and_a_mark_an_account(tmp_path: Path) -> None:
@@ -301,7 +346,7 @@ def test_a_full_disk_delays_the_log_and_loses_nothing(tmp_path: Path) -> None:
     host = FakeHost()
     (tmp_path / "energy").write_text("in the way of a folder")
     ledger = host.ledger()
-    ledger.open_run("run", tmp_path / "energy" / "host.jsonl", GRID)
+    ledger.open_run("run", tmp_path / "energy" / "host.jsonl", TERMS)
     host.run(30.0)
     ledger.sample()
     (tmp_path / "energy").unlink()

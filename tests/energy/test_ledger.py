@@ -20,7 +20,7 @@ from lwq_tune.energy.ledger import (
 )
 
 seconds = st.floats(0, 1e4, allow_nan=False)
-joules = st.floats(0, 1e9, allow_nan=False)
+joules = st.just(0.0) | st.floats(1e-9, 1e9)
 shares = st.floats(0, 1, allow_nan=False)
 names = st.sampled_from(["a", "b", "c", "d"])
 uses = st.builds(AccountUse, cpu_s=seconds, reserved_cpus=st.floats(0, 128), memory_share=shares)

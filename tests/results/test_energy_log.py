@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 from pathlib import Path
 from typing import Any
@@ -69,10 +71,34 @@ def test_each_host_gets_a_table_whose_parts_add_up(tmp_path: Path) -> None:
     assert set(zip(trial["trial_key"], trial["segment"], strict=True)) == {("k", "s1")}
 
 
-def test_a_damaged_log_is_named(tmp_path: Path) -> None:
+def test_a_damaged_log_is_named_every_time_and_nothing_behind_it_is_left_out_silently(tmp_path: Path) -> None:
     (tmp_path / "host.jsonl").write_text("not json\n")
-    with pytest.raises(ResultsError, match="one JSON object per line"):
-        EnergyLog(tmp_path).update()
+    write(tmp_path / "host.jsonl", record(0.0))
+    log = EnergyLog(tmp_path)
+    for _ in range(2):
+        with pytest.raises(ResultsError, match="one JSON object per line"):
+            log.update()
+
+
+def test_events_are_no_intervals(tmp_path: Path) -> None:
+    opened = {"event": "opened", "session": "a", "at_s": 0.0}
+    write(tmp_path / "host.jsonl", opened, record(0.0), {**opened, "event": "closed"}, record(1.0))
+    log = EnergyLog(tmp_path)
+    log.update()
+    assert log.parts["node"].kwh == pytest.approx(8.0)
+    log.write_tables("run", {"run": "run"})
+    assert set(pd.read_parquet(tmp_path / "host.parquet")["interval"]) == {0, 1}
+
+
+def test_a_folder_that_cannot_be_locked_is_used_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with run_lock(tmp_path):
+        assert "cannot be locked" in caplog.text
 
 
 def test_rows_of_an_interval_without_memory_have_none() -> None:

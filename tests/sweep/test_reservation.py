@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from lwq_tune.errors import ConfigError
+from lwq_tune.results.provenance import available_cpus
 from lwq_tune.sweep.exclusive import in_random_blocks
-from lwq_tune.sweep.reservation import Host, Slots, choose_slots
+from lwq_tune.sweep.reservation import Host, Slots, choose_slots, usable_memory_mib
 from lwq_tune.sweep_config import SweepConfig
 from tests.conftest import small_config
 
@@ -49,6 +50,21 @@ def test_as_many_trials_run_at_a_time_as_fit(
 def test_a_trial_that_needs_more_than_there_is_is_refused(config: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         choose_slots(asked(**config), BIG, 1)
+
+
+def test_a_container_gives_what_its_limits_say(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "sys/fs/cgroup").mkdir(parents=True)
+    assert usable_memory_mib(tmp_path) is None
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 65536000 kB\nMemFree: 1 kB\n")
+    assert usable_memory_mib(tmp_path) == pytest.approx(0.8 * 64_000)
+    for text, expected_mib in (("max\n", 64_000), (f"{4 * 2**30}\n", 4096)):
+        (tmp_path / "sys/fs/cgroup/memory.max").write_text(text)
+        assert usable_memory_mib(tmp_path) == pytest.approx(0.8 * expected_mib)
+    everything = available_cpus(tmp_path)
+    for text, expected in (("max 100000\n", everything), ("150000 100000\n", 1), ("10000 100000\n", 1)):
+        (tmp_path / "sys/fs/cgroup/cpu.max").write_text(text)
+        assert available_cpus(tmp_path) == expected
 
 
 def test_blocks_hold_each_seed_once_in_an_order_of_their_own_that_does_not_change() -> None:
