@@ -118,6 +118,10 @@ class RunRecorder:
         """Return the number of epochs with a row of each trial that has any."""
         return {key: len({row["epoch"] for row in rows}) for key, rows in self._rows.items()}
 
+    def row_times(self) -> list[str]:
+        """Return when each row of the log arrived, ISO 8601."""
+        return [row["recorded_at_utc"] for rows in self._rows.values() for row in rows]
+
     def statuses(self) -> dict[str, str]:
         """Return the status of each trial by key."""
         return {key: self._trial_row(key)["status"] for key in self._configs}

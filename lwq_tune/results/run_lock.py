@@ -6,12 +6,15 @@ import contextlib
 import fcntl
 import logging
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from lwq_tune.errors import ResultsError
 
 _log = logging.getLogger(__name__)
+
+_TRIES, _RETRY_S = 4, 0.05
 
 
 @contextlib.contextmanager
@@ -31,7 +34,7 @@ def run_lock(run_dir: Path) -> Iterator[None]:
         raise ResultsError(f"a run folder must be writable, {path} is not ({error.strerror})") from error
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(descriptor)
         except BlockingIOError as error:
             holder = os.pread(descriptor, 100, 0).decode(errors="replace").strip() or "another process"
             raise ResultsError(
@@ -44,3 +47,32 @@ def run_lock(run_dir: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    """Lock a file for this process alone; who only looks at a lock holds it for a moment, so try more than once."""
+    for _ in range(_TRIES - 1):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_RETRY_S)
+        else:
+            return
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def holder_of(run_dir: Path) -> str | None:
+    """Return who works on a run, such as ``process 7``; None where nobody does."""
+    try:
+        descriptor = os.open(run_dir / ".lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(descriptor, 100, 0).decode(errors="replace").strip() or "another process"
+    except OSError:  # a file system without locks cannot tell
+        return None
+    finally:
+        os.close(descriptor)
+    return None
