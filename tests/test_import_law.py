@@ -41,6 +41,7 @@ LAW: dict[str, tuple[set[str], set[str]]] = {
     "lwq_tune.results": ({"pyarrow"}, {"lwq_tune.sweep", "lwq_tune.training", "lwq_tune.models"}),
     "lwq_tune.sweep.space_file": ({"yaml", "pydantic"}, {"lwq_tune.training", "lwq_tune.results"}),
     "lwq_tune.sweep.space": ({"yaml", "pydantic"}, {"lwq_tune.training", "lwq_tune.results"}),
+    "lwq_tune.sweep.selection": (set(), {"lwq_tune.training", "lwq_tune.results"}),
     "lwq_tune.sweep.initial": (set(), {"lwq_tune.training", "lwq_tune.results"}),
     "lwq_tune.sweep.trainable": ({"ray", "torch"}, set()),
     "lwq_tune.sweep.exclusive": ({"ray", "numpy"}, set()),

@@ -26,6 +26,7 @@ from lwq_tune.costs import ModelCosts
 from lwq_tune.data.catalog import DatasetInfo, describe_dataset
 from lwq_tune.energy.intensity import IntensitySeries
 from lwq_tune.sweep.initial import initial_keys, n_together, with_initial_trials
+from lwq_tune.sweep.selection import select_trials
 from lwq_tune.sweep.space import SearchSpace, load_space
 from lwq_tune.sweep_config import SweepConfig
 from lwq_tune.text import format_columns
@@ -55,6 +56,7 @@ def run(arguments: Namespace) -> int:
     )
     dataset = describe_dataset(space.dataset)
     space = space.with_dataset(dataset.dataset, dataset.digest)
+    space = select_trials(space, lambda trial: trial_costs(trial, dataset.num_classes))
     trials = {trial.trial_key: trial for trial in _all_trials(space, config)}
     costs = {key: trial_costs(trial, dataset.num_classes) for key, trial in trials.items()}
     initial = initial_keys(space.trials, trials.values())

@@ -21,7 +21,9 @@ from lwq_tune.quantization.schedules import (
 )
 from lwq_tune.sweep.space_file import (
     FIXED_KEYS,
+    Limits,
     Objective,
+    Search,
     SpaceFile,
     check_fixed,
     check_objectives,
@@ -46,6 +48,9 @@ class SearchSpace:
         trials: Its trials, each once: all schedules of the first seed, then those of the next, so that a
             drift of the machine falls on all schedules alike.
         objectives: Axes of its front.
+        listed: Schedules that were listed one by one, which no limit and no draw leaves out.
+        limits: What the other schedules may cost.
+        search: Which of them are trained.
     """
 
     name: str
@@ -53,6 +58,9 @@ class SearchSpace:
     overrides: tuple[str, ...]
     trials: tuple[TrialConfig, ...]
     objectives: tuple[Objective, ...]
+    listed: frozenset[BitWidths]
+    limits: Limits
+    search: Search
 
     @property
     def sha256(self) -> str:
@@ -150,7 +158,8 @@ def parse_space(name: str, text: str, overrides: tuple[str, ...] = (), origin: s
         listed = "".join(f"\n  - {problem}" for problem in problems)
         count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise ConfigError(f"{origin or name} has {count}:{listed}")
-    return SearchSpace(name, text, overrides, trials, tuple(file.objectives))
+    schedules = frozenset(_schedules(file.schedules, count_stages(file.fixed))[0])
+    return SearchSpace(name, text, overrides, trials, tuple(file.objectives), schedules, file.limits, file.search)
 
 
 def apply_overrides(values: Any, overrides: tuple[str, ...]) -> None:

@@ -48,11 +48,44 @@ class BitWidthSpace(BaseModel):
 
 
 class Search(BaseModel):
-    """How the space is gone through."""
+    """How the space is gone through.
+
+    Attributes:
+        method: ``grid`` trains every schedule, ``random`` as many as ``trials`` says, drawn without replacement.
+        trials: Schedules that are drawn; each is trained with every seed.
+        seed: Of the draw.
+    """
 
     model_config = STRICT
 
-    method: Literal["grid"] = "grid"
+    method: Literal["grid", "random"] = "grid"
+    trials: int | None = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0, lt=2**32)
+
+    @model_validator(mode="after")
+    def _check(self) -> Search:
+        if (self.trials is None) != (self.method == "grid"):
+            raise ValueError(
+                f"method: random says how many schedules it draws, with trials; grid takes all, got method: "
+                f"{self.method} with trials: {self.trials}"
+            )
+        return self
+
+
+class Limits(BaseModel):
+    """What schedules from ``bit_widths`` may cost at inference; dearer ones are left out before anything is trained.
+
+    Attributes:
+        max_mean_weight_bits: Mean bits per weight over the residual stages.
+        max_bitops: BitOps per image of the whole network.
+        max_weight_mib: Packed size of all weights.
+    """
+
+    model_config = STRICT
+
+    max_mean_weight_bits: float | None = Field(default=None, gt=0, strict=False)
+    max_bitops: float | None = Field(default=None, gt=0, strict=False)
+    max_weight_mib: float | None = Field(default=None, gt=0, strict=False)
 
 
 def _distinct(objectives: list[Objective]) -> list[Objective]:
@@ -76,12 +109,21 @@ class SpaceFile(BaseModel):
     schedules: Annotated[list[Any], Field(min_length=1)] | None = None
     bit_widths: BitWidthSpace | None = None
     act_bit_widths: list[BitWidth] | None = None
+    limits: Limits = Limits()
     search: Search = Search()
     seeds: Annotated[list[int], BeforeValidator(_as_list), Field(min_length=1)] = [0]
     objectives: Annotated[list[Objective], Field(min_length=2, max_length=3), AfterValidator(_distinct)] = [
         Objective(column="test_accuracy", direction="maximize"),
         Objective(column="emissions_kg_co2eq", direction="minimize"),
     ]
+
+
+NESTED: dict[str, type[BaseModel]] = {
+    "bit_widths": BitWidthSpace,
+    "limits": Limits,
+    "search": Search,
+    "objectives": Objective,
+}
 
 
 def check_objectives(file: SpaceFile) -> list[str]:
@@ -193,7 +235,9 @@ def explain(error: ValidationError, known: tuple[str, ...], prefix: str = "") ->
     for problem in error.errors(include_url=False):
         where = (prefix + ".".join(str(part) for part in problem["loc"])).strip(".")
         if problem["type"] == "extra_forbidden":
-            hint = near_miss(str(problem["loc"][-1]), known) or f"; known are {', '.join(known)}"
+            part = NESTED.get(str(problem["loc"][0])) if len(problem["loc"]) > 1 else None
+            names = known if part is None else tuple(part.model_fields)
+            hint = near_miss(str(problem["loc"][-1]), names) or f"; known are {', '.join(names)}"
             lines.append(f"{where}: unknown key{hint}")
         elif problem["type"] == "value_error":
             message = str(problem["ctx"]["error"])

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lwq_tune.commands.common import trial_costs
+from lwq_tune.config import TrialConfig
+from lwq_tune.costs import ModelCosts
+from lwq_tune.errors import ConfigError
+from lwq_tune.sweep.selection import select_trials
+from lwq_tune.sweep.space import SearchSpace, parse_space
+
+GRID = "version: 1\nschedules: [full_precision]\nbit_widths: {choices: [2, 3, 4]}\nseeds: [0, 1]\n"
+
+
+def costs_of(trial: TrialConfig) -> ModelCosts:
+    return trial_costs(trial, 10)
+
+
+def space(more: str = "") -> SearchSpace:
+    return parse_space("test", GRID + more)
+
+
+def schedules(selected: SearchSpace) -> set[tuple[int, ...]]:
+    return {trial.bit_widths for trial in selected.trials}
+
+
+FULL = (32, 32, 32)
+
+
+def test_a_grid_without_limits_is_the_whole_space() -> None:
+    assert select_trials(space(), costs_of).trials == space().trials
+
+
+def test_limits_leave_out_what_costs_more_and_keep_what_was_listed() -> None:
+    selected = select_trials(space("limits: {max_mean_weight_bits: 2.5}\n"), costs_of)
+    found = schedules(selected) - {FULL}
+    assert FULL in schedules(selected)
+    # Stage 3 holds 76 % of the weights, stage 2 19 %: with 3 bits there the mean is at least 2.76.
+    assert found == {(a, b, 2) for a in (2, 3, 4) for b in (2, 3, 4)}
+    assert all(costs_of(trial).mean_weight_bits <= 2.5 for trial in selected.trials if trial.bit_widths != FULL)
+    assert len(selected.trials) == 2 * len(schedules(selected)), "every schedule keeps both seeds"
+
+
+def test_several_limits_hold_together() -> None:
+    everything = [costs_of(trial) for trial in space().trials if trial.bit_widths != FULL]
+    bitops = sorted(cost.bitops for cost in everything)[len(everything) // 2]
+    selected = select_trials(space(f"limits: {{max_bitops: {bitops}, max_weight_mib: 0.07}}\n"), costs_of)
+    expected = [cost for cost in everything if cost.bitops <= bitops and cost.weight_mib <= 0.07]
+    assert 0 < len(expected) < len(everything)
+    assert len(selected.trials) == len(expected) + 2
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 27), st.integers(0, 2**32 - 1))
+def test_a_random_search_draws_as_many_schedules_as_it_says_each_once_and_the_same_again(n: int, seed: int) -> None:
+    text = f"search: {{method: random, trials: {n}, seed: {seed}}}\n"
+    drawn = select_trials(space(text), costs_of)
+    assert len(schedules(drawn) - {FULL}) == n
+    assert len(drawn.trials) == 2 * (n + 1)
+    assert select_trials(space(text), costs_of).trials == drawn.trials
+
+
+def test_other_seeds_draw_other_schedules() -> None:
+    draws = {
+        frozenset(schedules(select_trials(space(f"search: {{method: random, trials: 5, seed: {seed}}}\n"), costs_of)))
+        for seed in range(6)
+    }
+    assert len(draws) > 3
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("limits: {max_mean_weight_bits: 1.5}\n", r"none is within max_mean_weight_bits: 1.5 \(the least is 2\)"),
+        ("search: {method: random, trials: 28}\n", "search.trials must be at most 27"),
+        ("search: {method: random, trials: 10}\nlimits: {max_mean_weight_bits: 2.5}\n", "at most 9"),
+    ],
+)
+def test_what_leaves_nothing_to_train_is_refused(more: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        select_trials(space(more), costs_of)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("search: {method: random}\n", "says how many schedules it draws"),
+        ("search: {method: grid, trials: 3}\n", "grid takes all"),
+        ("search: {method: random, trials: 0}\n", "search.trials"),
+        ("limits: {max_mean_weight_bits: 0}\n", "limits.max_mean_weight_bits"),
+        ("limits: {max_weight_bits: 3}\n", "did you mean"),
+        ("limits: {max_bitops: many}\n", "limits.max_bitops"),
+    ],
+)
+def test_a_search_that_makes_no_sense_is_one_clear_message(more: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        space(more)
