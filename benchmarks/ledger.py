@@ -89,7 +89,7 @@ def measure_cost(spec: RunSpec, n_trials: int, time_s: float) -> dict[str, float
         "share_of_a_core": share,
         "mark_median_ms": 1e3 * statistics.median(marks_s),
         "mark_p95_ms": 1e3 * statistics.quantiles(marks_s, n=20)[-1],
-        "resident_mib": reader.resident_bytes([client.ledger_pid]) / 2**20,
+        "resident_mib": reader.proportional_bytes([client.ledger_pid]) / 2**20,
     }
     for meter, child in zip(meters, children, strict=True):
         meter.close()

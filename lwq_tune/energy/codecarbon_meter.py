@@ -116,6 +116,10 @@ def _make_tracker(handler: Any, output_dir: str, gpu_ids: list[str]) -> Any:
         **FIXED_ARGUMENTS, output_handlers=[handler], output_dir=output_dir, gpu_ids=gpu_ids
     )
     tracker.start()
+    # Its second timer samples the load each second, out of step with the ledger, whose own sampling is enough: the load
+    # would be taken over fractions of seconds, and a quarter of the ledger's time would go into it.
+    if tracker._scheduler_monitor_power is not None:
+        tracker._scheduler_monitor_power.stop()  # type: ignore[no-untyped-call]
     return tracker
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
@@ -9,22 +10,26 @@ from dataclasses import dataclass
 from lwq_tune.energy.processes import ProcessReader
 
 MIN_PERIOD_S = 5.0
-# The kernel walks all pages of a process to tell its proportional set size: tens of milliseconds for a large one.
-# So much longer than a reading took is waited until the next: it costs a thousandth of a core per account at most.
-PERIOD_OVER_COST = 1000.0
-# A trial opens its account before it loads anything; until it has, it is read at the short period.
-GROWING_S = 60.0
+# The kernel walks all pages of a process to tell its proportional set size: tens of milliseconds for a large one. So
+# much longer than all accounts together cost is waited until the next: a two thousandth of a core at most.
+PERIOD_OVER_COST = 2000.0
 
 
 @dataclass
 class _Known:
-    since_s: float
     next_s: float
+    read_s: float = -math.inf
+    cost_s: float = 0.0
+    proportional: int = 0
+    resident_then: int = 0
     share: float = 0.0
 
 
 class MemoryShares:
-    """Reads the resident memory of each account now and then, the less often the dearer it is.
+    """Reads the memory of each account now and then: proportional set sizes, the less often the dearer they are.
+
+    In between what the resident set, which is cheap to read, has grown or shrunk is added: a process that loads data
+    or trains grows by pages of its own. A trial opens its account before it has loaded anything.
 
     Args:
         reader: Processes of the host.
@@ -44,15 +49,17 @@ class MemoryShares:
             pids_of: The processes of one.
         """
         now_s = self._clock()
-        self._known = {name: self._known.get(name) or _Known(now_s, now_s) for name in accounts}
+        self._known = {name: self._known.get(name) or _Known(now_s) for name in accounts}
         for name, known in self._known.items():
-            if self._clock() >= known.next_s and self._total_bytes:
-                self._read(known, pids_of(name))
+            if now_s >= known.next_s and self._total_bytes:
+                self._read(known, list(pids_of(name)), now_s)
         return {name: known.share for name, known in self._known.items()}
 
-    def _read(self, known: _Known, pids: Iterable[int]) -> None:
-        begin_s = self._clock()
-        known.share = self._reader.resident_bytes(pids) / self._total_bytes
-        is_growing = begin_s - known.since_s < GROWING_S
-        cost_s = self._clock() - begin_s
-        known.next_s = begin_s + (MIN_PERIOD_S if is_growing else max(MIN_PERIOD_S, PERIOD_OVER_COST * cost_s))
+    def _read(self, known: _Known, pids: list[int], now_s: float) -> None:
+        resident = self._reader.resident_bytes(pids)
+        if now_s - known.read_s >= max(MIN_PERIOD_S, PERIOD_OVER_COST * known.cost_s * len(self._known)):
+            begin_s = self._clock()
+            known.proportional, known.resident_then = self._reader.proportional_bytes(pids), resident
+            known.read_s, known.cost_s = now_s, self._clock() - begin_s
+        known.next_s = now_s + MIN_PERIOD_S
+        known.share = max(0, known.proportional + resident - known.resident_then) / self._total_bytes

@@ -116,11 +116,15 @@ class ProcessReader:
             fields = stream.readline().split()
         return sum(int(fields[column]) for column in _BUSY_COLUMNS) / self._ticks_per_s
 
-    def resident_bytes(self, pids: Iterable[int]) -> int:
+    def proportional_bytes(self, pids: Iterable[int]) -> int:
         """Return the memory of some processes: proportional set sizes, so that shared pages count once.
 
         Where that may not be read, the resident set size counts, in which shared pages count every time.
         """
+        return sum(self._proportional_bytes(pid) for pid in pids)
+
+    def resident_bytes(self, pids: Iterable[int]) -> int:
+        """Return the resident set sizes of some processes, in which shared pages count every time."""
         return sum(self._resident_bytes(pid) for pid in pids)
 
     def memory_bytes(self) -> int:
@@ -128,11 +132,14 @@ class ProcessReader:
         text = self._read("meminfo") or ""
         return next((_kib(line) for line in text.splitlines() if line.startswith("MemTotal:")), 0)
 
-    def _resident_bytes(self, pid: int) -> int:
+    def _proportional_bytes(self, pid: int) -> int:
         rollup = self._read(f"{pid}/smaps_rollup")
         for line in (rollup or "").splitlines():
             if line.startswith("Pss:"):
                 return _kib(line)
+        return self._resident_bytes(pid)
+
+    def _resident_bytes(self, pid: int) -> int:
         statm = self._read(f"{pid}/statm")
         return int(statm.split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm else 0
 

@@ -80,8 +80,11 @@ class FakeHost:
     def busy_s(self) -> float:
         return self.total_busy_s
 
-    def resident_bytes(self, pids: Iterable[int]) -> int:
+    def proportional_bytes(self, pids: Iterable[int]) -> int:
         return sum(self.memory.get(pid, 0) for pid in pids)
+
+    def resident_bytes(self, pids: Iterable[int]) -> int:
+        return 100 + self.proportional_bytes(pids)  # shared pages
 
     def memory_bytes(self) -> int:
         return 1000

@@ -17,7 +17,7 @@ from lwq_tune.errors import ConfigError
 from tests.conftest import run_python
 
 READINGS = """
-import json, time
+import json, threading, time
 from dataclasses import asdict
 from lwq_tune.energy.codecarbon_meter import CodecarbonNode
 node = CodecarbonNode()
@@ -26,8 +26,9 @@ for _ in range(4):
     readings.append({"now_s": time.monotonic(), **asdict(node.read())})
     time.sleep(0.3)
 about = {name: getattr(node, name) for name in ("cpu_source", "ram_source", "cpu_idle_w", "max_cpu_w")}
+timers = [t for t in threading.enumerate() if isinstance(t, threading.Timer) and t.interval < 1000]
 node.close()
-print(json.dumps({"readings": readings, "about": about}))
+print(json.dumps({"readings": readings, "about": about, "n_timers": len(timers)}))
 """
 
 
@@ -47,6 +48,10 @@ def test_totals_rise_and_stay_below_what_the_cpus_can_draw(plain: dict[str, list
     for before, after in itertools.pairwise(readings):
         assert 0 < after["cpu_j"] - before["cpu_j"] <= max_w * (after["now_s"] - before["now_s"] + 0.1)
         assert after["ram_j"] > before["ram_j"]
+
+
+def test_codecarbon_samples_only_when_it_is_asked_to(plain: dict[str, int]) -> None:
+    assert plain["n_timers"] == 0
 
 
 def test_every_source_has_a_label_that_says_measured_or_estimated(plain: dict[str, dict[str, str]]) -> None:

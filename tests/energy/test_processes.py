@@ -30,8 +30,9 @@ def test_a_process_whose_memory_may_not_be_read_counts_with_its_resident_set(tmp
     write_process(tmp_path, 10, pss_kib=70)
     write_process(tmp_path, 11)
     reader = ProcessReader(tmp_path)
-    assert reader.resident_bytes([10]) == 70 * 1024
-    assert reader.resident_bytes([10, 11, 12]) == 70 * 1024 + 30 * PAGE
+    assert reader.proportional_bytes([10]) == 70 * 1024
+    assert reader.proportional_bytes([10, 11, 12]) == 70 * 1024 + 30 * PAGE
+    assert reader.resident_bytes([10, 11, 12]) == 2 * 30 * PAGE
 
 
 def test_processes_that_end_while_reading_are_left_out(tmp_path: Path) -> None:
