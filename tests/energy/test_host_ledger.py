@@ -13,6 +13,7 @@ from lwq_tune.energy.host_ledger import HostLedger
 from lwq_tune.energy.host_sampler import Reservation
 from lwq_tune.energy.intensity import IntensitySeries
 from lwq_tune.energy.interval_log import read_intervals
+from lwq_tune.energy.nvml import NoGpus
 from lwq_tune.energy.totals import Totals, trial_part
 from lwq_tune.errors import EnergyMeterError
 from tests.energy.fake_host import IDLE_W, W_PER_BUSY_CPU, FakeHost, log_of
@@ -355,3 +356,30 @@ def test_a_full_disk_delays_the_log_and_loses_nothing(tmp_path: Path) -> None:
     assert math.fsum(r["node"]["cpu"] for r in read_intervals(tmp_path / "energy" / "host.jsonl")) == pytest.approx(
         1200
     )
+
+
+@pytest.mark.parametrize("jump_s", [-7200.0, 7200.0])
+def test_a_wall_clock_that_jumps_changes_no_energy(jump_s: float, tmp_path: Path) -> None:
+    host, jumped_s = FakeHost(), [0.0]
+    ledger = HostLedger(
+        host.node,
+        NoGpus(),
+        host,  # type: ignore[arg-type]
+        host_cpus=4,
+        clock=lambda: host.now_s,
+        wall=lambda: 1e9 + host.now_s + jumped_s[0],
+    )
+    ledger.open_run("run", log_of(tmp_path), TERMS)
+    host.start(10)
+    account = ledger.register("run", trial_part("k", "s"), 10, ONE_CPU)
+    host.run(5.0, {10: 5.0})
+    ledger.sample()
+    jumped_s[0] = jump_s
+    host.run(5.0, {10: 5.0})
+    found = totals(ledger, account)
+    assert found.parts["cpu"].active_j == pytest.approx(10.0 * W_PER_BUSY_CPU)
+    assert found.measured_s == pytest.approx(10.0)
+    ledger.close()
+    records = read_intervals(log_of(tmp_path))
+    assert sum(record["time_s"] for record in records) == pytest.approx(10.0)
+    assert sum(record["unmeasured_s"] for record in records) == 0.0
