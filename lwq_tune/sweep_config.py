@@ -8,6 +8,8 @@ from pydantic import BaseModel, Field
 
 from lwq_tune.config import STRICT
 
+MAX_PUE = 10.0
+
 
 class SweepConfig(BaseModel):
     """How and where a sweep runs; nothing in it changes what a trial computes.
@@ -41,7 +43,7 @@ class SweepConfig(BaseModel):
     country: tuple[str, ...] = Field(default=(), strict=False)
     carbon_intensity: tuple[str, ...] = Field(default=(), strict=False)
     intensity_file: tuple[str, ...] = Field(default=(), strict=False)
-    pue: float = Field(default=1.0, ge=1, le=10)
+    pue: float = Field(default=1.0, ge=1, le=MAX_PUE)
 
     @property
     def run_dir(self) -> Path:

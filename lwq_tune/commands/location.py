@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lwq_tune.commands.common import say
-from lwq_tune.energy.intensity import IntensitySeries, parse_host_values
-from lwq_tune.energy.meter import WORLD_AVERAGE
+from lwq_tune.energy.intensity import WORLD_AVERAGE, IntensitySeries, parse_host_values
 from lwq_tune.errors import ConfigError
+from lwq_tune.sweep_config import MAX_PUE
 
 ALL_HOSTS = ""
-MAX_PUE = 10.0
 
 
 def find_intensities(
@@ -41,7 +40,7 @@ def find_intensities(
                 where = f"host {host}" if host else "all hosts"
                 raise ConfigError(f"a host has one carbon intensity, got {flag} {value} for {where} besides another")
             found[host] = read(value)
-    found.setdefault(ALL_HOSTS, IntensitySeries.constant(WORLD_AVERAGE.g_per_kwh, WORLD_AVERAGE.source))
+    found.setdefault(ALL_HOSTS, WORLD_AVERAGE)
     return found
 
 
@@ -60,10 +59,10 @@ def tell_intensities(intensities: Mapping[str, IntensitySeries]) -> None:
     """Say which intensities are used, and where nobody chose."""
     for host, series in intensities.items():
         where = f" on {host}" if host else ""
-        if series.source == WORLD_AVERAGE.source:
+        if series == WORLD_AVERAGE:
             others = " on other hosts" if len(intensities) > 1 else ""
             say(
-                f"carbon intensity{others}: {WORLD_AVERAGE.g_per_kwh:g} g/kWh, the world average, since neither "
+                f"carbon intensity{others}: {series.values_g_per_kwh[0]:g} g/kWh, the world average, since neither "
                 "--country nor --carbon-intensity nor --intensity-file was given"
             )
         elif series.times_s:
@@ -76,8 +75,7 @@ def tell_intensities(intensities: Mapping[str, IntensitySeries]) -> None:
 def _of_country(value: str) -> IntensitySeries:
     from lwq_tune.energy.codecarbon_meter import find_carbon_intensity
 
-    intensity = find_carbon_intensity(value, None)
-    return IntensitySeries.constant(intensity.g_per_kwh, intensity.source)
+    return find_carbon_intensity(value, None)
 
 
 def _of_number(value: str) -> IntensitySeries:
@@ -87,8 +85,7 @@ def _of_number(value: str) -> IntensitySeries:
         number = float(value)
     except ValueError as error:
         raise ConfigError(f"--carbon-intensity must be a number of g/kWh, 0 or more, got {value!r}") from error
-    intensity = find_carbon_intensity(None, number)
-    return IntensitySeries.constant(intensity.g_per_kwh, intensity.source)
+    return find_carbon_intensity(None, number)
 
 
 def _of_file(value: str) -> IntensitySeries:

@@ -31,7 +31,7 @@ def run(arguments: Namespace) -> int:
     state = {
         "run": manifest["run"],
         "held_by": holder_of(folder.path),
-        **_progress(recorder.trial_rows(), recorder.row_times(), manifest["sessions"][-1]),
+        **_progress(trials, recorder.trial_rows(), recorder.row_times(), manifest["sessions"][-1]),
     }
     if arguments.json:
         print(json.dumps(state, indent=2))
@@ -50,7 +50,10 @@ def _trials(manifest: Mapping[str, Any], path: Path) -> dict[str, TrialConfig]:
 
 
 def _progress(
-    rows: Sequence[Mapping[str, Any]], recorded_at: Sequence[str], session: Mapping[str, Any]
+    trials: Mapping[str, TrialConfig],
+    rows: Sequence[Mapping[str, Any]],
+    recorded_at: Sequence[str],
+    session: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return what the rows tell: each trial's state, epochs, and the time that is left at the pace of this session."""
     listed = [
@@ -60,7 +63,7 @@ def _progress(
             "seed": row["config_seed"],
             "status": row["status"],
             "epochs_done": row["epochs_done"],
-            "epochs": 1 if row["config_mode"] == "ptq" else row["config_epochs"],
+            "epochs": trials[row["trial_key"]].n_rows,
             "val_accuracy": row.get("val_accuracy"),
             "energy_kwh": row.get("energy_kwh"),
             "error": row["error"],

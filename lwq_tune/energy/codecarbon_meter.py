@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterable
 from typing import Any
 
-from lwq_tune.energy.meter import WORLD_AVERAGE, CarbonIntensity
+from lwq_tune.energy.intensity import WORLD_AVERAGE, IntensitySeries
 from lwq_tune.energy.node import NodeReading
 from lwq_tune.energy.sources import cpu_of, find_cpu_source, find_ram_source, idle_power_w, max_power_w
 from lwq_tune.energy.totals import JOULES_PER_KWH
@@ -25,7 +25,7 @@ from lwq_tune.errors import ConfigError, EnergyMeterError, near_miss
 NEVER_S = 1e8
 
 
-def find_carbon_intensity(country: str | None, forced_g_per_kwh: float | None) -> CarbonIntensity:
+def find_carbon_intensity(country: str | None, forced_g_per_kwh: float | None) -> IntensitySeries:
     """Return the carbon intensity to use: the user's, a country's yearly mean, or the world's.
 
     Args:
@@ -38,7 +38,7 @@ def find_carbon_intensity(country: str | None, forced_g_per_kwh: float | None) -
     if forced_g_per_kwh is not None:
         if not (math.isfinite(forced_g_per_kwh) and forced_g_per_kwh >= 0):
             raise ConfigError(f"--carbon-intensity must be a finite number of g/kWh, 0 or more, got {forced_g_per_kwh}")
-        return CarbonIntensity(forced_g_per_kwh, "user")
+        return IntensitySeries.constant(forced_g_per_kwh, "user")
     if country is None:
         return WORLD_AVERAGE
     from codecarbon.input import DataSource
@@ -51,7 +51,7 @@ def find_carbon_intensity(country: str | None, forced_g_per_kwh: float | None) -
             f"country must be an ISO 3166-1 alpha-3 code with a published carbon intensity, such as FRA, "
             f"got {country!r}{hint}; or give --carbon-intensity in g/kWh"
         )
-    return CarbonIntensity(float(mix["carbon_intensity"]), f"country-year:{country.upper()}:{mix['year']}")
+    return IntensitySeries.constant(float(mix["carbon_intensity"]), f"country-year:{country.upper()}:{mix['year']}")
 
 
 def _capture_handler() -> Any:

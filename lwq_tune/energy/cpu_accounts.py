@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from lwq_tune.energy.processes import Process
 
 Identity = tuple[int, int]
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Account:
     root: Process
     rest: str | None  # account of the descendants that have none of their own, where not this one
-    members: set[Identity] = field(default_factory=set)
 
 
 class CpuAccounts:

@@ -19,7 +19,6 @@ from lwq_tune.energy.node import NodeMeter
 from lwq_tune.energy.nvml import GpuReader
 from lwq_tune.energy.processes import ProcessReader
 from lwq_tune.energy.totals import LEDGER, Totals
-from lwq_tune.errors import EnergyMeterError
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +57,7 @@ class HostLedger:
     ) -> None:
         self._node, self._clock, self._wall = node, clock, wall
         self._lock = threading.RLock()
+        self._opening = threading.Lock()  # two readers of one log would each cut off what the other is writing
         self._host = HostSampler(node, gpus, reader, clock, host_cpus)
         self._accounts: dict[str, _Account] = {}
         self._runs: dict[str, RunBooks] = {}
@@ -77,13 +77,12 @@ class HostLedger:
             ValueError: The log is damaged.
             OSError: It cannot be read.
         """
-        with self._lock:
+        with self._opening:
             if run in self._runs:
                 return
-        books = RunBooks(log, terms, self._wall())  # may read a long log, so nobody has to wait for it
-        with self._lock:
-            self.sample(force=True)
-            if run not in self._runs:
+            books = RunBooks(log, terms, self._wall())  # may read a long log: no trial has to wait for it
+            with self._lock:
+                self.sample(force=True)
                 self._runs[run] = books
                 lost_since_s, now_s = books.lost_since_s, self._wall()
                 if lost_since_s is not None and now_s > lost_since_s:
@@ -123,14 +122,11 @@ class HostLedger:
         with self._lock:
             self.sample(force=True)
             self._n_registered += 1  # a client that comes back must not own an account that its old connection closes
-            account, rest_account = (
-                None if each is None else f"{run}/{each}#{self._n_registered}" for each in (name, rest)
-            )
-            if account is None:
-                raise EnergyMeterError("an account has a name")
+            account = f"{run}/{name}#{self._n_registered}"
+            rest_account = None if rest is None else f"{run}/{rest}#{self._n_registered}"
             self._host.open(account, pid, reservation, rest_account)
             self._accounts[account] = _Account(run, name, is_trial)
-            if rest_account is not None and rest is not None:
+            if rest is not None and rest_account is not None:
                 self._accounts[rest_account] = _Account(run, rest, False)
             return account
 

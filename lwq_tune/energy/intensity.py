@@ -117,6 +117,10 @@ class IntensitySeries:
         return self.times_s[-1] + statistics.median(steps_s) if steps_s else math.inf
 
 
+# CodeCarbon's fall-back for unknown places: the world's mean mix (Our World in Data).
+WORLD_AVERAGE = IntensitySeries.constant(475.0, "world-average")
+
+
 def parse_host_values(entries: Sequence[str], flag: str = "the flag") -> dict[str, str]:
     """Return the values of a repeatable flag by host; the value for all other hosts is under the empty name.
 

@@ -7,23 +7,6 @@ from typing import Protocol
 
 
 @dataclass(frozen=True)
-class CarbonIntensity:
-    """Emissions per energy drawn from the grid.
-
-    Attributes:
-        g_per_kwh: Grams of CO2 equivalent per kilowatt hour.
-        source: Where the figure comes from: ``user``, ``country-year:FRA:2023`` or ``world-average``.
-    """
-
-    g_per_kwh: float
-    source: str
-
-
-# CodeCarbon's fall-back for unknown places: the world's mean mix (Our World in Data).
-WORLD_AVERAGE = CarbonIntensity(475.0, "world-average")
-
-
-@dataclass(frozen=True)
 class MeterSources:
     """How a meter comes to its figures, for the record; null where there is none.
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from lwq_tune.energy.meter import EnergyReading, MeterSources
+
+# The reading of the training pass and the sources stand in a row under their own names.
+_OF_TRAINING = tuple(field.name for field in fields(EnergyReading) if field.name != "time_s")
+_OF_SOURCES = tuple(field.name for field in fields(MeterSources))
 
 
 @dataclass(frozen=True)
@@ -100,28 +104,12 @@ def energy_values(
         sources: How the figures came about.
     """
     return {
-        "active_energy_kwh": train.active_energy_kwh,
-        "idle_energy_kwh": train.idle_energy_kwh,
-        "energy_kwh": train.energy_kwh,
-        "cpu_energy_kwh": train.cpu_energy_kwh,
-        "gpu_energy_kwh": train.gpu_energy_kwh,
-        "ram_energy_kwh": train.ram_energy_kwh,
-        "emissions_kg_co2eq": train.emissions_kg_co2eq,
+        **{name: getattr(train, name) for name in _OF_TRAINING},
+        **{name: getattr(sources, name) for name in _OF_SOURCES},
         "eval_energy_kwh": evaluation.energy_kwh,
         "eval_emissions_kg_co2eq": evaluation.emissions_kg_co2eq,
         "overhead_energy_kwh": overhead.energy_kwh,
         "overhead_emissions_kg_co2eq": overhead.emissions_kg_co2eq,
         "cumulative_energy_kwh": totals.energy_kwh,
         "cumulative_emissions_kg_co2eq": totals.emissions_kg_co2eq,
-        "carbon_intensity_g_per_kwh": train.carbon_intensity_g_per_kwh,
-        "carbon_intensity_source": sources.carbon_intensity_source,
-        "cpu_source": sources.cpu_source,
-        "gpu_source": sources.gpu_source,
-        "ram_source": sources.ram_source,
-        "idle_source": sources.idle_source,
-        "share_method": train.share_method,
-        "concurrency": train.concurrency,
-        "coverage": train.coverage,
-        "unmeasured_s": train.unmeasured_s,
-        "pue": sources.pue,
     }

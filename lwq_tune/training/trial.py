@@ -105,10 +105,9 @@ class Trial:
         lr = self._lr(self.epochs_done)
         setup = setup_values(*self._measured(self._set_up)[1:]) if self._needs_setup else setup_values()
         trained, train_time_s, train_energy = self._measured(self._train_or_calibrate)
-        self._check_finite("training", trained)
+        self._check_finite(training=trained)
         (validated, tested), eval_time_s, eval_energy = self._measured(self._evaluate)
-        self._check_finite("validation", validated)
-        self._check_finite("test", tested)
+        self._check_finite(validation=validated, test=tested)
         self.epochs_done += 1
         self._totals = self._totals.plus(train_energy)
         energies = (train_energy, eval_energy, self._meter.between_windows())
@@ -224,11 +223,12 @@ class Trial:
         )
         return run(data.val), run(data.test) if self.config.evaluation == "validation_and_test" else None
 
-    def _check_finite(self, name: str, result: PassResult | None) -> None:
-        if result is not None and not math.isfinite(result.loss):
-            raise TrialDivergedError(
-                f"{name} loss must stay finite, got {result.loss} in epoch {self.epochs_done + 1}; try a lower lr"
-            )
+    def _check_finite(self, **results: PassResult | None) -> None:
+        for name, result in results.items():
+            if result is not None and not math.isfinite(result.loss):
+                raise TrialDivergedError(
+                    f"{name} loss must stay finite, got {result.loss} in epoch {self.epochs_done + 1}; try a lower lr"
+                )
 
     def _measured(self, work: Any) -> tuple[Any, float, EnergyReading]:
         """Return the result of ``work``, its time in seconds and its energy."""

@@ -12,7 +12,8 @@ import pytest
 
 from lwq_tune.energy import codecarbon_meter
 from lwq_tune.energy.codecarbon_meter import find_carbon_intensity
-from lwq_tune.energy.meter import WORLD_AVERAGE, CarbonIntensity, NullMeter
+from lwq_tune.energy.intensity import WORLD_AVERAGE, IntensitySeries
+from lwq_tune.energy.meter import NullMeter
 from lwq_tune.errors import ConfigError
 from tests.conftest import run_python
 
@@ -123,13 +124,13 @@ def test_every_argument_of_codecarbon_is_known_to_us() -> None:
     ("country", "forced", "expected"),
     [
         (None, None, WORLD_AVERAGE),
-        (None, 12.5, CarbonIntensity(12.5, "user")),
-        ("FRA", None, CarbonIntensity(56.039, "country-year:FRA:2023")),
-        ("ita", None, CarbonIntensity(330.718, "country-year:ITA:2023")),
+        (None, 12.5, IntensitySeries.constant(12.5, "user")),
+        ("FRA", None, IntensitySeries.constant(56.039, "country-year:FRA:2023")),
+        ("ita", None, IntensitySeries.constant(330.718, "country-year:ITA:2023")),
     ],
 )
 def test_the_carbon_intensity_says_where_it_comes_from(
-    country: str | None, forced: float | None, expected: CarbonIntensity
+    country: str | None, forced: float | None, expected: IntensitySeries
 ) -> None:
     assert find_carbon_intensity(country, forced) == expected
 
