@@ -11,13 +11,12 @@ import pandas as pd
 
 from analysis.audit_tables import load_tables
 from analysis.comparable import refuse_incomparable, without_origins
-from analysis.load import AnalysisError, Runs, load_runs
+from analysis.load import AnalysisError, Runs, load_runs, read_epochs
 from analysis.pareto import hypervolume, pareto_front, reference_point, to_costs
-from analysis.tables import table_over_epochs, table_over_seeds
+from analysis.tables import FIGURES, table_over_epochs, table_over_seeds
 from analysis.trials import check_comparable, done_trials, summarise_trials
 
 EXIT_DONE, EXIT_AUDIT_FAILED, EXIT_BAD_INPUT = 0, 1, 2
-TRIAL = ["folder", "trial_key"]
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -76,7 +75,7 @@ def pareto(runs: Runs, out: Path, *, mixed_sources: bool = False) -> None:
     signs = [objective.sign for objective in runs.objectives]
     at = ", ".join(f"{name} {value * sign:.4g}" for name, value, sign in zip(columns, reference, signs, strict=True))
     print(f"hypervolume {hypervolume(costs, reference):.4g}, reference point {at}")
-    _say_what_is_missing(runs.trials)
+    _say_what_is_missing(runs.trials, done)
     out.mkdir(parents=True, exist_ok=True)
     front.to_csv(out / "pareto.csv", index=False)
     print(out / "pareto.csv", *save_figure(figure, out / "pareto"), sep="\n")
@@ -86,12 +85,11 @@ def table(runs: Runs, out: Path) -> None:
     """Write both forms of Table 3 and print them."""
     done = done_trials(runs.trials)
     check_comparable(done)
-    is_done = pd.MultiIndex.from_frame(runs.epochs[TRIAL]).isin(pd.MultiIndex.from_frame(done[TRIAL]))
     tables = (
         (
             "Mean ± std over the epochs, the paper's convention (time, energy, emissions per epoch)",
             "table_over_epochs.csv",
-            table_over_epochs(runs.epochs[is_done]),
+            table_over_epochs(done, read_epochs(done, FIGURES)),
         ),
         (
             "Mean ± std over seeds (last epoch's metrics; time, energy, emissions of the whole training)",
@@ -104,7 +102,7 @@ def table(runs: Runs, out: Path) -> None:
         print(f"{title}\n{frame.to_string(index=False)}\n")
         frame.to_csv(out / name, index=False)
     print(caption(done))
-    _say_what_is_missing(runs.trials)
+    _say_what_is_missing(runs.trials, done)
 
 
 def caption(trials: pd.DataFrame) -> str:
@@ -123,10 +121,11 @@ def caption(trials: pd.DataFrame) -> str:
     )
 
 
-def _say_what_is_missing(trials: pd.DataFrame) -> None:
-    others = trials[trials["status"] != "done"]["status"].value_counts()
+def _say_what_is_missing(trials: pd.DataFrame, done: pd.DataFrame) -> None:
+    others = trials[~trials.index.isin(done.index)]["status"]
     if len(others):
-        counts = ", ".join(f"{count} {status}" for status, count in others.items())
+        words = others.replace("done", "done in a configuration that was stopped in another seed").value_counts()
+        counts = ", ".join(f"{count} {status}" for status, count in words.items())
         print(f"left out: {counts} of {len(trials)} trials", file=sys.stderr)
 
 

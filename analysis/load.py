@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -53,14 +56,22 @@ class Runs:
         trials: One row per trial of the search space, columns of `lwq_tune.results.schema.TRIAL_COLUMNS` and
             ``folder``.
         initial: The same of trials that were trained only because others start from them; they are on no front.
-        epochs: One row per epoch of ``trials``, and ``folder``; of an epoch trained twice, the last attempt.
         objectives: Axes of the front.
     """
 
     trials: pd.DataFrame
     initial: pd.DataFrame
-    epochs: pd.DataFrame
     objectives: tuple[Objective, ...]
+
+    @functools.cached_property
+    def epochs(self) -> pd.DataFrame:
+        """All columns of every epoch of ``trials``, and ``folder``; `read_epochs` reads a few of them.
+
+        Raises:
+            AnalysisError: A table of epochs cannot be read.
+        """
+        epochs = read_epochs(self.trials, [column.name for column in EPOCH_COLUMNS])
+        return epochs.assign(folder=self.trials["folder"].reindex(epochs.index)).reset_index(drop=True)
 
 
 def load_run(run_dir: Path) -> Runs:
@@ -73,12 +84,12 @@ def load_run(run_dir: Path) -> Runs:
 
 
 def load_runs(run_dirs: Sequence[Path]) -> Runs:
-    """Return several runs as one.
+    """Return several runs as one; their epochs, which may be millions, are left to `read_epochs`.
 
     Raises:
         AnalysisError: A folder holds no sweep, its tables cannot be read, or the runs have other objectives.
     """
-    trials, epochs, objectives = [], [], []
+    trials, objectives = [], []
     folders = [run_dir.resolve() for run_dir in run_dirs]
     if len(set(folders)) != len(folders):
         raise AnalysisError(f"each run counts once, got a folder twice: {', '.join(map(str, run_dirs))}")
@@ -87,18 +98,14 @@ def load_runs(run_dirs: Sequence[Path]) -> Runs:
         table = read_table(file, [column.name for column in TRIAL_COLUMNS])
         trials.append(_to_frame(table).assign(folder=str(run_dir)))
         objectives.append(_objectives(table, file))
-        epochs.append(_read_epochs(run_dir, list(trials[-1]["trial_key"])))
     if len(set(objectives)) != 1:
         listed = "; ".join(", ".join(axis.column for axis in axes) for axes in dict.fromkeys(objectives))
         raise AnalysisError(f"runs on one front share their objectives, these have: {listed}; analyse them apart")
-    frames = [frame for frame in epochs if len(frame)]
     all_trials = pd.concat(trials, ignore_index=True)
-    all_epochs = pd.concat(frames, ignore_index=True) if frames else epochs[0]
     is_initial = all_trials["role"] == "initial"
     return Runs(
         trials=all_trials[~is_initial].reset_index(drop=True),
         initial=all_trials[is_initial].reset_index(drop=True),
-        epochs=all_epochs[all_epochs["role"] != "initial"].reset_index(drop=True),
         objectives=objectives[0],
     )
 
@@ -118,43 +125,75 @@ def trials_file(run_dir: Path) -> Path:
     return file
 
 
-def _read_epochs(run_dir: Path, order: Sequence[str]) -> pd.DataFrame:
-    """Return the epochs of one run in the order of its trials, of each epoch the last attempt."""
-    files = {file.stem: file for file in (run_dir / "epochs").glob("*.parquet")}
-    names = [column.name for column in EPOCH_COLUMNS]
-    frames = [_to_frame(read_table(files[key], names)) for key in order if key in files]
-    frames = [frame for frame in frames if len(frame)]
-    if not frames:
-        return pd.DataFrame(columns=[*names, "folder"])
-    last = [frame.sort_values(["epoch", "attempt"]).drop_duplicates("epoch", keep="last") for frame in frames]
-    return pd.concat(last, ignore_index=True).assign(folder=str(run_dir))
+def read_epochs(trials: pd.DataFrame, figures: Sequence[str]) -> pd.DataFrame:
+    """Return figures of every epoch of some trials; of an epoch trained twice, those of the last attempt.
+
+    Args:
+        trials: Rows of `Runs.trials`. Those without a table of epochs, such as pending ones, have no row here.
+        figures: Columns of the tables of epochs.
+
+    Returns:
+        One row per epoch, in the order of ``trials`` and then of ``epoch``, a column beside ``figures``. The index is
+        that of the trial in ``trials``; what was not measured is NaN.
+
+    Raises:
+        AnalysisError: A table of epochs cannot be read.
+    """
+    paths = [
+        Path(folder) / "epochs" / f"{key}.parquet"
+        for folder, key in zip(trials["folder"], trials["trial_key"], strict=True)
+    ]
+    has_epochs = np.array([path.is_file() for path in paths], dtype=bool)
+    columns = pa.schema([(name, COLUMNS[name].arrow_type) for name in dict.fromkeys(["epoch", "attempt", *figures])])
+    tables = _read_all([path for path, exists in zip(paths, has_epochs, strict=True) if exists], columns)
+    counted = [_last_attempts(table) for table in tables]
+    frame = _to_frame(pa.concat_tables([columns.empty_table(), *counted]))
+    frame.index = trials.index[has_epochs].repeat([len(table) for table in counted])
+    return frame if "attempt" in figures else frame.drop(columns="attempt")
+
+
+def _last_attempts(table: pa.Table) -> pa.Table:
+    """Return of each epoch of one trial the row of the last attempt, in order of epochs."""
+    epochs, attempts = table["epoch"].to_numpy(), table["attempt"].to_numpy()
+    if (np.diff(epochs) > 0).all():
+        return table
+    order = np.lexsort((attempts, epochs))
+    is_last = np.append(np.diff(epochs[order]) > 0, True)
+    return table.take(order[is_last])
 
 
 def read_table(file: Path, columns: Sequence[str]) -> pa.Table:
-    """Return a table of a run.
+    """Return some columns of a table of a run, with the metadata of the file.
 
     Args:
         file: Parquet file.
-        columns: Names that it must have; others stay in the table.
+        columns: Names that it must have; no others are read.
 
     Raises:
         AnalysisError: It is damaged, of another schema version, or lacks a column.
     """
     try:
-        table = pq.read_table(file)
+        with pq.ParquetFile(file) as parquet:
+            schema = parquet.schema_arrow
+            _check_schema(schema, file, columns)
+            # One thread per table: with thousands of small ones, the threads belong to the tables.
+            return parquet.read(list(columns), use_threads=False).select(list(columns))
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise AnalysisError(f"results must be readable as Parquet, {file} is not ({reason})") from error
-    version = read_metadata(table.schema).get("schema_version")
+
+
+def _check_schema(schema: pa.Schema, file: Path, columns: Sequence[str]) -> None:
+    version = read_metadata(schema).get("schema_version")
     if version != SCHEMA_VERSION:
         raise AnalysisError(
             f"this version reads tables of schema version {SCHEMA_VERSION}, {file} has {version}; "
             "use the lwq_tune that wrote it"
         )
-    missing = [name for name in columns if name not in table.column_names]
+    present = set(schema.names)
+    missing = [name for name in columns if name not in present]
     if missing:
         raise AnalysisError(f"a results table holds all columns of its schema, {file} lacks {', '.join(missing)}")
-    return table
 
 
 def read_tables(files: Sequence[Path], columns: pa.Schema) -> pd.DataFrame:
@@ -167,15 +206,22 @@ def read_tables(files: Sequence[Path], columns: pa.Schema) -> pd.DataFrame:
     Raises:
         AnalysisError: A file is damaged, of another schema version, or lacks a column or has it in another type.
     """
-    tables = [columns.empty_table()]
-    for file in files:
+    frame: pd.DataFrame = pa.concat_tables([columns.empty_table(), *_read_all(files, columns)]).to_pandas()
+    return frame
+
+
+def _read_all(files: Sequence[Path], columns: pa.Schema) -> list[pa.Table]:
+    """Return some columns of each of several tables, which are read side by side."""
+
+    def read(file: Path) -> pa.Table:
         try:
-            tables.append(read_table(file, columns.names).select(columns.names).cast(columns))
+            return read_table(file, columns.names).cast(columns)
         except pa.ArrowException as error:
             reason = str(error).splitlines()[0]
             raise AnalysisError(f"a results table has the types of its schema, {file} has not ({reason})") from error
-    frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
-    return frame
+
+    with ThreadPoolExecutor(pa.cpu_count()) as pool:
+        return list(pool.map(read, files))
 
 
 def _objectives(table: pa.Table, file: Path) -> tuple[Objective, ...]:

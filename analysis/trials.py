@@ -27,12 +27,16 @@ COMPARABLE = {
 
 
 def done_trials(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials that ran to their end.
+    """Return the trials that ran to their end, without those of configurations that a rule stopped in another seed.
+
+    A rule stops what looks bad: the mean over the seeds that were left would look too good.
 
     Raises:
         AnalysisError: There are none.
     """
-    done = trials[trials["status"] == "done"]
+    configurations = [trials[key] for key in ["run", *configuration_keys(trials)]]
+    is_stopped = (trials["status"] == "stopped").groupby(configurations, sort=False, dropna=False).transform("any")
+    done = trials[(trials["status"] == "done") & ~is_stopped]
     if done.empty:
         counts = ", ".join(f"{count} {status}" for status, count in trials["status"].value_counts().items())
         raise AnalysisError(f"an analysis needs trials that ran to their end, got {counts or 'none at all'}")

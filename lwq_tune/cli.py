@@ -24,19 +24,36 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"lwq_tune {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_sweep(commands)
-    resume = commands.add_parser("resume", help="finish the unfinished trials of a run")
-    resume.add_argument("run_dir", metavar="RUN_DIR", help="run folder, as a sweep prints it")
+    _add_resume(commands)
     status = commands.add_parser("status", help="how far a run is, also while it runs")
     status.add_argument("run_dir", metavar="RUN_DIR", help="run folder, as a sweep prints it")
     status.add_argument("--json", action="store_true", help="print one JSON object")
     spaces = commands.add_parser("spaces", help="list the search spaces that come along, or print one")
     spaces.add_argument("name", nargs="?", metavar="NAME")
     _add_train(commands)
+    completion = commands.add_parser("completion", help="print the completion script of a shell")
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     export = commands.add_parser("export", help="write the network of a trial, its weights packed")
     export.add_argument("run_dir", metavar="RUN_DIR", help="run folder, as a sweep prints it")
     export.add_argument("--trial", required=True, metavar="KEY", help="trial_key of the results, or its beginning")
     export.add_argument("--out", required=True, metavar="FILE", help="file to write, a NumPy archive (.npz)")
     return parser
+
+
+def _add_resume(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    resume = commands.add_parser("resume", help="finish the unfinished trials of a run")
+    resume.add_argument("run_dir", metavar="RUN_DIR", help="run folder, as a sweep prints it, or STORAGE/RUN")
+    resume.add_argument("--results", default="results", metavar="DIR", help="where a run from a storage goes")
+    resume.add_argument("--retry-failed", action="store_true", help="train failed trials again")
+    resume.add_argument("--address", metavar="ADDR", help="Ray cluster to join, or local (default: as before)")
+    resume.add_argument("--carbon-budget", metavar="AMOUNT", help="a new budget for all sessions together")
+    resume.add_argument("--space", metavar="NAME|FILE", help="search space to compare with (default: its own)")
+    resume.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="settings for --space (default: as before)"
+    )
+    edited = resume.add_mutually_exclusive_group()
+    edited.add_argument("--extend", action="store_true", help="add the trials that an edited space file has more")
+    edited.add_argument("--as-recorded", action="store_true", help="go on as first asked, whatever the file says now")
 
 
 def _add_sweep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -46,6 +63,14 @@ def _add_sweep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     sweep.add_argument("--results", default="results", metavar="DIR", help="where run folders go (default: results)")
     sweep.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="replace a setting of the space; repeatable"
+    )
+    sweep.add_argument(
+        "--address", metavar="ADDR", help="Ray cluster to join: HOST:PORT, or auto (default: a Ray of its own, here)"
+    )
+    sweep.add_argument(
+        "--storage",
+        metavar="URI",
+        help="folder or object store for checkpoints and a copy of the results: s3://…, gs://…",
     )
     sweep.add_argument("--max-concurrent", type=int, metavar="N", help="trials at a time (default: as many as fit)")
     sweep.add_argument(
@@ -58,7 +83,35 @@ def _add_sweep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--exclusive", action="store_true", help="one trial at a time, in random order: for confirmation runs"
     )
     sweep.add_argument(
+        "--carbon-budget", metavar="AMOUNT", help="end the sweep once it has used this: 0.5kg, 300g, 2kWh or 500Wh"
+    )
+    sweep.add_argument(
+        "--epoch-limit", type=float, metavar="S", help="seconds an epoch may take before its process is ended"
+    )
+    sweep.add_argument(
         "--init-run", metavar="RUN_DIR", help="run whose trained networks trials may start from, instead of new ones"
+    )
+    sweep.add_argument("--tensorboard", action="store_true", help="write TensorBoard event files into the run folder")
+    sweep.add_argument(
+        "--mlflow",
+        nargs="?",
+        const="run-folder",
+        metavar="URI",
+        help="log to MLflow (default: a database in the run folder)",
+    )
+    sweep.add_argument(
+        "--wandb",
+        nargs="?",
+        const="lwq-tune",
+        metavar="PROJECT",
+        help="log to Weights & Biases, offline unless WANDB_MODE is set",
+    )
+    sweep.add_argument(
+        "--estimate",
+        nargs="?",
+        const="only",
+        choices=("only", "first"),
+        help="measure steps, say what time, energy and CO2eq the sweep will take, start nothing; first: then sweep",
     )
     sweep.add_argument("--dry-run", action="store_true", help="list the trials and their costs, start nothing")
     _add_data_and_location(sweep)

@@ -5,27 +5,16 @@ from __future__ import annotations
 import datetime
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lwq_tune.cli import main
-from lwq_tune.commands.common import trial_costs
-from lwq_tune.config import TrialConfig
 from lwq_tune.results.manifest import REQUIRED
-from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.run_lock import holder_of, run_lock
 from lwq_tune.results.schema import SCHEMA_VERSION
 from lwq_tune.results.store import RunFolder, write_json
 from tests.conftest import small_config
-
-
-def epoch_row(epoch: int) -> dict[str, Any]:
-    return {
-        "epoch": epoch, "energy_segment": None, "val_accuracy": 0.5, "energy_kwh": 1e-6, "emissions_kg_co2eq": 1e-6,
-        "train_time_s": 1.0, "eval_time_s": 0.1, "epoch_time_s": 1.2, "images_per_s": 10.0, "peak_memory_mib": 500.0,
-        "coverage": 1.0, "concurrency": 1.0, "idle_source": "model", "unmeasured_s": 0.0,
-    }  # fmt: skip
+from tests.results.small_run import epoch_row, recorder_of
 
 
 @pytest.fixture
@@ -37,6 +26,7 @@ def run(tmp_path: Path) -> Path:
     begin = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=40)
     manifest = dict.fromkeys(REQUIRED, None) | {
         "schema_version": SCHEMA_VERSION, "run": "run", "dataset": {"num_classes": 10}, "initial_trials": [],
+        "space": {},
         "trials": [trial.model_dump(mode="json") for trial in trials.values()],
         "sessions": [{"started_at_utc": begin.isoformat()}],
     }  # fmt: skip
@@ -50,11 +40,6 @@ def run(tmp_path: Path) -> Path:
     recorder.end_trial(done, "done")
     recorder.end_trial(failed, "failed", "TrialDivergedError: loss must stay finite")
     return folder.path
-
-
-def recorder_of(folder: RunFolder, trials: dict[str, TrialConfig]) -> RunRecorder:
-    costs = {key: trial_costs(trial, 10) for key, trial in trials.items()}
-    return RunRecorder(folder, trials, costs, {"run": "run", "objectives": []})
 
 
 def test_a_run_that_nobody_works_on_is_told_with_its_failures(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,13 +67,19 @@ def check_dataset_loads(dataset: str, data_dir: Path) -> None:
     load_torchvision(dataset, data_dir, download=True)
 
 
-def report_end(run_dir: Path, trial_rows: Sequence[Mapping[str, Any]], stopped_by: str | None = None) -> int:
+def report_end(
+    run_dir: Path,
+    trial_rows: Sequence[Mapping[str, Any]],
+    stopped_by: str | None = None,
+    ended_by: str | None = None,
+) -> int:
     """Say how a sweep ended and return the exit code; the run folder is the last line on stdout.
 
     Args:
         run_dir: The run folder.
         trial_rows: Its trials.
         stopped_by: Why Ray ended the sweep before its end, where it did.
+        ended_by: Which rule or budget ended it, where one did.
     """
     statuses = [row["status"] for row in trial_rows]
     counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
@@ -81,9 +87,14 @@ def report_end(run_dir: Path, trial_rows: Sequence[Mapping[str, Any]], stopped_b
     say(_energy_line(trial_rows))
     for row in trial_rows:
         if row["status"] == "failed":
-            say(f"failed: {row['schedule']} seed {row['config_seed']}: {row['error']}")
+            say(f"failed: {row['schedule']} seed {row['config_seed']}: {row['error']} (logs/{row['trial_key']}.log)")
+        elif row["status"] == "stopped" or row.get("stop_reason"):
+            say(f"{row['status']} early: {row['schedule']} seed {row['config_seed']}: {row['stop_reason']}")
     code = exit_codes.DONE
-    if "interrupted" in statuses or "pending" in statuses:
+    if ended_by is not None:
+        say(f"the sweep ended early: {ended_by}")
+        code = exit_codes.TRIAL_FAILED if "failed" in statuses else exit_codes.DONE
+    elif "interrupted" in statuses or "pending" in statuses:
         say(f"stopped by Ray: {stopped_by}" if stopped_by else "interrupted")
         say(f"every finished epoch is kept; go on with:\n  python -m lwq_tune resume {_quoted(run_dir)}")
         code = exit_codes.TRIAL_FAILED if stopped_by else exit_codes.INTERRUPTED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import tempfile
 from argparse import Namespace
 from pathlib import Path
 
@@ -14,24 +14,28 @@ from lwq_tune.errors import ResultsError
 
 def run(arguments: Namespace) -> int:
     """Find the trial, write its network, say what it weighs; the file is the last line on stdout."""
+    from lwq_tune.results.asked import read_trials
     from lwq_tune.results.manifest import read_manifest
+    from lwq_tune.results.reuse import finished_epochs
     from lwq_tune.results.store import RunFolder
-    from lwq_tune.training.checkpoint import CheckpointError, final_checkpoints, load_checkpoint
+    from lwq_tune.sweep.checkpoints import local_copy, shelf_of_run
+    from lwq_tune.training.checkpoint import CheckpointError, load_checkpoint
 
     folder = RunFolder(Path(arguments.run_dir).expanduser().resolve())
-    trials = [TrialConfig.model_validate_json(json.dumps(values)) for values in read_manifest(folder.path)["trials"]]
-    config = _choose(trials, arguments.trial)
-    folders = final_checkpoints(folder.ray, config.trial_key, config.n_rows)
-    if not folders:
+    config = _choose(list(read_trials(read_manifest(folder.path), folder).all.values()), arguments.trial)
+    last_epoch = finished_epochs(folder.path).get(config.trial_key, config.n_rows)
+    found = shelf_of_run(folder.path).final(config.trial_key, last_epoch)
+    if not found:
         raise ResultsError(
             f"a network is exported once its trial has finished, {config.schedule} seed {config.seed} "
-            f"({config.trial_key}) left no checkpoint of epoch {config.n_rows} in {folder.path}"
+            f"({config.trial_key}) left no checkpoint of epoch {last_epoch} in {folder.path}"
         )
     from lwq_tune.training.export import export_network
 
     try:
-        state = load_checkpoint(folders[0])["model"]
-    except CheckpointError as error:
+        with tempfile.TemporaryDirectory() as spare:
+            state = load_checkpoint(local_copy(found[0], Path(spare)))["model"]
+    except (CheckpointError, FileNotFoundError) as error:
         raise ResultsError(str(error)) from error
     file = Path(arguments.out).expanduser()
     sizes = export_network(config, state, file)

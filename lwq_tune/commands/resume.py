@@ -8,77 +8,136 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from lwq_tune.commands.common import check_dataset_loads, report_end, say, trial_costs
+from lwq_tune.budget import parse_budget
+from lwq_tune.commands.common import check_dataset_loads, report_end, say
+from lwq_tune.commands.edited import extend, recorded_space, space_now
+from lwq_tune.commands.storage import mirrored
 from lwq_tune.commands.sweep import run_session, table_metadata
-from lwq_tune.config import TrialConfig
+from lwq_tune.commands.work import Work, plan_work
 from lwq_tune.data.catalog import DatasetInfo, describe_dataset
 from lwq_tune.energy.intensity import IntensitySeries
 from lwq_tune.errors import ResultsError
+from lwq_tune.results.asked import AskedTrials, read_trials
+from lwq_tune.results.manifest import Manifest, new_session, read_manifest
+from lwq_tune.results.recorder import RunRecorder, utc_now
+from lwq_tune.results.run_lock import run_lock
+from lwq_tune.results.schema import ENDED
+from lwq_tune.results.store import RunFolder, write_json
+from lwq_tune.sweep.checkpoints import shelf_of_run
 from lwq_tune.sweep.initial import n_together
-from lwq_tune.sweep_config import SweepConfig
+from lwq_tune.sweep.loggers import LoggerChoice, check_installed
+from lwq_tune.sweep.plan import Plan, find_checkpoints, make_search
+from lwq_tune.sweep_config import SweepConfig, parse_address
 
 
 def run(arguments: Namespace) -> int:
-    """Train the trials without an end; those that ended, failed ones included, are kept as they are."""
-    from lwq_tune.results.manifest import new_session, read_manifest
-    from lwq_tune.results.recorder import RunRecorder, utc_now
-    from lwq_tune.results.run_lock import run_lock
-    from lwq_tune.results.store import RunFolder, write_json
-    from lwq_tune.sweep.runner import Plan, find_checkpoints
-
-    folder = RunFolder(Path(arguments.run_dir).expanduser().resolve())
+    """Train the trials without an end; those that ended are kept as they are, failed ones unless asked otherwise."""
+    folder = _run_folder(arguments.run_dir, Path(arguments.results).expanduser().absolute())
     read_manifest(folder.path)
     with run_lock(folder.path):
         manifest = read_manifest(folder.path)  # as the last session left it, now that none is under way
-        dataset, trials, config = _asked_for(manifest, folder.path)
-        costs = {key: trial_costs(trial, dataset.num_classes) for key, trial in trials.items()}
-        recorder = RunRecorder(
-            folder,
-            trials,
-            costs,
-            table_metadata(manifest),
-            manifest["initial_trials"],
-            manifest["init_energies_kwh"],
-        )
-        unfinished = [key for key, status in recorder.statuses().items() if status not in ("done", "failed")]
-        if not unfinished:
-            say(f"nothing to do: all {len(trials)} trials of {folder.path} have ended")
-            recorder.finish()
+        config = _config(manifest, folder, arguments.carbon_budget, arguments.address)
+        _same_dataset(DatasetInfo(**manifest["dataset"]))
+        now = space_now(manifest, arguments.space, tuple(arguments.set), as_recorded=arguments.as_recorded)
+        if now is not None:
+            manifest = extend(manifest, plan_work(now, config), is_wanted=arguments.extend)
+        work = plan_work(recorded_space(manifest), config)
+        asked = read_trials(manifest, folder)
+        recorder = _recorder(manifest, folder, work, asked)
+        statuses = recorder.statuses()
+        retried = frozenset(key for key, status in statuses.items() if arguments.retry_failed and status == "failed")
+        unfinished = [key for key, status in statuses.items() if status not in ENDED or key in retried]
+        plan = _plan(manifest, folder, config, work, asked, unfinished, retried)
+        if not unfinished and not _search_goes_on(plan, asked):
+            say(f"nothing to do: all {len(statuses)} trials of {folder.path} have ended")
+            with mirrored(folder.path, config):
+                recorder.finish()
             return report_end(folder.path, recorder.trial_rows())
-        check_dataset_loads(dataset.dataset, config.data_dir)
+        check_installed(LoggerChoice(config.tensorboard, config.mlflow, config.wandb))
+        check_dataset_loads(work.dataset.dataset, config.data_dir)
+        manifest["sweep"] = config.model_dump(mode="json")
         manifest["sessions"].append(new_session(sys.argv[1:], utc_now()))
         write_json(folder.manifest, manifest)
-        say(f"going on with {len(unfinished)} of {len(trials)} trials in {folder.path}")
-        plan = Plan(
-            folder=folder,
-            config=config,
-            trials={key: trials[key] for key in unfinished},
-            intensities=_intensities(manifest),
-            resume_from={key: find_checkpoints(folder, key) for key in unfinished},
-            n_together=n_together(trials),
-        )
+        say(f"going on with {len(unfinished)} of {len(statuses)} trials in {folder.path}")
         return run_session(plan, recorder)
 
 
-def _asked_for(manifest: dict[str, Any], path: Path) -> tuple[DatasetInfo, dict[str, TrialConfig], SweepConfig]:
-    """Return data set, trials and machine settings that a manifest asks for.
+def _run_folder(run_dir: str, results: Path) -> RunFolder:
+    """Return the folder of a run, fetched from its storage where an address is given.
 
     Raises:
-        ResultsError: The manifest was changed, or the data were.
-        DatasetError: The data are gone.
+        UserInputError: No run is at the address, or it was fetched before.
     """
+    if "://" not in run_dir:
+        return RunFolder(Path(run_dir).expanduser().resolve())
+    from lwq_tune.results.stored_runs import fetch_run
+
+    path = fetch_run(run_dir, results)
+    say(f"fetched {run_dir} into {path}")
+    return RunFolder(path)
+
+
+def _recorder(manifest: Manifest, folder: RunFolder, work: Work, asked: AskedTrials) -> RunRecorder:
+    costs = {key: work.costs_of(trial) for key, trial in asked.all.items()}
+    return RunRecorder(
+        folder,
+        asked.all,
+        costs,
+        table_metadata(manifest),
+        manifest["initial_trials"],
+        manifest["init_energies_kwh"],
+    )
+
+
+def _plan(
+    manifest: Manifest,
+    folder: RunFolder,
+    config: SweepConfig,
+    work: Work,
+    asked: AskedTrials,
+    unfinished: list[str],
+    retried: frozenset[str],
+) -> Plan:
+    return Plan(
+        folder=folder,
+        config=config,
+        trials={key: asked.all[key] for key in unfinished},
+        intensities=_intensities(manifest),
+        n_together=n_together(asked.all),
+        resume_from=find_checkpoints(shelf_of_run(folder.path), unfinished),
+        initial=frozenset(manifest["initial_trials"]),
+        search=make_search(work.space, work.costs_of, asked.lag),
+        stopping=work.space.stopping,
+        n_seeds=len({*work.space.seeds, *(trial.seed for trial in asked.all.values())}),
+        failed_before=retried,
+    )
+
+
+def _search_goes_on(plan: Plan, asked: AskedTrials) -> bool:
+    """Return whether a search has proposals left."""
+    return plan.search is not None and len(asked.proposed) < plan.search.size()[0]
+
+
+def _config(manifest: Manifest, folder: RunFolder, carbon_budget: str | None, address: str | None) -> SweepConfig:
+    """Return the machine settings that a manifest asks for.
+
+    Raises:
+        ConfigError: The new budget or address is none.
+        ResultsError: The manifest was changed.
+    """
+    update: dict[str, Any] = {}
+    if carbon_budget is not None:
+        parse_budget(carbon_budget)
+        update["carbon_budget"] = carbon_budget
+    if address is not None:
+        update["address"] = parse_address(address)
     try:
-        trials = [TrialConfig(**values) for values in manifest["trials"]]
-        config = SweepConfig.model_validate_json(json.dumps(manifest["sweep"]))
-        recorded = DatasetInfo(**manifest["dataset"])
+        return SweepConfig.model_validate_json(json.dumps(manifest["sweep"] | update))
     except (TypeError, ValueError) as error:
-        raise ResultsError(
-            f"a run is continued as it was asked for, {path / 'manifest.json'} was changed: {error}"
-        ) from error
-    return _same_dataset(recorded), {trial.trial_key: trial for trial in trials}, config
+        raise ResultsError(f"a run is continued as it was asked for, {folder.manifest} was changed: {error}") from error
 
 
-def _intensities(manifest: dict[str, Any]) -> dict[str, IntensitySeries]:
+def _intensities(manifest: Manifest) -> dict[str, IntensitySeries]:
     """Return the carbon intensities that the run began with.
 
     Raises:
@@ -92,8 +151,8 @@ def _intensities(manifest: dict[str, Any]) -> dict[str, IntensitySeries]:
         ) from error
 
 
-def _same_dataset(recorded: DatasetInfo) -> DatasetInfo:
-    """Return the data set of the run as it is now.
+def _same_dataset(recorded: DatasetInfo) -> None:
+    """See that the data set of the run is as it was.
 
     Raises:
         DatasetError: It is gone.
@@ -105,4 +164,3 @@ def _same_dataset(recorded: DatasetInfo) -> DatasetInfo:
             f"a run is continued on its own data, {recorded.dataset} had digest {recorded.digest} and now has "
             f"{found.digest}; put the old files back, or start a new sweep"
         )
-    return found

@@ -12,26 +12,27 @@ from typing import Any
 from lwq_tune import exit_codes
 from lwq_tune.commands.common import energy_balance, trial_costs
 from lwq_tune.config import TrialConfig
-from lwq_tune.errors import ResultsError
+from lwq_tune.results.schema import ENDED
+from lwq_tune.results.store import RunFolder, read_log
 from lwq_tune.text import duration, format_columns, fraction, wh
 
 
 def run(arguments: Namespace) -> int:
     """Print the state of a run and return the exit code."""
+    from lwq_tune.results.asked import read_trials
     from lwq_tune.results.manifest import read_manifest
     from lwq_tune.results.recorder import RunRecorder
     from lwq_tune.results.run_lock import holder_of
-    from lwq_tune.results.store import RunFolder
 
     folder = RunFolder(Path(arguments.run_dir).expanduser().resolve())
     manifest = read_manifest(folder.path)
-    trials = _trials(manifest, folder.path)
+    trials = read_trials(manifest, folder).all
     costs = {key: trial_costs(trial, manifest["dataset"]["num_classes"]) for key, trial in trials.items()}
     recorder = RunRecorder(folder, trials, costs, {"run": manifest["run"]}, manifest["initial_trials"])
     state = {
         "run": manifest["run"],
         "held_by": holder_of(folder.path),
-        **_progress(trials, recorder.trial_rows(), recorder.row_times(), manifest["sessions"][-1]),
+        **_progress(trials, recorder.trial_rows(), _pace(folder, manifest["sessions"][-1])),
     }
     if arguments.json:
         print(json.dumps(state, indent=2))
@@ -41,21 +42,10 @@ def run(arguments: Namespace) -> int:
     return exit_codes.DONE
 
 
-def _trials(manifest: Mapping[str, Any], path: Path) -> dict[str, TrialConfig]:
-    try:
-        trials = [TrialConfig(**values) for values in manifest["trials"]]
-    except (TypeError, ValueError) as error:
-        raise ResultsError(f"{path / 'manifest.json'} must hold the trials as they were asked for: {error}") from error
-    return {trial.trial_key: trial for trial in trials}
-
-
 def _progress(
-    trials: Mapping[str, TrialConfig],
-    rows: Sequence[Mapping[str, Any]],
-    recorded_at: Sequence[str],
-    session: Mapping[str, Any],
+    trials: Mapping[str, TrialConfig], rows: Sequence[Mapping[str, Any]], epoch_s: float | None
 ) -> dict[str, Any]:
-    """Return what the rows tell: each trial's state, epochs, and the time that is left at the pace of this session."""
+    """Return what the rows tell: each trial's state, epochs, and the time that is left at so many seconds an epoch."""
     listed = [
         {
             "trial_key": row["trial_key"],
@@ -67,21 +57,25 @@ def _progress(
             "val_accuracy": row.get("val_accuracy"),
             "energy_kwh": row.get("energy_kwh"),
             "error": row["error"],
+            "stop_reason": row["stop_reason"],
         }
         for row in rows
     ]
-    unfinished = [trial for trial in listed if trial["status"] not in ("done", "failed")]
+    unfinished = [trial for trial in listed if trial["status"] not in ENDED]
     n_left = sum(trial["epochs"] - trial["epochs_done"] for trial in unfinished)
-    return {"epochs_left": n_left, "remaining_s": _remaining_s(n_left, recorded_at, session), "trials": listed}
+    remaining_s = None if epoch_s is None else n_left * epoch_s
+    return {"epochs_left": n_left, "remaining_s": remaining_s if n_left else 0.0, "trials": listed}
 
 
-def _remaining_s(n_left: int, recorded_at: Sequence[str], session: Mapping[str, Any]) -> float | None:
-    """Return the time for some epochs at the pace of the present session, None where it has none yet."""
+def _pace(folder: RunFolder, session: Mapping[str, Any]) -> float | None:
+    """Return the seconds from one epoch to the next in the present session, None where it has none yet."""
     begin = datetime.datetime.fromisoformat(session["started_at_utc"])
-    times = [time for text in recorded_at if (time := datetime.datetime.fromisoformat(text)) > begin]
-    if not times or n_left == 0:
-        return None if n_left else 0.0
-    return n_left * (max(times) - begin).total_seconds() / len(times)
+    n_epochs, last = 0, begin
+    for record in read_log(folder.log):
+        if record["kind"] == "epoch":
+            time = datetime.datetime.fromisoformat(record["recorded_at_utc"])
+            n_epochs, last = n_epochs + (time > begin), max(last, time)
+    return (last - begin).total_seconds() / n_epochs if n_epochs else None
 
 
 def _text(state: Mapping[str, Any]) -> str:
@@ -93,10 +87,10 @@ def _text(state: Mapping[str, Any]) -> str:
         accuracy, energy = fraction(trial["val_accuracy"]), wh(trial["energy_kwh"]) if trial["epochs_done"] else "-"
         cells.append([trial["trial_key"], trial["schedule"], status, str(trial["seed"]), epochs, accuracy, energy])
     table = format_columns(["trial", "schedule", "status", "seed", "epochs", "val", "energy"], cells)
-    failures = [
-        f"failed: {trial['schedule']} seed {trial['seed']}: {trial['error']}"
+    reasons = [
+        f"{trial['status']}: {trial['schedule']} seed {trial['seed']}: {trial['error'] or trial['stop_reason']}"
         for trial in state["trials"]
-        if trial["status"] == "failed"
+        if trial["error"] or trial["stop_reason"]
     ]
     remaining = "unknown" if state["remaining_s"] is None else duration(state["remaining_s"])
     if state["epochs_left"] == 0:
@@ -105,4 +99,4 @@ def _text(state: Mapping[str, Any]) -> str:
         summary = f"{state['epochs_left']} epochs left, about {remaining}; {state['held_by']} works on it"
     else:
         summary = f"{state['epochs_left']} epochs left, nobody works on it; python -m lwq_tune resume goes on"
-    return "\n".join([table, *failures, summary])
+    return "\n".join([table, *reasons, summary])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from lwq_tune.data.catalog import BUILTIN_CLASSES, describe_dataset
+from lwq_tune.data.catalog import BUILTIN_CLASSES, DatasetInfo, describe_dataset
 from lwq_tune.data.hub import ALTERNATIVES, decode_image, hub_columns, hub_files, read_columns
 from lwq_tune.data.images import Dataset, ImageSet, make_dataset
+from lwq_tune.data.node_cache import default_cache
 from lwq_tune.errors import DatasetError
 from lwq_tune.shapes import IMAGE_SIZE
 
@@ -22,7 +24,9 @@ DIGITS_TEST_EVERY = 5
 
 @functools.lru_cache(maxsize=1)
 def load_dataset(dataset: str, data_dir: Path, *, download: bool = False) -> Dataset:
-    """Return a data set in memory; the last one is kept, so that trials of one process share it.
+    """Return a data set; the last one is kept, so that trials of one process share it, and processes of a node too.
+
+    What has to be decoded is decoded once per node, see `NodeCache`.
 
     Args:
         dataset: Built-in name, or folder in Hub layout.
@@ -35,8 +39,10 @@ def load_dataset(dataset: str, data_dir: Path, *, download: bool = False) -> Dat
     if dataset == "digits":
         return load_digits()
     if dataset in BUILTIN_CLASSES:
-        return load_torchvision(dataset, data_dir, download=download)
-    return load_hub_folder(dataset)
+        load = functools.partial(load_torchvision, dataset, data_dir, download=download)
+        return default_cache().get(f"{dataset}-{_torchvision_digest(dataset)}", load)
+    info = describe_dataset(dataset)
+    return default_cache().get(f"folder-{info.digest}", functools.partial(_decode_hub_folder, info))
 
 
 def load_digits() -> Dataset:
@@ -71,10 +77,20 @@ def load_torchvision(dataset: str, data_dir: Path, *, download: bool) -> Dataset
     return make_dataset(train, test, BUILTIN_CLASSES[dataset])
 
 
-def _torchvision_split(dataset: str, data_dir: Path, *, train: bool, download: bool) -> ImageSet:
+def _torchvision_source(dataset: str) -> Any:
     from torchvision import datasets
 
-    source: Any = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[dataset]
+    return {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[dataset]
+
+
+def _torchvision_digest(dataset: str) -> str:
+    """Return a hash of the checksums that torchvision demands of the files."""
+    source = _torchvision_source(dataset)
+    return hashlib.sha256(repr((source.train_list, source.test_list)).encode()).hexdigest()[:16]
+
+
+def _torchvision_split(dataset: str, data_dir: Path, *, train: bool, download: bool) -> ImageSet:
+    source = _torchvision_source(dataset)
     existed = data_dir.exists()
     try:
         split = source(root=str(data_dir), train=train, download=download)
@@ -95,7 +111,10 @@ def load_hub_folder(folder: str) -> Dataset:
     Raises:
         DatasetError: A file is damaged, a column is missing, or an image is not 32x32 pixels.
     """
-    info = describe_dataset(folder)
+    return _decode_hub_folder(describe_dataset(folder))
+
+
+def _decode_hub_folder(info: DatasetInfo) -> Dataset:
     train, test = (_hub_split(Path(info.dataset), split) for split in ("train", "test"))
     pa.default_memory_pool().release_unused()  # the encoded images: 32 MiB that Arrow would keep for CIFAR-10
     return make_dataset(train, test, info.num_classes)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import datetime
 import time
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from lwq_tune.config import TrialConfig
 from lwq_tune.costs import ModelCosts
 from lwq_tune.results.energy_log import EnergyLog
-from lwq_tune.results.rows import Record, identity_values, initial_energy, trial_row
-from lwq_tune.results.schema import EPOCH_COLUMNS, TRIAL_COLUMNS
-from lwq_tune.results.store import RowLog, RunFolder, read_log, write_table
+from lwq_tune.results.rows import Record, identity_values, initial_energy, status_of, trial_row
+from lwq_tune.results.schema import ENDED, EPOCH_COLUMNS, TRIAL_COLUMNS
+from lwq_tune.results.store import RowLog, RunFolder, count_rows, read_log, write_table
+from lwq_tune.results.trial_sums import TrialSums, sum_up
 
 # The table of trials is written again at most this share of the time, however many trials there are.
 MAX_TABLE_SHARE = 0.05
@@ -27,9 +29,11 @@ def utc_now() -> str:
 class RunRecorder:
     """Writes the log and the tables of one run.
 
+    Of a trial that has ended only sums are kept in memory, so that it does not grow with the epochs of a sweep.
+
     Args:
         folder: The run folder; an existing log is continued.
-        configs: All trials of the sweep by key, in order.
+        configs: All trials of the sweep by key, in order, those that a search has proposed among them.
         costs: Their modelled inference costs by key.
         metadata: Stored in each table: ``run``, its name, and the objectives.
         initial_keys: Trials that are trained only because others start from them.
@@ -46,8 +50,8 @@ class RunRecorder:
         energies_elsewhere: Mapping[str, float | None] | None = None,
     ) -> None:
         self._folder = folder
-        self._configs = configs
-        self._costs = costs
+        self._configs = dict(configs)
+        self._costs = dict(costs)
         self._metadata = metadata
         self._initial_keys = frozenset(initial_keys)
         self._energies_elsewhere = dict(energies_elsewhere or {})
@@ -55,12 +59,25 @@ class RunRecorder:
         self._log = RowLog(folder.log)
         self._energy = EnergyLog(folder.energy)
         self._rows: dict[str, list[Record]] = defaultdict(list)
+        self._sums: dict[str, TrialSums] = {}
         self._events: dict[str, list[Record]] = defaultdict(list)
         self._attempts: dict[str, int] = defaultdict(int)
         self._unwritten: set[str] = set()
         self._next_table_s = 0.0
-        for record in read_log(folder.log):
-            self._remember(record)
+        self._load()
+
+    def add_trials(self, configs: Mapping[str, TrialConfig], costs: Mapping[str, ModelCosts], **values: Any) -> None:
+        """Record trials that a search proposes, before they start.
+
+        Args:
+            configs: By key, in order.
+            costs: Their modelled inference costs by key.
+            **values: Kept with them in the log.
+        """
+        for key, config in configs.items():
+            self._log.append({"kind": "trial", "trial_key": key, "config": config.model_dump(mode="json"), **values})
+        self._configs |= configs
+        self._costs |= costs
 
     def start_attempt(self, trial_key: str) -> None:
         """Record that a trial starts, or starts again."""
@@ -79,9 +96,17 @@ class RunRecorder:
         self._add(record)
         return record
 
-    def end_trial(self, trial_key: str, status: str, error: str | None = None) -> None:
-        """Record how a trial ended and write its tables."""
-        self._add({"kind": "end", "trial_key": trial_key, "status": status, "error": error, "at_utc": utc_now()})
+    def end_trial(self, trial_key: str, status: str, error: str | None = None, stop_reason: str | None = None) -> None:
+        """Record how a trial ended and write its tables.
+
+        Args:
+            trial_key: The trial.
+            status: ``done``, ``failed`` or ``stopped``.
+            error: Why it failed.
+            stop_reason: The rule that ended it early, and why.
+        """
+        ended = {"status": status, "error": error, "stop_reason": stop_reason, "at_utc": utc_now()}
+        self._add({"kind": "end", "trial_key": trial_key, **ended})
         self._write_epochs(trial_key)
         if time.monotonic() >= self._next_table_s:
             begin_s = time.monotonic()
@@ -103,7 +128,7 @@ class RunRecorder:
     def trial_rows(self) -> list[Record]:
         """Return one row per trial of the sweep, in order."""
         self._energy.update()
-        rows = [self._trial_row(key) for key in self._configs]
+        rows = [self.trial_row(key) for key in self._configs]
         energies = self._energies_elsewhere | {row["trial_key"]: row.get("energy_kwh") for row in rows}
         for row in rows:
             row["init_energy_kwh"] = initial_energy(self._configs[row["trial_key"]], energies)
@@ -116,31 +141,66 @@ class RunRecorder:
 
     def epochs_done(self) -> dict[str, int]:
         """Return the number of epochs with a row of each trial that has any."""
-        return {key: len({row["epoch"] for row in rows}) for key, rows in self._rows.items()}
-
-    def row_times(self) -> list[str]:
-        """Return when each row of the log arrived, ISO 8601."""
-        return [row["recorded_at_utc"] for rows in self._rows.values() for row in rows]
+        return {key: self._sums_of(key).epochs_done for key in {**self._sums, **self._rows}}
 
     def statuses(self) -> dict[str, str]:
         """Return the status of each trial by key."""
-        return {key: self._trial_row(key)["status"] for key in self._configs}
+        return self.statuses_of(self._configs)
 
-    def _trial_row(self, key: str) -> Record:
+    def statuses_of(self, keys: Iterable[str]) -> dict[str, str]:
+        """Return the status of each of some trials that the run knows."""
+        return {key: status_of(self._events.get(key, [])) for key in keys if key in self._configs}
+
+    def config(self, key: str) -> TrialConfig:
+        """Return the configuration of a trial."""
+        return self._configs[key]
+
+    def trial_row(self, key: str) -> Record:
+        """Return the row of one trial, without the energy of the trials that it builds on."""
         return trial_row(
             self._run,
             self._configs[key],
             self._costs[key],
-            self._rows.get(key, []),
+            self._sums_of(key),
             self._events.get(key, []),
             self._energy.segments.get(key, {}),
             is_initial=key in self._initial_keys,
         )
 
+    def _sums_of(self, key: str) -> TrialSums:
+        return self._sums[key] if key in self._sums else sum_up(self._rows.get(key, []))
+
+    def _table(self, trial_key: str) -> Path:
+        return self._folder.epochs / f"{trial_key}.parquet"
+
     def _write_epochs(self, trial_key: str) -> None:
-        rows: Sequence[Record] = self._rows[trial_key]
-        write_table(self._folder.epochs / f"{trial_key}.parquet", EPOCH_COLUMNS, rows, self._metadata)
+        write_table(self._table(trial_key), EPOCH_COLUMNS, self._rows[trial_key], self._metadata)
         self._unwritten.discard(trial_key)
+        self._forget_rows(trial_key)
+
+    def _forget_rows(self, trial_key: str) -> None:
+        if status_of(self._events[trial_key]) in ENDED:
+            self._sums[trial_key] = sum_up(self._rows.pop(trial_key, []))
+
+    def _recall_rows(self, trial_key: str) -> None:
+        """Take the rows of a trial that starts again after its end, such as a failed one, from the log."""
+        del self._sums[trial_key]
+        self._rows[trial_key] = [
+            record
+            for record in read_log(self._folder.log)
+            if record["kind"] == "epoch"
+            and record["trial_key"] == trial_key
+            and record["attempt"] <= self._attempts[trial_key]
+        ]
+
+    def _load(self) -> None:
+        """Take in the log as it is; rows whose table is whole are not kept."""
+        for record in read_log(self._folder.log):
+            self._remember(record)
+            key = record["trial_key"]
+            if record["kind"] == "end" and count_rows(self._table(key)) == len(self._rows[key]):
+                self._unwritten.discard(key)
+                self._forget_rows(key)
 
     def _add(self, record: Record) -> None:
         self._log.append(record)
@@ -148,10 +208,14 @@ class RunRecorder:
 
     def _remember(self, record: Record) -> None:
         key = record["trial_key"]
+        if record["kind"] == "trial":
+            return
         self._unwritten.add(key)
         if record["kind"] == "epoch":
             self._rows[key].append(record)
             return
         self._events[key].append(record)
         if record["kind"] == "start":
+            if key in self._sums:
+                self._recall_rows(key)
             self._attempts[key] += 1

@@ -25,3 +25,19 @@ def trained_energies(run_dir: Path) -> dict[str, float | None]:
     except (OSError, pa.ArrowInvalid) as error:
         raise ResultsError(f"--init-run needs a run with a readable table of trials, {file} is not: {error}") from error
     return {row["trial_key"]: row["energy_kwh"] for row in rows if row["status"] == "done"}
+
+
+def finished_epochs(run_dir: Path) -> dict[str, int]:
+    """Return the epochs of every trial of a run that is done, by key: fewer than planned where a rule ended it.
+
+    Raises:
+        ResultsError: The table of trials cannot be read.
+    """
+    file = RunFolder(run_dir).trials
+    try:
+        rows = pq.read_table(file, columns=["trial_key", "status", "epochs_done"]).to_pylist()
+    except FileNotFoundError:
+        return {}
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ResultsError(f"a run needs a readable table of trials, {file} is not: {error}") from error
+    return {row["trial_key"]: row["epochs_done"] for row in rows if row["status"] == "done"}

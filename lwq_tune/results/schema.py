@@ -13,8 +13,9 @@ from typing import Any
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 3
-STATUSES = ("done", "failed", "interrupted", "pending")
+SCHEMA_VERSION = 4
+ENDED = ("done", "failed", "stopped")
+STATUSES = (*ENDED, "interrupted", "pending")
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,8 @@ EPOCH_COLUMNS = (
 )
 TRIAL_COLUMNS = (
     *IDENTITY,
-    Column("status", "str", "", "done, failed, interrupted or pending"),
+    Column("status", "str", "", "done, failed, stopped (by a rule, before its end), interrupted or pending"),
+    Column("stop_reason", "str", "", "rule that ended the trial early, and why"),
     Column("error", "str", "", "why the trial failed"),
     Column("attempts", "int", "", "starts of the trial"),
     Column("epochs_done", "int", "epoch", "epochs with a row"),

@@ -108,8 +108,8 @@ def _end_last_line(path: Path) -> None:
             stream.truncate(content.rfind(b"\n") + 1)
 
 
-def read_log(path: Path) -> list[Record]:
-    """Return all records of a log; a last line that a crash cut short is left out.
+def read_log(path: Path) -> Iterator[Record]:
+    """Yield the records of a log; a last line that a crash cut short is left out.
 
     A run that has not started has no log, and no records.
 
@@ -117,20 +117,23 @@ def read_log(path: Path) -> list[Record]:
         ResultsError: The log is not readable, or damaged before its last line.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        with path.open("rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                if not line.endswith(b"\n"):
+                    return  # the part of a line that a crash cut short
+                yield _parse(line, number, path)
     except FileNotFoundError:
-        return []
-    except (OSError, UnicodeDecodeError) as error:
+        return
+    except OSError as error:
         raise ResultsError(f"the log of a run must be readable, {path} is not: {error}") from error
-    records = []
-    for number, line in enumerate(lines, start=1):
-        if number == len(lines):
-            break  # what follows the last line end: nothing, or the part of a line that a crash cut short
-        try:
-            records.append(json.loads(line))
-        except ValueError as error:
-            raise ResultsError(f"a log holds one JSON object per line, line {number} of {path} is damaged") from error
-    return records
+
+
+def _parse(line: bytes, number: int, path: Path) -> Record:
+    try:
+        record: Record = json.loads(line)
+    except ValueError as error:  # of an encoding too
+        raise ResultsError(f"a log holds one JSON object per line, line {number} of {path} is damaged") from error
+    return record
 
 
 def write_json(path: Path, value: Record) -> None:
@@ -184,3 +187,11 @@ def _write_atomically(path: Path, write: Any) -> None:
             f"results must be writable, {path} is not ({error.strerror or error}); make room, then: "
             "python -m lwq_tune resume RUN_DIR"
         ) from error
+
+
+def count_rows(path: Path) -> int | None:
+    """Return the number of rows of a Parquet table, None where there is no whole one."""
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (OSError, pa.ArrowInvalid):
+        return None

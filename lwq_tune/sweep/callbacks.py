@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +10,32 @@ from ray import tune
 
 from lwq_tune.errors import ResultsError
 from lwq_tune.results.recorder import RunRecorder
+from lwq_tune.sweep.control import Control
 from lwq_tune.sweep.progress import Progress
+from lwq_tune.sweep.stop_rules import Decision, EndStatus
 
 
 class RecordingCallback(tune.Callback):
     """Hands each event to the recorder and to the display.
 
     An error of the recorder is kept in ``error`` and not raised: some hooks of Tune take an exception for a
-    failure of the trial and train it again. `StopOnError` ends the sweep instead.
+    failure of the trial and train it again. `EarlyStop` ends the sweep instead.
+
+    Args:
+        recorder: Records of the run.
+        progress: The display.
+        control: Knows which trials end early.
+        epoch_limit_s: Longest time that an epoch may take.
     """
 
-    def __init__(self, recorder: RunRecorder, progress: Progress) -> None:
+    def __init__(
+        self, recorder: RunRecorder, progress: Progress, control: Control, epoch_limit_s: float | None = None
+    ) -> None:
         self._recorder = recorder
         self._progress = progress
+        self._control = control
+        self._epoch_limit_s = epoch_limit_s
+        self._heard_s: dict[str, float] = {}
         self._failures: dict[str, str] = {}
         self._ended: set[str] = set()
         self.error: ResultsError | None = None
@@ -30,17 +44,26 @@ class RecordingCallback(tune.Callback):
         """Leave nothing for Tune to pickle: files and terminals stay with this process."""
         return {}
 
+    def admits(self, key: str) -> bool:
+        """Return whether a trial is to start; one that a rule keeps from it is recorded as ended."""
+        decision = self._control.before_start(key)
+        if decision is not None:
+            self._end_early(key, decision)
+        return decision is None
+
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Record an attempt."""
-        key = trial.config["job"]["trial_key"]
+        key = key_of(trial.config)
+        self._heard_s[key] = time.monotonic()
         self._guarded(self._recorder.start_attempt, key)
-        self._progress.start_trial(key)
+        self._progress.start_trial(key, self._recorder.config(key))
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         """Record an epoch, or remember why the trial failed."""
-        key = trial.config["job"]["trial_key"]
+        key = key_of(trial.config)
+        self._heard_s[key] = time.monotonic()
         if "failure" in result:
             self._failures[key] = result["failure"]
             return
@@ -50,22 +73,36 @@ class RecordingCallback(tune.Callback):
                 self._progress.add_row(row)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Record the end of a trial that ran to its end or failed inside."""
-        key = trial.config["job"]["trial_key"]
-        self._end(key, self._failures.get(key))
+        """Record the end of a trial that ran to its end, was stopped by a rule, or failed inside."""
+        key = key_of(trial.config)
+        decision = self._control.decision(key)
+        if key in self._failures:
+            self._end(key, "failed", error=self._failures[key])
+        elif decision is not None:
+            self._end_early(key, decision)
+        elif not self._control.is_cut(key):
+            self._end(key, "done")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Record the end of a trial that Tune gave up: its process died too often, or a checkpoint failed."""
-        error = f"given up after {trial.num_failures} failures of its process; the last: {_last_error(trial)}"
-        self._end(trial.config["job"]["trial_key"], error)
+        key = key_of(trial.config)
+        last = _last_error(trial)
+        silent_s = time.monotonic() - self._heard_s.get(key, time.monotonic())
+        if self._epoch_limit_s is not None and silent_s >= self._epoch_limit_s:
+            last = f"an epoch may take {self._epoch_limit_s:g} s (--epoch-limit), this one had not ended by then"
+        self._end(key, "failed", error=f"given up after {trial.num_failures} failures of its process; the last: {last}")
 
-    def _end(self, key: str, error: str | None) -> None:
+    def _end_early(self, key: str, decision: Decision) -> None:
+        status: EndStatus = "done" if decision.is_end else "stopped"
+        self._end(key, status, stop_reason=f"{decision.rule}: {decision.reason}")
+
+    def _end(self, key: str, status: EndStatus, error: str | None = None, stop_reason: str | None = None) -> None:
         if key in self._ended or self.error is not None:
             return
-        status = "failed" if error else "done"
-        self._guarded(self._recorder.end_trial, key, status, error)
+        self._guarded(self._recorder.end_trial, key, status, error, stop_reason)
         self._ended.add(key)
-        self._progress.end_trial(key, status, error)
+        self._control.end_trial(key, status)
+        self._progress.end_trial(key, self._recorder.config(key), status, error or stop_reason)
 
     def _guarded(self, action: Any, *arguments: Any) -> Any:
         """Return what ``action`` returns, or None after the first error of the recorder."""
@@ -78,19 +115,31 @@ class RecordingCallback(tune.Callback):
             return None
 
 
-class StopOnError(tune.Stopper):
-    """Ends the sweep once the callback could not record something."""
+class EarlyStop(tune.Stopper):
+    """Ends trials and the sweep early: by its rules, its budget, or since something could not be recorded."""
 
-    def __init__(self, callback: RecordingCallback) -> None:
-        self._callback = callback
+    def __init__(self, callback: RecordingCallback, control: Control) -> None:
+        self._callback, self._control = callback, control
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave nothing for Tune to pickle, as the callback does."""
+        return {}
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Stop no trial on its own."""
-        return False
+        """Return whether a trial ends with this epoch."""
+        if "row" not in result:
+            return False
+        return self._control.ends_trial(key_of(result["config"]), result["row"], is_last=result["done"])
 
     def stop_all(self) -> bool:
         """Return whether something could not be recorded."""
-        return getattr(self._callback, "error", None) is not None
+        return getattr(getattr(self, "_callback", None), "error", None) is not None
+
+
+def key_of(config: dict[str, Any]) -> str:
+    """Return the trial key in a configuration that Tune passes around."""
+    key: str = config["job"]["trial_key"]
+    return key
 
 
 def _last_error(trial: Any) -> str:

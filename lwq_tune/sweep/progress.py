@@ -12,23 +12,24 @@ from rich.table import Table
 from rich.text import Text
 
 from lwq_tune.config import TrialConfig
+from lwq_tune.results.schema import ENDED
 from lwq_tune.text import duration, fraction, wh
 
 Row = Mapping[str, Any]
 
-MARKS = {"pending": "·", "running": "▸", "done": "✓", "failed": "✗"}
+MARKS = {"pending": "·", "running": "▸", "done": "✓", "stopped": "■", "failed": "✗"}
 
 
 class Progress(Protocol):
     """Told of each event of a sweep."""
 
-    def start_trial(self, trial_key: str) -> None:
-        """A trial starts."""
+    def start_trial(self, trial_key: str, trial: TrialConfig) -> None:
+        """A trial starts; one that a search proposed is new."""
 
     def add_row(self, row: Row) -> None:
         """An epoch is done."""
 
-    def end_trial(self, trial_key: str, status: str, error: str | None) -> None:
+    def end_trial(self, trial_key: str, trial: TrialConfig, status: str, reason: str | None) -> None:
         """A trial has ended."""
 
     def close(self) -> None:
@@ -58,44 +59,53 @@ class Countdown:
 class PlainProgress:
     """One line per epoch and per end of a trial."""
 
-    def __init__(self, trials: Mapping[str, TrialConfig], stream: TextIO, n_epochs: int) -> None:
-        self._trials = trials
+    def __init__(
+        self, trials: Mapping[str, TrialConfig], stream: TextIO, n_epochs: int, n_trials: int | None = None
+    ) -> None:
+        self._trials = dict(trials)
+        self._n_trials = n_trials or len(trials)
         self._numbers = {key: number for number, key in enumerate(trials, start=1)}
         self._countdown = Countdown(n_epochs)
         self._stream = stream
 
-    def start_trial(self, trial_key: str) -> None:
+    def start_trial(self, trial_key: str, trial: TrialConfig) -> None:
         """Say which trial starts."""
-        self._say(trial_key, "starts")
+        self._say(trial_key, trial, "starts")
 
     def add_row(self, row: Row) -> None:
         """Say how the epoch went."""
         self._countdown.advance()
+        trial = self._trials[row["trial_key"]]
         self._say(
             row["trial_key"],
-            f"epoch {row['epoch']}/{self._trials[row['trial_key']].n_rows}  val {row['val_accuracy']:.4f}  "
+            trial,
+            f"epoch {row['epoch']}/{trial.n_rows}  val {row['val_accuracy']:.4f}  "
             f"test {fraction(row['test_accuracy'])}  {wh(row['energy_kwh'])}  {row['epoch_time_s']:.1f} s  "
             f"({self._countdown.remaining()} left)",
         )
 
-    def end_trial(self, trial_key: str, status: str, error: str | None) -> None:
+    def end_trial(self, trial_key: str, trial: TrialConfig, status: str, reason: str | None) -> None:
         """Say how the trial ended."""
-        self._say(trial_key, status + (f": {error}" if error else ""))
+        self._say(trial_key, trial, status + (f": {reason}" if reason else ""))
 
     def close(self) -> None:
         """Nothing is left open."""
 
-    def _say(self, trial_key: str, message: str) -> None:
-        trial = self._trials[trial_key]
-        number = f"[{self._numbers[trial_key]}/{len(self._trials)}]"
-        print(f"{number} {trial.schedule} seed {trial.seed}: {message}", file=self._stream, flush=True)
+    def _say(self, trial_key: str, trial: TrialConfig, message: str) -> None:
+        self._trials[trial_key] = trial
+        number = self._numbers.setdefault(trial_key, len(self._numbers) + 1)
+        line = f"[{number}/{self._n_trials}] {trial.schedule} seed {trial.seed}: {message}"
+        print(line, file=self._stream, flush=True)
 
 
 class LiveProgress:
     """A table of trials that redraws itself."""
 
-    def __init__(self, trials: Mapping[str, TrialConfig], console: Console, n_epochs: int) -> None:
-        self._trials = trials
+    def __init__(
+        self, trials: Mapping[str, TrialConfig], console: Console, n_epochs: int, n_trials: int | None = None
+    ) -> None:
+        self._trials = dict(trials)
+        self._n_trials = n_trials or len(trials)
         self._status = dict.fromkeys(trials, "pending")
         self._rows: dict[str, Row] = {}
         self._countdown = Countdown(n_epochs)
@@ -103,8 +113,9 @@ class LiveProgress:
         self._live = Live(get_renderable=self._render, console=console, refresh_per_second=2)
         self._live.start()
 
-    def start_trial(self, trial_key: str) -> None:
+    def start_trial(self, trial_key: str, trial: TrialConfig) -> None:
         """Mark the trial as running."""
+        self._trials[trial_key] = trial
         self._status[trial_key] = "running"
 
     def add_row(self, row: Row) -> None:
@@ -112,12 +123,12 @@ class LiveProgress:
         self._countdown.advance()
         self._rows[row["trial_key"]] = row
 
-    def end_trial(self, trial_key: str, status: str, error: str | None) -> None:
+    def end_trial(self, trial_key: str, trial: TrialConfig, status: str, reason: str | None) -> None:
         """Show how the trial ended; errors stay above the table."""
+        self._trials[trial_key] = trial
         self._status[trial_key] = status
-        if error:
-            trial = self._trials[trial_key]
-            self._console.print(Text(f"{trial.schedule} seed {trial.seed} failed: {error}", style="red"))
+        if status == "failed":
+            self._console.print(Text(f"{trial.schedule} seed {trial.seed} failed: {reason}", style="red"))
 
     def close(self) -> None:
         """Leave the last table standing."""
@@ -129,8 +140,8 @@ class LiveProgress:
             table.add_column(title, justify="left" if title in ("", "schedule") else "right")
         for key in self._visible():
             table.add_row(*self._cells(key))
-        n_over = sum(status in ("done", "failed") for status in self._status.values())
-        footer = f"{n_over} of {len(self._trials)} trials, {self._countdown.remaining()} left"
+        n_over = sum(status in ENDED for status in self._status.values())
+        footer = f"{n_over} of {self._n_trials} trials, {self._countdown.remaining()} left"
         return Group(table, Text(footer, style="dim"))
 
     def _visible(self) -> list[str]:
@@ -155,15 +166,23 @@ class LiveProgress:
         ]
 
 
-def make_progress(trials: Mapping[str, TrialConfig], stream: TextIO, epochs_done: Mapping[str, int]) -> Progress:
+def make_progress(
+    trials: Mapping[str, TrialConfig],
+    stream: TextIO,
+    epochs_done: Mapping[str, int],
+    proposed: tuple[int, int] = (0, 0),
+) -> Progress:
     """Return the display that suits ``stream``.
 
     Args:
         trials: The trials of this session by key.
         stream: Where to draw.
         epochs_done: Epochs that a trial has from a session before.
+        proposed: Trials that a search will propose besides, and their epochs.
     """
-    n_epochs = sum(trial.n_rows - epochs_done.get(key, 0) for key, trial in trials.items())
+    n_more, epochs_more = proposed
+    n_trials = len(trials) + n_more
+    n_epochs = epochs_more + sum(trial.n_rows - epochs_done.get(key, 0) for key, trial in trials.items())
     if stream.isatty():
-        return LiveProgress(trials, Console(file=stream), n_epochs)
-    return PlainProgress(trials, stream, n_epochs)
+        return LiveProgress(trials, Console(file=stream), n_epochs, n_trials)
+    return PlainProgress(trials, stream, n_epochs, n_trials)

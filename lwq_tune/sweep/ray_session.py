@@ -1,4 +1,4 @@
-"""A local Ray, quiet and on loopback."""
+"""The Ray of a sweep: one of its own, quiet and on loopback, or a running cluster that it joins."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 from lwq_tune.errors import ConfigError
+from lwq_tune.sweep.loggers import ENVIRONMENT as LOGGER_ENVIRONMENT
 
 # Set before Ray is imported; what the user has set stands.
 ENVIRONMENT = {
@@ -17,12 +20,17 @@ ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Ray's default; unset, it prints a notice
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # they import torch in the driver and lose rows
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # Tune hands it on to the trials
+    "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # so that Ray, CUDA and the energy meter number GPUs alike
+}
+LOCAL_ENVIRONMENT = {
     # A local Ray takes 127.0.0.1 as its address, and all its ports bind there. The name is Ray's: it made
     # this the default on Windows and macOS only; elsewhere GCS and raylet listen on all interfaces.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # so that Ray, CUDA and the energy meter number GPUs alike
 }
+WORKER_VARIABLES = ("CUDA_DEVICE_ORDER",)  # processes of a cluster do not inherit the driver's environment
+JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set in a job that `ray job submit` started
+AUTH_MODE = "RAY_AUTH_MODE"
 
 
 @contextlib.contextmanager
@@ -35,8 +43,11 @@ def local_ray(n_cpus: int) -> Iterator[None]:
     Raises:
         ConfigError: Ray could not start.
     """
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    _set_environment(ENVIRONMENT | LOCAL_ENVIRONMENT | LOGGER_ENVIRONMENT)
+    if "RAY_ADDRESS" in os.environ:
+        logging.getLogger(__name__).warning(
+            "RAY_ADDRESS names a cluster, but this sweep starts a Ray of its own; add --address auto to join that one"
+        )
     import ray
 
     try:
@@ -52,6 +63,72 @@ def local_ray(n_cpus: int) -> Iterator[None]:
             f"Ray needs a writable folder with a short path for its sockets, it could not start: {error}; "
             "set RAY_TMPDIR to one"
         ) from error
+    except Exception as error:  # Ray raises a bare one where its processes take more than 30 s to come up
+        raise ConfigError(
+            f"Ray needs a host that starts its processes in time, it could not start: {error} "
+            "See that the host is not overloaded, then try again"
+        ) from error
+    with _connected():
+        yield
+
+
+def prepare_for_cluster() -> dict[str, str]:
+    """Set up the environment for a driver that joins a cluster and return what its workers need of it.
+
+    Ray does not find the token of a cluster by itself where its address is given; a cluster without one takes any.
+    """
+    # The variables of a submitted job reach its workers, and Ray refuses to be told of one twice.
+    reached = {name for name in WORKER_VARIABLES if name in os.environ and JOB_VARIABLE in os.environ}
+    _set_environment(ENVIRONMENT | LOGGER_ENVIRONMENT)
+    if AUTH_MODE not in os.environ and _has_token():
+        os.environ[AUTH_MODE] = "token"
+    return {name: os.environ[name] for name in WORKER_VARIABLES if name not in reached}
+
+
+def _has_token() -> bool:
+    given = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    return given or (Path.home() / ".ray" / "auth_token").is_file()
+
+
+@contextlib.contextmanager
+def joined_ray(address: str, namespace: str, runtime_env: dict[str, Any]) -> Iterator[None]:
+    """Be connected to a running cluster for the body, which goes on without us; signals as in `local_ray`.
+
+    Args:
+        address: Of its head, ``host:port``.
+        namespace: Of whatever gets a name.
+        runtime_env: What the workers of this driver need.
+
+    Raises:
+        ConfigError: The cluster could not be joined.
+    """
+    import ray
+
+    try:
+        ray.init(
+            address=address,
+            namespace=namespace,
+            runtime_env=runtime_env,
+            log_to_driver=False,
+            logging_level=logging.CRITICAL,
+        )
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"the Ray cluster at {address} must take in this sweep, it did not: {reason}") from error
+    with _connected():
+        yield
+
+
+def _set_environment(variables: dict[str, str]) -> None:
+    for name, value in variables.items():
+        os.environ.setdefault(name, value)
+
+
+@contextlib.contextmanager
+def _connected() -> Iterator[None]:
+    """Disconnect after the body, and let SIGTERM end it as Ctrl-C does."""
+    import ray
+
     # What Ray logs as an error comes as a traceback; it is told in one line at the end, and kept in the run folder.
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     # Tune ends a sweep on SIGINT and SIGUSR1, not on SIGTERM; until it takes SIGUSR1 over, that interrupts.

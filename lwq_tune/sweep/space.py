@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +16,25 @@ from lwq_tune.errors import ConfigError, near_miss
 from lwq_tune.quantization.schedules import (
     FULL_PRECISION_BITS,
     BitWidths,
-    check_bit_widths,
     enumerate_bit_widths,
-    parse_schedule,
 )
 from lwq_tune.sweep.space_file import (
     FIXED_KEYS,
-    Limits,
-    Objective,
-    Search,
-    SpaceFile,
+    check_act_bit_widths,
     check_fixed,
     check_objectives,
+    check_schedules,
     count_stages,
     explain,
     known_fixed,
     parse_space_file,
-    read_yaml,
 )
+from lwq_tune.sweep.space_models import Limits, Objective, Search, SpaceFile
+from lwq_tune.sweep.space_yaml import read_yaml
+from lwq_tune.sweep.stop_settings import Stopping, check_stopping
 
 MAX_TRIALS = 100_000
+MAX_PROBLEMS_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,10 @@ class SearchSpace:
         listed: Schedules that were listed one by one, which no limit and no draw leaves out.
         limits: What the other schedules may cost.
         search: Which of them are trained.
+        stopping: Rules that end trials and the sweep early.
+        seeds: Seeds of the replicates.
+        candidates: Trials of each schedule that the search may propose while the sweep runs, one per seed.
+        path: The file, empty where the text came from elsewhere.
     """
 
     name: str
@@ -61,6 +65,10 @@ class SearchSpace:
     listed: frozenset[BitWidths]
     limits: Limits
     search: Search
+    stopping: Stopping
+    seeds: tuple[int, ...]
+    path: str = ""
+    candidates: Mapping[BitWidths, tuple[TrialConfig, ...]] = field(default_factory=dict)
 
     @property
     def sha256(self) -> str:
@@ -130,7 +138,7 @@ def load_space(space: str, overrides: tuple[str, ...] = ()) -> SearchSpace:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"a search space must be a readable text file, {path} is not: {error}") from error
-    return parse_space(path.stem, text, overrides, origin=str(path))
+    return parse_space(path.stem, text, overrides, origin=str(path.absolute()))
 
 
 def parse_space(name: str, text: str, overrides: tuple[str, ...] = (), origin: str = "") -> SearchSpace:
@@ -147,19 +155,34 @@ def parse_space(name: str, text: str, overrides: tuple[str, ...] = (), origin: s
     file, problems = parse_space_file(values)
     if isinstance(values, dict):
         problems += check_fixed(values.get("fixed"))
-        problems += _schedules(values.get("schedules"), count_stages(values.get("fixed")))[1]
+        problems += check_schedules(values.get("schedules"), count_stages(values.get("fixed")))[1]
     trials: tuple[TrialConfig, ...] = ()
     if file is not None:
-        problems += check_objectives(file)
+        problems += check_objectives(file) + check_act_bit_widths(file)
     if file is not None and not problems:
         trials, problems = _expand(file)
+    if file is not None and trials:
+        problems += check_stopping(file.stopping, trials[0].n_rows, [axis.column for axis in file.objectives])
     if file is None or problems:
         problems = list(dict.fromkeys(problems))
-        listed = "".join(f"\n  - {problem}" for problem in problems)
+        listed = "".join(f"\n  - {problem}" for problem in problems[:MAX_PROBLEMS_SHOWN])
+        listed += f"\n  … and {len(problems) - MAX_PROBLEMS_SHOWN} more" if len(problems) > MAX_PROBLEMS_SHOWN else ""
         count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise ConfigError(f"{origin or name} has {count}:{listed}")
-    schedules = frozenset(_schedules(file.schedules, count_stages(file.fixed))[0])
-    return SearchSpace(name, text, overrides, trials, tuple(file.objectives), schedules, file.limits, file.search)
+    schedules = frozenset(check_schedules(file.schedules, count_stages(file.fixed))[0])
+    return SearchSpace(
+        name=name,
+        text=text,
+        overrides=overrides,
+        trials=trials,
+        objectives=tuple(file.objectives),
+        listed=schedules,
+        limits=file.limits,
+        search=file.search,
+        stopping=file.stopping,
+        seeds=tuple(dict.fromkeys(file.seeds)),
+        path=origin,
+    )
 
 
 def apply_overrides(values: Any, overrides: tuple[str, ...]) -> None:
@@ -190,7 +213,8 @@ def apply_overrides(values: Any, overrides: tuple[str, ...]) -> None:
 def _expand(file: SpaceFile) -> tuple[tuple[TrialConfig, ...], list[str]]:
     """Return the trials of a space whose parts are sound, and the problems of their combination."""
     n_stages = count_stages(file.fixed)
-    schedules, problems = _schedules(file.schedules, n_stages)
+    schedules, problems = check_schedules(file.schedules, n_stages)
+    listed = frozenset(schedules)
     if file.bit_widths is not None:
         if len(set(file.bit_widths.choices)) ** n_stages > MAX_TRIALS:
             return (), [f"bit_widths.choices: a grid may hold {MAX_TRIALS} trials, these give more"]
@@ -208,20 +232,5 @@ def _expand(file: SpaceFile) -> tuple[tuple[TrialConfig, ...], list[str]]:
             try:
                 trials[TrialConfig(**{**known_fixed(file.fixed), **varied})] = None
             except ValidationError as error:
-                problems += explain(error, FIXED_KEYS)
+                problems += explain(error, FIXED_KEYS, prefix="schedules." if bit_widths in listed else "bit_widths.")
     return tuple(trials), problems
-
-
-def _schedules(schedules: object, n_stages: int) -> tuple[list[BitWidths], list[str]]:
-    """Return the listed schedules in order, each once, and the problems in them."""
-    found: list[BitWidths] = []
-    problems = []
-    for index, schedule in enumerate(schedules if isinstance(schedules, list) else []):
-        try:
-            if isinstance(schedule, list):
-                found.append(check_bit_widths(schedule, n_stages))
-            else:
-                found.append(parse_schedule(str(schedule), n_stages))
-        except ConfigError as error:
-            problems.append(f"schedules.{index}: {error}")
-    return list(dict.fromkeys(found)), problems

@@ -2,128 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal
+import reprlib
+from typing import Any
 
-import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import ValidationError
 
-from lwq_tune.config import STRICT, BitWidth, TrialConfig
+from lwq_tune.config import TrialConfig
 from lwq_tune.errors import ConfigError, near_miss
-from lwq_tune.quantization.schedules import Constraint
+from lwq_tune.quantization.schedules import BitWidths, check_bit_widths, parse_schedule
 from lwq_tune.shapes import MODEL_BLOCKS
+from lwq_tune.sweep.space_models import NESTED, SpaceFile
 
-# Columns that can be an axis of a front, as `lwq_tune.results.schema` names them.
-OBJECTIVE_COLUMNS = (
-    "test_accuracy", "test_loss", "val_accuracy", "val_loss", "emissions_kg_co2eq", "energy_kwh",
-    "train_time_s", "weight_mib", "mean_weight_bits", "bitops", "modelled_inference_energy_uj",
-)  # fmt: skip
 NOT_FIXED = frozenset({"bit_widths", "act_bit_widths", "seed", "dataset_digest"})
 FIXED_KEYS = tuple(name for name in TrialConfig.model_fields if name not in NOT_FIXED)
 
-
-class Objective(BaseModel):
-    """One axis of the front."""
-
-    model_config = STRICT
-
-    column: str
-    direction: Literal["maximize", "minimize"]
-
-    @model_validator(mode="after")
-    def _check(self) -> Objective:
-        if self.column not in OBJECTIVE_COLUMNS:
-            hint = near_miss(self.column, OBJECTIVE_COLUMNS)
-            raise ValueError(f"column must be one of {', '.join(OBJECTIVE_COLUMNS)}, got {self.column!r}{hint}")
-        return self
-
-
-class BitWidthSpace(BaseModel):
-    """All schedules over some bit-widths."""
-
-    model_config = STRICT
-
-    choices: Annotated[list[BitWidth], Field(min_length=1)]
-    constraint: Constraint = "free"
-
-
-class Search(BaseModel):
-    """How the space is gone through.
-
-    Attributes:
-        method: ``grid`` trains every schedule, ``random`` as many as ``trials`` says, drawn without replacement.
-        trials: Schedules that are drawn; each is trained with every seed.
-        seed: Of the draw.
-    """
-
-    model_config = STRICT
-
-    method: Literal["grid", "random"] = "grid"
-    trials: int | None = Field(default=None, ge=1)
-    seed: int = Field(default=0, ge=0, lt=2**32)
-
-    @model_validator(mode="after")
-    def _check(self) -> Search:
-        if (self.trials is None) != (self.method == "grid"):
-            raise ValueError(
-                f"method: random says how many schedules it draws, with trials; grid takes all, got method: "
-                f"{self.method} with trials: {self.trials}"
-            )
-        return self
-
-
-class Limits(BaseModel):
-    """What schedules from ``bit_widths`` may cost at inference; dearer ones are left out before anything is trained.
-
-    Attributes:
-        max_mean_weight_bits: Mean bits per weight over the residual stages.
-        max_bitops: BitOps per image of the whole network.
-        max_weight_mib: Packed size of all weights.
-    """
-
-    model_config = STRICT
-
-    max_mean_weight_bits: float | None = Field(default=None, gt=0, strict=False)
-    max_bitops: float | None = Field(default=None, gt=0, strict=False)
-    max_weight_mib: float | None = Field(default=None, gt=0, strict=False)
-
-
-def _distinct(objectives: list[Objective]) -> list[Objective]:
-    columns = [objective.column for objective in objectives]
-    if len(set(columns)) != len(columns):
-        raise ValueError(f"each objective is a column of its own, got {', '.join(columns)}")
-    return objectives
-
-
-def _as_list(value: object) -> object:
-    return value if isinstance(value, list) else [value]
-
-
-class SpaceFile(BaseModel):
-    """What a search-space file may say. ``fixed`` holds the settings that all trials share."""
-
-    model_config = STRICT
-
-    version: Literal[1]
-    fixed: dict[str, Any] = Field(default_factory=dict)
-    schedules: Annotated[list[Any], Field(min_length=1)] | None = None
-    bit_widths: BitWidthSpace | None = None
-    act_bit_widths: list[BitWidth] | None = None
-    limits: Limits = Limits()
-    search: Search = Search()
-    seeds: Annotated[list[int], BeforeValidator(_as_list), Field(min_length=1)] = [0]
-    objectives: Annotated[list[Objective], Field(min_length=2, max_length=3), AfterValidator(_distinct)] = [
-        Objective(column="test_accuracy", direction="maximize"),
-        Objective(column="emissions_kg_co2eq", direction="minimize"),
-    ]
-
-
-NESTED: dict[str, type[BaseModel]] = {
-    "bit_widths": BitWidthSpace,
-    "limits": Limits,
-    "search": Search,
-    "objectives": Objective,
-}
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 
 
 def check_objectives(file: SpaceFile) -> list[str]:
@@ -135,45 +29,6 @@ def check_objectives(file: SpaceFile) -> list[str]:
         f"objectives: evaluation: validation measures nothing on test images, got {', '.join(unmeasured)}; "
         "use val_accuracy or val_loss"
     ]
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML without two traps: a key given twice is an error, and 1e-4 is a number."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
-        for index, key in enumerate(keys):
-            if key in keys[:index]:
-                line = node.value[index][0].start_mark.line + 1
-                raise ConfigError(f"a key may be given once, got {key!r} again in line {line}")
-        return super().construct_mapping(node, deep=deep)
-
-
-_StrictLoader.yaml_implicit_resolvers = {
-    first: list(resolvers) for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_StrictLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+"), list("-+0123456789")
-)
-
-
-def read_yaml(text: str) -> Any:
-    """Return the value of a YAML text.
-
-    Raises:
-        ConfigError: It is not YAML, or gives a key twice.
-    """
-    try:
-        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 (a SafeLoader)
-    except ConfigError:
-        raise
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError(f"a search space must be valid YAML, got an error{where}: {problem}") from error
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigError(f"a search space must be plain YAML, got {error}") from error
 
 
 def parse_space_file(values: object) -> tuple[SpaceFile | None, list[str]]:
@@ -208,6 +63,32 @@ def check_fixed(fixed: object) -> list[str]:
     return problems
 
 
+def check_schedules(schedules: object, n_stages: int) -> tuple[list[BitWidths], list[str]]:
+    """Return the listed schedules in order, each once, and the problems in them."""
+    found: list[BitWidths] = []
+    problems = []
+    for index, schedule in enumerate(schedules if isinstance(schedules, list) else []):
+        try:
+            if isinstance(schedule, list):
+                found.append(check_bit_widths(schedule, n_stages))
+            else:
+                found.append(parse_schedule(str(schedule), n_stages))
+        except ConfigError as error:
+            problems.append(f"schedules.{index}: {error}")
+    return list(dict.fromkeys(found)), problems
+
+
+def check_act_bit_widths(file: SpaceFile) -> list[str]:
+    """Return the problem of the bit-widths that activations have, if there is one."""
+    act_bit_widths = file.act_bit_widths or []
+    if 1 in act_bit_widths:
+        return [f"act_bit_widths: activations have 2 to 8 bits, or 32, got {act_bit_widths}"]
+    n_stages = count_stages(file.fixed)
+    if len(act_bit_widths) not in (0, n_stages):
+        return [f"act_bit_widths: must hold one entry per residual stage ({n_stages}), got {len(act_bit_widths)}"]
+    return []
+
+
 def count_stages(fixed: object) -> int:
     """Return the residual stages of the network that ``fixed`` names; 3 where it names none."""
     settings = known_fixed(fixed)
@@ -224,9 +105,17 @@ def _unknown_fixed_keys(fixed: dict[Any, Any]) -> list[str]:
         if key in elsewhere:
             problems.append(f"fixed.{key}: it varies over the trials, say it with {elsewhere[key]} beside fixed")
         elif key not in FIXED_KEYS:
-            hint = near_miss(str(key), FIXED_KEYS) or f"; known are {', '.join(FIXED_KEYS)}"
-            problems.append(f"fixed.{key}: unknown key{hint}")
+            problems.append(f"fixed.{key}: unknown key{_hint(key, FIXED_KEYS)}")
     return problems
+
+
+def _hint(key: object, known: tuple[str, ...]) -> str:
+    """Return where an unknown key belongs, or what it was meant to be."""
+    if key in FIXED_KEYS:
+        return "; it belongs under fixed"
+    if key in SpaceFile.model_fields:
+        return "; it belongs at the top, beside fixed"
+    return near_miss(str(key), known) or f"; known are {', '.join(known)}"
 
 
 def explain(error: ValidationError, known: tuple[str, ...], prefix: str = "") -> list[str]:
@@ -235,16 +124,17 @@ def explain(error: ValidationError, known: tuple[str, ...], prefix: str = "") ->
     for problem in error.errors(include_url=False):
         where = (prefix + ".".join(str(part) for part in problem["loc"])).strip(".")
         if problem["type"] == "extra_forbidden":
-            part = NESTED.get(str(problem["loc"][0])) if len(problem["loc"]) > 1 else None
+            part = NESTED.get(".".join(str(key) for key in problem["loc"][:-1] if not isinstance(key, int)))
             names = known if part is None else tuple(part.model_fields)
-            hint = near_miss(str(problem["loc"][-1]), names) or f"; known are {', '.join(names)}"
-            lines.append(f"{where}: unknown key{hint}")
+            lines.append(f"{where}: unknown key{_hint(problem['loc'][-1], names)}")
         elif problem["type"] == "value_error":
             message = str(problem["ctx"]["error"])
             lines.append(f"{where}: {message}" if where else message)
         elif problem["type"] == "missing":
             lines.append(f"{where}: it is required")
+        elif problem["type"] in ("model_type", "dict_type"):
+            lines.append(f"{where}: it must be a mapping, got {_SHORT.repr(problem['input'])}")
         else:
             rule = problem["msg"][0].lower() + problem["msg"][1:]
-            lines.append(f"{where}: {rule}, got {problem['input']!r}")
+            lines.append(f"{where}: {rule}, got {_SHORT.repr(problem['input'])}")
     return list(dict.fromkeys(lines))

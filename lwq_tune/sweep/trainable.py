@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import socket
+import tempfile
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,10 @@ from lwq_tune.energy.meter import EnergyMeter
 from lwq_tune.errors import EnergyMeterError
 from lwq_tune.openmp import let_idle_threads_sleep
 from lwq_tune.results.provenance import cpu_model
+from lwq_tune.results.store import RunFolder
+from lwq_tune.sweep.checkpoints import CheckpointShelf, local_copy
+from lwq_tune.sweep.trial_log import TrialLog
+from lwq_tune.sweep.watchdog import time_limit
 
 if TYPE_CHECKING:
     from lwq_tune.training.trial import Trial
@@ -29,9 +35,9 @@ class Trainable(tune.Trainable):
     """Trains one trial, an epoch per step.
 
     The configuration holds one ``job``: ``trial_key``, ``trial`` (a `TrialConfig` as plain values), ``machine``
-    (``data_dir``, ``n_threads``, ``n_cpus``, ``n_gpus``), ``books`` (``run_dir``, ``intensities`` by host, ``pue``,
-    ``session``), ``initial`` (checkpoint folders of the trial that this one starts from) and ``resume_from`` (its own
-    checkpoint folders, newest first).
+    (``data_dir``, ``n_threads``, ``n_cpus``, ``n_gpus``, ``epoch_limit_s``), ``books`` (``run_dir``, ``intensities``
+    by host, ``pue``, ``session``), ``initial`` (checkpoints of the trial that this one starts from) and
+    ``resume_from`` (its own checkpoints, newest first) and ``storage`` (``address``, ``run``).
 
     An error inside a trial is reported as its result and not raised: it would come again on a retry, whereas
     the death of the process, which Tune sees by itself, may not.
@@ -40,6 +46,8 @@ class Trainable(tune.Trainable):
     _trial: Trial | None
     _meter: EnergyMeter | None = None
     _failure: str | None
+    _epoch_limit_s: float | None = None
+    _trial_log: TrialLog | None = None
 
     def setup(self, config: dict[str, Any]) -> None:
         """Build the trial, from its newest whole checkpoint where there is one."""
@@ -47,9 +55,12 @@ class Trainable(tune.Trainable):
         self._trial, self._failure = None, None
         try:
             job = config["job"]
-            self._meter = _open_account(job)
-            self._trial = self._build(job)
-            self._continue_from(Path(folder) for folder in job["resume_from"])
+            self._trial_log = TrialLog(Path(job["books"]["run_dir"]), job["trial_key"])
+            self._epoch_limit_s = job["machine"]["epoch_limit_s"]
+            with time_limit(self._epoch_limit_s, f"the setup of {job['trial_key']}"):
+                self._meter = _open_account(job)
+                self._trial = self._build(job)
+                self._continue_from(job["resume_from"])
         except Exception as error:  # noqa: BLE001 (the boundary: any error of a trial becomes its record)
             self._fail(error)
 
@@ -60,7 +71,8 @@ class Trainable(tune.Trainable):
         if self._trial.is_finished:
             return {"done": True}  # cut off between its last checkpoint and its end: nothing is left to train
         try:
-            row = self._trial.run_epoch()
+            with time_limit(self._epoch_limit_s, f"epoch {self._trial.epochs_done + 1}"):
+                row = self._trial.run_epoch()
         except Exception as error:  # noqa: BLE001 (as in setup)
             self._fail(error)
             return {"failure": self._failure, "done": True}
@@ -81,16 +93,27 @@ class Trainable(tune.Trainable):
                 self.cleanup()  # what this process does from now on is not the trial's
 
     def load_checkpoint(self, checkpoint: str) -> None:  # type: ignore[override]
-        """Continue from a checkpoint folder, or from an older one beside it where that is damaged."""
+        """Continue from a checkpoint folder, or from an older one beside it or in the storage where that is damaged."""
         folder = Path(checkpoint)
         siblings = sorted(folder.parent.glob("checkpoint_*"), reverse=True)
-        self._continue_from([folder, *(sibling for sibling in siblings if sibling != folder)])
+        beside = [str(sibling) for sibling in siblings if sibling != folder]
+        self._continue_from(itertools.chain([checkpoint], beside, self._stored()))
+
+    def _stored(self) -> Iterator[str]:
+        """Yield the checkpoints of this trial in the storage of the run, where it has one, latest epoch first."""
+        job = self.config["job"]
+        if job["storage"]["address"] is not None:
+            shelf = CheckpointShelf(RunFolder(Path(job["books"]["run_dir"])), **job["storage"])
+            yield from (location for _, location in shelf.find([job["trial_key"]])[job["trial_key"]])
 
     def cleanup(self) -> None:
-        """End the trial's account in the ledger."""
+        """End the trial's account in the ledger, and its log."""
         if self._meter is not None:
             self._meter.close()
             self._meter = None
+        if self._trial_log is not None:
+            self._trial_log.close()
+            self._trial_log = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take on another trial in the same process, which saves importing torch again."""
@@ -113,28 +136,29 @@ class Trainable(tune.Trainable):
             "gpu_model": torch.cuda.get_device_name() if uses_gpu else None,
         }
         trial = TrialConfig(**job["trial"])
-        state = self._first_whole(Path(folder) for folder in job["initial"])
+        state = self._first_whole(job["initial"])
         dataset = load_dataset(trial.dataset, Path(machine["data_dir"]))
         if self._meter is None:
             raise EnergyMeterError("a trial has an account before it is built")
         device = "cuda" if uses_gpu else "cpu"
         return Trial(trial, dataset, self._meter, device, initial=None if state is None else state["model"])
 
-    def _continue_from(self, folders: Iterable[Path]) -> None:
+    def _continue_from(self, locations: Iterable[str]) -> None:
         """Load the first whole checkpoint; with none, the trial starts from its first epoch."""
-        state = self._first_whole(folders)
+        state = self._first_whole(locations)
         if self._trial is not None and state is not None:
             self._trial.load_state_dict(state)
 
     @staticmethod
-    def _first_whole(folders: Iterable[Path]) -> dict[str, Any] | None:
+    def _first_whole(locations: Iterable[str]) -> dict[str, Any] | None:
         from lwq_tune.training.checkpoint import CheckpointError, load_checkpoint
 
-        for folder in folders:
-            try:
-                return load_checkpoint(folder)
-            except CheckpointError as error:
-                _log.warning("checkpoint left out: %s", error)
+        for location in locations:
+            with tempfile.TemporaryDirectory(prefix="lwq_tune-checkpoint-") as spare:
+                try:
+                    return load_checkpoint(local_copy(location, Path(spare)))
+                except (CheckpointError, FileNotFoundError) as error:
+                    _log.warning("checkpoint left out: %s", error)
         return None
 
     def _fail(self, error: Exception) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analysis.__main__ import main
@@ -234,7 +234,7 @@ def test_one_wrong_figure_fails_the_checks_that_it_breaks_and_no_other(what: str
     assert failed(run) == expected
 
 
-@settings(max_examples=4, deadline=None, database=None)
+@settings(max_examples=10, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data(), factor=st.sampled_from([0.5, 1.0001, 2.0, float("inf")]))
 def test_no_figure_that_counts_can_change_unseen(data: st.DataObject, factor: float) -> None:
     run = ledger_run()

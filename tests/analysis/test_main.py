@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -15,6 +16,7 @@ from analysis.load import Objective, load_run
 from analysis.pareto import pareto_front
 from analysis.plots import draw_pareto
 from analysis.trials import summarise_trials
+from lwq_tune.results.schema import SCHEMA_VERSION
 from tests.analysis.synthetic import OBJECTIVES, POINTS, write_run
 
 
@@ -144,8 +146,6 @@ def spoil(run: Path, how: str) -> None:
         trials.unlink()
     elif how == "corrupt":
         trials.write_bytes(trials.read_bytes()[:-50])
-    elif how == "corrupt epochs":
-        next((run / "epochs").glob("*.parquet")).write_bytes(b"x")
     elif how == "other version":
         table = pq.read_table(trials)
         pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"schema_version": b"99"}), trials)
@@ -181,8 +181,7 @@ def spoil(run: Path, how: str) -> None:
     [
         ("no such folder", "run `python -m lwq_tune sweep` first"),
         ("corrupt", "must be readable as Parquet"),
-        ("corrupt epochs", "must be readable as Parquet"),
-        ("other version", "schema version 3"),
+        ("other version", f"schema version {SCHEMA_VERSION}, "),
         ("foreign", "has None"),
         ("missing column", "lacks energy_kwh"),
         ("only failures", "got 8 failed"),
@@ -272,3 +271,19 @@ def test_a_front_of_one_point_is_drawn_to_the_edges() -> None:
     (line,) = axes.lines
     assert np.asarray(line.get_xdata()).tolist() == [0.1, 0.1, axes.get_xlim()[1]]
     assert np.asarray(line.get_ydata()).tolist() == [axes.get_ylim()[0], 0.9, 0.9]
+
+
+def test_a_configuration_that_a_rule_stopped_in_one_seed_is_on_no_front(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_run(tmp_path / "run")
+    table = pq.read_table(run / "trials.parquet")
+    rows = table.to_pylist()
+    stopped = next(row for row in rows if row["schedule"] == "fixed_2" and row["config_seed"] == 1)
+    stopped["status"], stopped["stop_reason"] = "stopped", "asha: among the worst"
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), run / "trials.parquet")
+    assert main(["pareto", str(run)]) == 0
+    assert "fixed_2" not in set(pd.read_csv(run / "analysis" / "pareto.csv")["schedule"])
+    said = capsys.readouterr().err
+    assert "1 stopped" in said
+    assert "1 done in a configuration that was stopped in another seed" in said

@@ -13,9 +13,9 @@ from lwq_tune.config import TrialConfig
 from lwq_tune.data.images import Dataset
 from lwq_tune.energy.totals import trial_part
 from lwq_tune.results.recorder import RunRecorder
-from lwq_tune.results.rows import ROW_EMISSIONS, ROW_ENERGIES, last_attempts
 from lwq_tune.results.schema import EPOCH_COLUMNS, TRIAL_COLUMNS
 from lwq_tune.results.store import RunFolder
+from lwq_tune.results.trial_sums import ROW_EMISSIONS, ROW_ENERGIES, last_attempts
 from lwq_tune.training.row import EpochRow
 from lwq_tune.training.trial import Trial
 from tests.conftest import small_config

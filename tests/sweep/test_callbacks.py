@@ -5,9 +5,13 @@ import pickle
 from types import SimpleNamespace
 from typing import Any
 
+from lwq_tune.config import TrialConfig
 from lwq_tune.errors import ResultsError
-from lwq_tune.sweep.callbacks import RecordingCallback, StopOnError
+from lwq_tune.sweep.callbacks import EarlyStop, RecordingCallback
+from lwq_tune.sweep.control import Control
 from lwq_tune.sweep.progress import PlainProgress
+from lwq_tune.sweep.stop_rules import StopRules
+from lwq_tune.sweep.stop_settings import Stopping
 from tests.conftest import small_config
 
 CONFIG = small_config(epochs=2)
@@ -38,12 +42,22 @@ class Recorder:
     def add_row(self, key: str, ray_trial_id: str, row: Any) -> Any:
         return self._call("row", key, ray_trial_id, row)
 
-    def end_trial(self, key: str, status: str, error: str | None) -> Any:
-        return self._call("end", key, status, error)
+    def end_trial(self, key: str, status: str, error: str | None, stop_reason: str | None) -> Any:
+        return self._call("end", key, status, error or stop_reason)
+
+    def config(self, key: str) -> TrialConfig:
+        return CONFIG
 
 
-def callback_of(recorder: Recorder) -> RecordingCallback:
-    return RecordingCallback(recorder, PlainProgress({KEY: CONFIG}, io.StringIO(), 2))  # type: ignore[arg-type]
+def control_of(recorder: Recorder, **rules: Any) -> Control:
+    return Control(recorder, StopRules(Stopping.model_validate(rules), 1), None)  # type: ignore[arg-type]
+
+
+def callback_of(
+    recorder: Recorder, control: Control | None = None, epoch_limit_s: float | None = None
+) -> RecordingCallback:
+    progress = PlainProgress({KEY: CONFIG}, io.StringIO(), 2)
+    return RecordingCallback(recorder, progress, control or control_of(recorder), epoch_limit_s)  # type: ignore[arg-type]
 
 
 def drive(callback: RecordingCallback, *results: dict[str, Any]) -> None:
@@ -79,7 +93,7 @@ def test_a_trial_that_tune_gives_up_has_failed_with_the_reason() -> None:
 def test_what_could_not_be_recorded_stops_the_sweep_and_is_not_taken_for_a_failed_trial() -> None:
     for fail_at in (1, 2, 3):
         callback = callback_of(Recorder(fail_at))
-        stopper = StopOnError(callback)
+        stopper = EarlyStop(callback, control_of(Recorder()))
         assert not stopper.stop_all()
         drive(callback, {"row": {"epoch": 1}})
         assert str(callback.error) == "disk full"
@@ -89,4 +103,37 @@ def test_what_could_not_be_recorded_stops_the_sweep_and_is_not_taken_for_a_faile
 
 def test_tune_can_pickle_what_it_is_given() -> None:
     callback = callback_of(Recorder())
-    assert not pickle.loads(pickle.dumps(StopOnError(callback))).stop_all()
+    assert not pickle.loads(pickle.dumps(EarlyStop(callback, control_of(Recorder())))).stop_all()
+
+
+def test_a_rule_ends_a_trial_with_its_reason() -> None:
+    recorder = Recorder()
+    control = control_of(recorder, target={"val_accuracy": 0.5})
+    callback = callback_of(recorder, control)
+    result = {
+        "config": TRIAL.config, "done": False,
+        "row": {"epoch": 1, "val_accuracy": 0.6, "cumulative_emissions_kg_co2eq": None},
+    }  # fmt: skip
+    assert EarlyStop(callback, control)("ray1", result)
+    drive(callback, result)
+    assert recorder.calls[-1] == ("end", KEY, "done", "target: val_accuracy 0.6000 at epoch 1 reaches 0.5")
+
+
+def test_a_trial_that_a_rule_ended_before_a_crash_does_not_start_again() -> None:
+    recorder = Recorder()
+    control = control_of(recorder, target={"val_accuracy": 0.5})
+    callback = callback_of(recorder, control)
+    assert callback.admits(KEY)
+    row = {"epoch": 1, "val_accuracy": 0.6, "cumulative_emissions_kg_co2eq": None}
+    control.replay([{"kind": "epoch", "trial_key": KEY, **row}])
+    assert not callback.admits(KEY)
+    assert recorder.calls == [("end", KEY, "done", "target: val_accuracy 0.6000 at epoch 1 reaches 0.5")]
+
+
+def test_a_process_that_hung_is_told_from_one_that_died() -> None:
+    for limit_s, is_told in ((1e9, False), (1e-9, True), (None, False)):
+        recorder = Recorder()
+        callback = callback_of(recorder, epoch_limit_s=limit_s)
+        callback.on_trial_start(0, [], TRIAL)
+        callback.on_trial_error(0, [], TRIAL)
+        assert ("--epoch-limit" in recorder.calls[-1][-1]) == is_told

@@ -22,11 +22,11 @@ def row(key: str, epoch: int = 1, energy_kwh: float | None = 2e-5) -> dict[str, 
 
 
 def drive(progress: Progress) -> None:
-    progress.start_trial(KEYS[0])
+    progress.start_trial(KEYS[0], TRIALS[KEYS[0]])
     progress.add_row(row(KEYS[0]))
-    progress.end_trial(KEYS[0], "done", None)
-    progress.start_trial(KEYS[1])
-    progress.end_trial(KEYS[1], "failed", "it broke")
+    progress.end_trial(KEYS[0], TRIALS[KEYS[0]], "done", None)
+    progress.start_trial(KEYS[1], TRIALS[KEYS[1]])
+    progress.end_trial(KEYS[1], TRIALS[KEYS[1]], "failed", "it broke")
     progress.close()
 
 
@@ -52,9 +52,9 @@ def test_on_a_terminal_the_table_shows_the_running_trial_and_the_errors(energy_k
     console = Console(file=stream, force_terminal=True, width=90, height=12)
     progress = LiveProgress(TRIALS, console, 60)
     drive_key = KEYS[20]
-    progress.start_trial(drive_key)
+    progress.start_trial(drive_key, TRIALS[drive_key])
     progress.add_row(row(drive_key, energy_kwh=energy_kwh))
-    progress.end_trial(KEYS[3], "failed", "it broke")
+    progress.end_trial(KEYS[3], TRIALS[KEYS[3]], "failed", "it broke")
     progress.close()
     shown = stream.getvalue()
     assert "it broke" in shown
@@ -78,3 +78,13 @@ def test_one_trial_is_enough() -> None:
     progress = LiveProgress(only, Console(file=io.StringIO(), force_terminal=True, width=90, height=24), 2)
     assert progress._visible() == [KEYS[0]]
     progress.close()
+
+
+def test_a_trial_that_a_search_proposes_gets_the_next_number() -> None:
+    stream = io.StringIO()
+    progress = make_progress({KEYS[0]: TRIALS[KEYS[0]]}, stream, {}, proposed=(2, 4))
+    progress.start_trial(KEYS[0], TRIALS[KEYS[0]])
+    progress.start_trial(KEYS[5], TRIALS[KEYS[5]])
+    progress.end_trial(KEYS[6], TRIALS[KEYS[6]], "stopped", "replicate: another seed was stopped")
+    progress.add_row(row(KEYS[5]))
+    assert [line.split("]")[0] for line in stream.getvalue().splitlines()] == ["[1/3", "[2/3", "[3/3", "[2/3"]

@@ -86,9 +86,12 @@ def test_what_leaves_nothing_to_train_is_refused(more: str, message: str) -> Non
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ("search: {method: random}\n", "says how many schedules it draws"),
+        ("search: {method: random}\n", "say how many schedules they take"),
         ("search: {method: grid, trials: 3}\n", "grid takes all"),
         ("search: {method: random, trials: 0}\n", "search.trials"),
+        ("search: {method: tpe}\n", "say how many schedules they take"),
+        ("search: {method: tpe, trials: 3, population: 4}\n", "population belongs to method: nsga2"),
+        ("search: {method: nsga3, trials: 3}\n", "'grid', 'random', 'tpe' or 'nsga2'"),
         ("limits: {max_mean_weight_bits: 0}\n", "limits.max_mean_weight_bits"),
         ("limits: {max_weight_bits: 3}\n", "did you mean"),
         ("limits: {max_bitops: many}\n", "limits.max_bitops"),
@@ -97,3 +100,20 @@ def test_what_leaves_nothing_to_train_is_refused(more: str, message: str) -> Non
 def test_a_search_that_makes_no_sense_is_one_clear_message(more: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         space(more)
+
+
+def test_an_adaptive_search_proposes_from_what_the_limits_leave_and_keeps_what_is_listed() -> None:
+    more = "search: {method: tpe, trials: 3}\nlimits: {max_mean_weight_bits: 3}\n"
+    selected = select_trials(space(more), costs_of)
+    assert {trial.bit_widths for trial in selected.trials} == selected.listed
+    assert 3 < len(selected.candidates) < 27
+    for bit_widths, trials in selected.candidates.items():
+        assert bit_widths not in selected.listed
+        assert [trial.bit_widths for trial in trials] == [bit_widths] * len(selected.seeds)
+        assert costs_of(trials[0]).mean_weight_bits <= 3
+
+
+def test_an_adaptive_search_over_progressive_starts_is_refused() -> None:
+    more = "search: {method: nsga2, trials: 3}\n"
+    with pytest.raises(ConfigError, match="got init_from: progressive"):
+        select_trials(space(more + "fixed: {init_from: progressive}\n"), costs_of)

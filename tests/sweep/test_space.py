@@ -152,6 +152,8 @@ def test_the_shipped_spaces_are_found_by_name() -> None:
 
 def test_the_space_in_the_readme_is_one() -> None:
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```yaml\n(.*?)```", readme, flags=re.DOTALL)
+    example, stopping = re.findall(r"```yaml\n(.*?)```", readme, flags=re.DOTALL)
     space = parse_space("readme", example)
     assert len(space.trials) == 3 * (27 + 1)  # every triple of 2, 3 and 4 bits and full precision; 442 is among them
+    rules = parse_space("readme", example + stopping).stopping
+    assert None not in rules.model_dump().values(), "the example names every rule"

@@ -11,7 +11,7 @@ import pytest
 
 from lwq_tune.training.export import load_export
 from tests.conftest import run_python
-from tests.sweep.test_end_to_end import read_trials, sweep_arguments
+from tests.sweep.sweeps import read_trials, sweep_arguments
 
 pytestmark = pytest.mark.slow
 

@@ -1,0 +1,194 @@
+"""Decoded data sets on this node's disk, so that its processes share one copy in the page cache.
+
+The first process of a node that needs a data set decodes it and writes the pixels; the others wait for it and map the
+files. An entry is a folder, named by the data set's content and moved into place whole, with a checksum of each file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lwq_tune.data.images import Dataset, ImageSet
+
+_log = logging.getLogger(__name__)
+
+FOLDER_VARIABLE = "LWQ_TUNE_CACHE_DIR"
+MAX_BYTES = 2 * 2**30  # eleven data sets of CIFAR's size
+MIN_FREE_BYTES = 512 * 2**20
+FORMAT = 1
+_SUMMARY = "entry.json"
+_PART = ".part"
+_MAPPED = ("train_images", "test_images")
+_COPIED = ("train_labels", "test_labels", "mean", "std")
+
+
+@dataclass(frozen=True)
+class NodeCache:
+    """Decoded data sets in a folder of this node.
+
+    Whatever goes wrong with it costs time and never a trial: without a usable folder, or with a disk that fills up,
+    each process decodes for itself, as it would without a cache, and one warning says so.
+
+    Attributes:
+        folder: Where entries lie; only its user can enter it.
+        max_bytes: Most bytes of all entries together; those that were not used for longest make room.
+        min_free_bytes: Nothing is written to a disk that has less room than this.
+    """
+
+    folder: Path
+    max_bytes: int = MAX_BYTES
+    min_free_bytes: int = MIN_FREE_BYTES
+
+    def get(self, key: str, load: Callable[[], Dataset]) -> Dataset:
+        """Return a data set, mapped from its entry, which is made first where there is no whole one.
+
+        Args:
+            key: Names the content of the data set; a valid file name.
+            load: Decodes it.
+
+        Raises:
+            DatasetError: As ``load`` does.
+        """
+        found = self._read(key)
+        if found is not None:
+            return found
+        try:
+            lock = self._lock(key)
+        except OSError as error:
+            _warn(error)
+            return load()
+        with lock:  # closing it gives it back, and so does the death of this process
+            return self._read(key) or self._fill(key, load())
+
+    def _fill(self, key: str, dataset: Dataset) -> Dataset:
+        """Write an entry and return it, or the data set as it is where that fails."""
+        if (self.folder / key).exists():
+            _log.warning("the decoded images in %s are damaged and were made again", self.folder / key)
+        try:
+            self._write(key, dataset)
+        except OSError as error:
+            _warn(error)
+            return dataset
+        return self._read(key) or dataset
+
+    def _lock(self, key: str) -> IO[bytes]:
+        """Wait until no other process writes the entry, and keep others from it."""
+        self._prepare()
+        stream = (self.folder / f"{key}.lock").open("wb")
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        except OSError:
+            stream.close()
+            raise
+        return stream
+
+    def _prepare(self) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = self.folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+            raise PermissionError(f"{self.folder} is not a folder that is yours and that nobody else can write to")
+        free_bytes = shutil.disk_usage(self.folder).free
+        if free_bytes < self.min_free_bytes:
+            raise OSError(f"the disk of {self.folder} has {free_bytes >> 20} MiB left")
+
+    def _write(self, key: str, dataset: Dataset) -> None:
+        """Write an entry whole or not at all; whoever has mapped the one before keeps it."""
+        part = self.folder / f"{key}{_PART}"
+        shutil.rmtree(part, ignore_errors=True)  # of a process that died
+        arrays = _arrays(dataset)
+        n_bytes = sum(array.nbytes for array in arrays.values())
+        if n_bytes > self.max_bytes:
+            raise OSError(f"the data set takes {n_bytes >> 20} MiB, the cache {self.max_bytes >> 20} MiB at most")
+        self._make_room(self.max_bytes - n_bytes, spared=key)
+        try:
+            part.mkdir()
+            for name, array in arrays.items():
+                np.save(part / f"{name}.npy", array)
+            digests = {name: _digest(part / f"{name}.npy") for name in arrays}
+            summary = {"format": FORMAT, "num_classes": dataset.num_classes, "sha256": digests}
+            (part / _SUMMARY).write_text(json.dumps(summary))
+            shutil.rmtree(self.folder / key, ignore_errors=True)
+            part.rename(self.folder / key)
+        except OSError:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+
+    def _make_room(self, max_bytes: int, spared: str) -> None:
+        """Remove the entries that were not used for longest until the others fit."""
+        found = [path.parent for path in self.folder.glob(f"*/{_SUMMARY}")]
+        entries = [entry for entry in found if entry.name != spared and entry.suffix != _PART]
+        entries.sort(key=lambda entry: (entry / _SUMMARY).stat().st_mtime, reverse=True)
+        kept_bytes = 0
+        for entry in entries:
+            kept_bytes += sum(file.stat().st_size for file in entry.iterdir())
+            if kept_bytes > max_bytes:
+                shutil.rmtree(entry, ignore_errors=True)
+
+    def _read(self, key: str) -> Dataset | None:
+        """Return what an entry holds, None where there is none or it is damaged."""
+        entry = self.folder / key
+        try:
+            summary = json.loads((entry / _SUMMARY).read_text())
+            digests = {name: _digest(entry / f"{name}.npy") for name in (*_MAPPED, *_COPIED)}
+            if (summary["format"], summary["sha256"]) != (FORMAT, digests):
+                return None
+            # Mapped privately, so that torch may take the pages for writable: nobody writes, and all share them.
+            tensors = {name: torch.from_numpy(np.load(entry / f"{name}.npy", mmap_mode="c")) for name in _MAPPED}
+            tensors |= {name: torch.from_numpy(np.load(entry / f"{name}.npy")) for name in _COPIED}
+            os.utime(entry / _SUMMARY)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return _dataset(tensors, summary["num_classes"])
+
+
+def default_cache() -> NodeCache:
+    """Return the cache of this user on this node: in ``LWQ_TUNE_CACHE_DIR``, or the folder for temporary files."""
+    given = os.environ.get(FOLDER_VARIABLE)
+    return NodeCache(Path(given) if given else Path(tempfile.gettempdir()) / f"lwq_tune-{os.getuid()}-data")
+
+
+def _arrays(dataset: Dataset) -> dict[str, np.ndarray[Any, Any]]:
+    tensors: dict[str, Tensor] = {
+        "train_images": dataset.train.images,
+        "train_labels": dataset.train.labels,
+        "test_images": dataset.test.images,
+        "test_labels": dataset.test.labels,
+        "mean": dataset.mean,
+        "std": dataset.std,
+    }
+    return {name: tensor.numpy() for name, tensor in tensors.items()}
+
+
+def _dataset(tensors: dict[str, Tensor], num_classes: int) -> Dataset:
+    train = ImageSet(tensors["train_images"], tensors["train_labels"])
+    test = ImageSet(tensors["test_images"], tensors["test_labels"])
+    return Dataset(train, test, num_classes, tensors["mean"], tensors["std"])
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _warn(error: OSError) -> None:
+    _log.warning(
+        "decoded images cannot be kept on this node, so each process decodes them for itself: %s; set %s to a folder "
+        "with room",
+        error,
+        FOLDER_VARIABLE,
+    )

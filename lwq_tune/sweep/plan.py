@@ -1,0 +1,171 @@
+"""What one session of a sweep does, and the configurations of its trials. No Ray."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lwq_tune.config import TrialConfig
+from lwq_tune.costs import ModelCosts
+from lwq_tune.energy.intensity import IntensitySeries
+from lwq_tune.energy.ledger_client import RunSpec, run_spec
+from lwq_tune.quantization.schedules import BitWidths
+from lwq_tune.results.store import RunFolder
+from lwq_tune.sweep.checkpoints import CheckpointShelf, shelf_of_run
+from lwq_tune.sweep.reservation import Slots
+from lwq_tune.sweep.space import SearchSpace
+from lwq_tune.sweep.space_models import Search
+from lwq_tune.sweep.stop_settings import Stopping
+from lwq_tune.sweep_config import SweepConfig
+
+NO_RULES = Stopping()
+
+
+@dataclass(frozen=True)
+class AdaptiveSearch:
+    """A search that proposes schedules while the sweep runs.
+
+    Attributes:
+        settings: Method, number of schedules, seed.
+        candidates: Trials of each schedule that it may propose, one per seed.
+        costs: Modelled inference costs of these trials by key.
+        known: Trials of listed schedules that it could propose too, which are trained before it begins.
+        lag: Proposals that it makes before it has seen the outcome of the first, None where this is the first
+            session and it follows from the trials that run at a time.
+    """
+
+    settings: Search
+    candidates: Mapping[BitWidths, tuple[TrialConfig, ...]]
+    costs: Mapping[str, ModelCosts]
+    known: Mapping[BitWidths, tuple[TrialConfig, ...]] = field(default_factory=dict)
+    lag: int | None = None
+
+    def size(self) -> tuple[int, int]:
+        """Return the trials that it proposes in all, every seed counted, and their epochs."""
+        trials = next(iter(self.candidates.values()))
+        n_trials = (self.settings.trials or 0) * len(trials)
+        return n_trials, n_trials * trials[0].n_rows
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one session of a sweep does.
+
+    Attributes:
+        folder: Its run folder, made.
+        trials: The trials to train in this session, by key, each after the one it starts from.
+        intensities: Carbon intensity by host, of all others under the empty name.
+        n_together: How many trials of the whole sweep could run at a time with each, finished ones included: it
+            decides on the number of threads, and so on the last digits, which a resumed sweep must repeat.
+        resume_from: Checkpoints of each trial, newest first.
+        initial: Trials that are there only because others start from them.
+        search: What goes on after these trials, where the sweep searches.
+        stopping: Rules that end trials and the sweep early.
+        n_seeds: Trials of each configuration.
+        failed_before: Trials that a session before recorded as failed and this one trains again.
+        session: Names this session in the energy logs.
+    """
+
+    folder: RunFolder
+    config: SweepConfig
+    trials: Mapping[str, TrialConfig]
+    intensities: Mapping[str, IntensitySeries]
+    n_together: Mapping[str, int]
+    resume_from: Mapping[str, list[str]] = field(default_factory=dict)
+    initial: frozenset[str] = frozenset()
+    search: AdaptiveSearch | None = None
+    stopping: Stopping = NO_RULES
+    n_seeds: int = 1
+    failed_before: frozenset[str] = frozenset()
+    session: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    def started_from(self) -> frozenset[str]:
+        """Return the keys of the trials that others start from, listed ones among them."""
+        proposable = [] if self.search is None else [t for trials in self.search.candidates.values() for t in trials]
+        initial = (trial.initial for trial in (*self.trials.values(), *proposable))
+        return self.initial | {trial.trial_key for trial in initial if trial is not None}
+
+    def shelf(self) -> CheckpointShelf:
+        """Return where the checkpoints of the run are."""
+        return CheckpointShelf(self.folder, self.config.storage, self.config.run)
+
+    def spec(self, hostname: str) -> RunSpec:
+        """Return what the ledger of a host has to know."""
+        return run_spec(self.folder.path.resolve(), self.intensities, self.config.pue, hostname, self.session)
+
+
+@dataclass(frozen=True)
+class SessionEnd:
+    """How a session ended before all trials had: by Ray's fault, or as a rule or a budget asked for."""
+
+    stopped_by: str | None = None
+    ended_by: str | None = None
+
+
+def make_job(plan: Plan, trial: TrialConfig, initial: list[str], slots: Slots) -> dict[str, Any]:
+    """Return the configuration that `Trainable` takes."""
+    key = trial.trial_key
+    return {
+        "trial_key": key,
+        "trial": trial.model_dump(mode="json"),
+        "resume_from": plan.resume_from.get(key, []),
+        "initial": initial,
+        "storage": {"address": plan.config.storage, "run": plan.config.run},
+        "machine": {
+            "data_dir": str(plan.config.data_dir.resolve()),
+            "n_threads": max(1, int(slots.cpus)),
+            "n_cpus": slots.cpus,
+            "n_gpus": slots.gpus,
+            "epoch_limit_s": plan.config.epoch_limit,
+        },
+        "books": {
+            "run_dir": str(plan.folder.path.resolve()),
+            "intensities": {host: series.to_dict() for host, series in plan.intensities.items()},
+            "pue": plan.config.pue,
+            "session": plan.session,
+        },
+    }
+
+
+def find_trained(plan: Plan, trial: TrialConfig) -> list[str]:
+    """Return the checkpoints of a trial's last epoch, in this run or in the one whose networks it may use.
+
+    Raises:
+        ResultsError: A storage does not answer.
+    """
+    shelves = [plan.shelf()]
+    if plan.config.init_run is not None:
+        shelves.append(shelf_of_run(plan.config.init_run))
+    return [location for shelf in shelves for location in shelf.final(trial.trial_key, trial.n_rows)]
+
+
+def find_checkpoints(shelf: CheckpointShelf, trial_keys: Iterable[str]) -> dict[str, list[str]]:
+    """Return the checkpoints of some trials in all sessions of a run, latest epoch first.
+
+    Raises:
+        ResultsError: A storage does not answer.
+    """
+    return {key: [location for _, location in found] for key, found in shelf.find(trial_keys).items()}
+
+
+def make_search(
+    space: SearchSpace, costs_of: Callable[[TrialConfig], ModelCosts], lag: int | None = None
+) -> AdaptiveSearch | None:
+    """Return the search of a space, None where it lists its trials.
+
+    Args:
+        space: With its candidates, see `select_trials`.
+        costs_of: Modelled inference costs of a trial.
+        lag: As in `AdaptiveSearch`.
+    """
+    if not space.search.is_adaptive:
+        return None
+    offered = {bits for bit_widths in space.candidates for bits in bit_widths}
+    known: dict[BitWidths, tuple[TrialConfig, ...]] = {}
+    for trial in space.trials:
+        if set(trial.bit_widths) <= offered:
+            known[trial.bit_widths] = (*known.get(trial.bit_widths, ()), trial)
+    costs = {trial.trial_key: costs_of(trial) for trials in space.candidates.values() for trial in trials}
+    return AdaptiveSearch(space.search, space.candidates, costs, known, lag)

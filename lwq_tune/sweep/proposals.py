@@ -1,0 +1,243 @@
+"""Which schedule a search trains next: Optuna, asked in an order that outcomes alone can replay. No torch, no Ray.
+
+Both objectives of `Outcome` stand as they are, nothing is weighed into one figure. ``tpe`` is the multi-objective
+tree-structured Parzen estimator (Ozaki et al. 2022, J. Artif. Intell. Res. 73), ``nsga2`` the genetic algorithm of
+Deb et al. 2002. ``python -m benchmarks.search`` measures what either gains over a random draw.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Literal, get_args
+
+from lwq_tune.quantization.schedules import BitWidths
+
+if TYPE_CHECKING:
+    from optuna import Trial
+    from optuna.samplers import BaseSampler
+
+Method = Literal["tpe", "nsga2"]
+
+N_STARTUP = 5
+GOOD_SHARE = 0.2
+ASKS_PER_PROPOSAL = 5
+MIN_POPULATION, MAX_POPULATION = 4, 50
+
+
+class Pause(Enum):
+    """Why there is no next schedule.
+
+    Attributes:
+        WAITING: The next proposal rests on an outcome that is not there yet.
+        EXHAUSTED: All proposals have been made.
+    """
+
+    WAITING = "waiting"
+    EXHAUSTED = "exhausted"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a search learns of a schedule.
+
+    Attributes:
+        val_accuracy: Mean over seeds, a fraction; more is better.
+        emissions_kg_co2eq: Mean over seeds of what a trial of full length emits; less is better.
+
+    Raises:
+        ValueError: A figure is not finite.
+    """
+
+    val_accuracy: float
+    emissions_kg_co2eq: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.val_accuracy) and math.isfinite(self.emissions_kg_co2eq)):
+            raise ValueError(f"an outcome must hold finite figures, got {self}; give None for a trial that failed")
+
+
+Outcomes = Mapping[BitWidths, Outcome | None]
+
+
+class Proposer:
+    """Propose schedules, each once, as a pure function of the arguments and of the outcomes so far.
+
+    Proposal k (from 0) rests on the outcomes of proposals 0 to k - lag, told to Optuna in that order, and on no other.
+    A search is therefore replayed by a new `Proposer` with the same arguments that is given the outcomes in the results
+    table: it makes the same proposals again, whatever the order in which trials ended. The first two are the
+    candidates of the fewest and of the most bits, the usual ends of a front. Where Optuna proposes what was proposed
+    before, it is asked again, `ASKS_PER_PROPOSAL` times in all; then, and where it proposes what is no candidate, the
+    closest candidate left is taken.
+
+    Args:
+        method: Which of Optuna's samplers proposes.
+        candidates: Schedules that may be trained, in any order, all of one length.
+        n_trials: How many schedules to propose; fewer where fewer candidates are left.
+        seed: Of the sampler and of ties.
+        lag: Trials that run at a time. At 1 every proposal rests on all outcomes before it.
+        known: Outcomes of schedules that were trained before the search began, None where the trial failed; they are
+            told first and never proposed. One outside the bit-widths of the candidates cannot be told.
+        population: Individuals per generation of ``nsga2``; default `default_population`.
+
+    Raises:
+        ValueError: The candidates are none or differ in length, or a number is too small.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        candidates: Sequence[BitWidths],
+        n_trials: int,
+        seed: int,
+        lag: int = 1,
+        known: Outcomes | None = None,
+        population: int | None = None,
+    ) -> None:
+        import optuna
+
+        _check(method, candidates, n_trials, lag)
+        optuna.logging.set_verbosity(optuna.logging.WARNING)  # else every study and trial is a line on stderr
+        known = known or {}
+        self._lag = lag
+        self._candidates = frozenset(candidates)
+        self._choices = [sorted({bits[stage] for bits in candidates}) for stage in range(len(candidates[0]))]
+        self._left = dict.fromkeys(bit_widths for bit_widths in sorted(candidates) if bit_widths not in known)
+        self._ends = ends(list(self._left))
+        self._n_proposals = min(n_trials, len(self._left))
+        self._proposals: list[tuple[BitWidths, Trial]] = []
+        self._random = random.Random(seed)  # noqa: S311 (ties, no secret)
+        self._sampler = _sampler(method, seed, population, self._n_proposals)
+        self._study = optuna.create_study(directions=["maximize", "minimize"], sampler=self._sampler)
+        for bit_widths in sorted(known):
+            if len(bit_widths) == len(self._choices) and all(
+                bits in choices for choices, bits in zip(self._choices, bit_widths, strict=True)
+            ):
+                self._tell(self._place(bit_widths), known[bit_widths])
+
+    def next(self, outcomes: Outcomes) -> BitWidths | Pause:
+        """Return the next proposal, or why there is none.
+
+        Args:
+            outcomes: Of all schedules that have been trained, None where the trial failed.
+        """
+        if len(self._proposals) == self._n_proposals:
+            return Pause.EXHAUSTED
+        due = len(self._proposals) - self._lag
+        if due >= 0:
+            bit_widths, trial = self._proposals[due]
+            if bit_widths not in outcomes:
+                return Pause.WAITING
+            self._tell(trial, outcomes[bit_widths])
+        bit_widths, trial = self._ask()
+        del self._left[bit_widths]
+        self._proposals.append((bit_widths, trial))
+        return bit_widths
+
+    def _ask(self) -> tuple[BitWidths, Trial]:
+        """Return a schedule that is left, and Optuna's trial of it."""
+        from optuna.trial import TrialState
+
+        if self._ends:
+            bit_widths = self._ends.pop(0)
+            return bit_widths, self._place(bit_widths)
+        for _ in range(ASKS_PER_PROPOSAL):
+            trial = self._ask_optuna()
+            bit_widths = tuple(
+                choices[trial.params[f"stage{stage}"]] for stage, choices in enumerate(self._choices, start=1)
+            )
+            if bit_widths in self._left:
+                return bit_widths, trial
+            # As a failed trial it leaves no mark on the sampler but the state of its generator.
+            self._study.tell(trial, state=TrialState.FAIL)
+            if bit_widths not in self._candidates:
+                break
+        closest = self._closest(bit_widths)
+        return closest, self._place(closest)
+
+    def _place(self, bit_widths: BitWidths) -> Trial:
+        """Return Optuna's trial of a schedule that it did not choose itself."""
+        from optuna.samplers import BaseGASampler
+
+        indices = (choices.index(bits) for choices, bits in zip(self._choices, bit_widths, strict=True))
+        self._study.enqueue_trial({f"stage{stage}": index for stage, index in enumerate(indices, start=1)})
+        trial = self._ask_optuna()
+        if isinstance(self._sampler, BaseGASampler):
+            # Else an enqueued trial is of no generation, and never a parent (Optuna 5.0).
+            self._sampler.get_trial_generation(self._study, self._study.get_trials(deepcopy=False)[-1])
+        return trial
+
+    def _ask_optuna(self) -> Trial:
+        from optuna.distributions import IntDistribution
+
+        return self._study.ask(
+            {f"stage{stage}": IntDistribution(0, len(choices) - 1) for stage, choices in enumerate(self._choices, 1)}
+        )
+
+    def _tell(self, trial: Trial, outcome: Outcome | None) -> None:
+        from optuna.trial import TrialState
+
+        if outcome is None:
+            self._study.tell(trial, state=TrialState.FAIL)
+        else:
+            self._study.tell(trial, [outcome.val_accuracy, outcome.emissions_kg_co2eq])
+
+    def _closest(self, bit_widths: BitWidths) -> BitWidths:
+        """Return a schedule that is left and the fewest steps of bit-width away, drawn among equals."""
+        steps = {
+            left: sum(
+                abs(choices.index(a) - choices.index(b))
+                for choices, a, b in zip(self._choices, left, bit_widths, strict=True)
+            )
+            for left in self._left
+        }
+        fewest = min(steps.values())
+        return self._random.choice([left for left, n_steps in steps.items() if n_steps == fewest])
+
+
+def default_population(n_trials: int) -> int:
+    """Return the individuals per generation: few, so that a short search has generations too.
+
+    Of 4, 8, 12, 20 and 30, 4 did best with 10 to 14 trials and 8 with 20 to 60; beyond, 8 generations are a guess.
+    """
+    return min(MAX_POPULATION, max(MIN_POPULATION, min(8, n_trials // 3), n_trials // 8))
+
+
+def ends(candidates: Sequence[BitWidths]) -> list[BitWidths]:
+    """Return the candidates of the fewest and of the most bits, one where they are the same.
+
+    >>> ends([(2, 3), (2, 4), (4, 3), (4, 4)])
+    [(2, 3), (4, 4)]
+    """
+    found = [min(candidates, key=sum), max(candidates, key=sum)] if candidates else []
+    return list(dict.fromkeys(found))
+
+
+def _sampler(method: Method, seed: int, population: int | None, n_trials: int) -> BaseSampler:
+    """Return Optuna's sampler. The settings are those that did best in ``benchmarks.search``."""
+    from optuna.samplers import NSGAIISampler, TPESampler
+
+    if method == "tpe":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # gamma goes with Optuna 6
+            return TPESampler(seed=seed, n_startup_trials=N_STARTUP, multivariate=True, gamma=_n_good)
+    return NSGAIISampler(seed=seed, population_size=population or default_population(n_trials))
+
+
+def _n_good(n_trials: int) -> int:
+    """Return how many trials count as good ones: Optuna's tenth is a single one of the first ten."""
+    return math.ceil(GOOD_SHARE * n_trials)
+
+
+def _check(method: str, candidates: Sequence[BitWidths], n_trials: int, lag: int) -> None:
+    if method not in get_args(Method):
+        raise ValueError(f"method must be one of {', '.join(get_args(Method))}, got {method!r}")
+    lengths = sorted({len(bit_widths) for bit_widths in candidates})
+    if len(lengths) != 1 or lengths == [0]:
+        raise ValueError(f"candidates must be schedules of one length, got {len(candidates)} of lengths {lengths}")
+    if n_trials < 1 or lag < 1:
+        raise ValueError(f"n_trials and lag must be at least 1, got {n_trials} and {lag}")

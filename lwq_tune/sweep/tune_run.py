@@ -1,0 +1,109 @@
+"""One run of Ray Tune over a supply of trials."""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lwq_tune.results.recorder import RunRecorder
+from lwq_tune.results.store import RunFolder
+from lwq_tune.sweep.checkpoints import CheckpointShelf
+from lwq_tune.sweep.control import Control
+from lwq_tune.sweep.progress import Progress
+from lwq_tune.sweep.reservation import Slots
+from lwq_tune.sweep.supply import Supply
+
+if TYPE_CHECKING:
+    from ray.tune import Callback
+
+MAX_PROCESS_DEATHS = 2
+CHECKPOINTS_KEPT = 2
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where what happens in a sweep comes together: its records, its display, what ends it early, other loggers."""
+
+    recorder: RunRecorder
+    progress: Progress
+    control: Control
+    loggers: Sequence[Callback] = ()
+
+
+def run_tune(
+    folder: RunFolder,
+    shelf: CheckpointShelf,
+    supply: Supply,
+    job: Callable[[str], dict[str, Any]],
+    slots: Slots,
+    desk: Desk,
+    epoch_limit_s: float | None = None,
+) -> str | None:
+    """Train what a supply hands out until it is exhausted.
+
+    Args:
+        folder: The run folder.
+        shelf: Where Tune writes.
+        supply: Which trial is next.
+        job: Makes the configuration that `Trainable` takes from a trial's key.
+        slots: Trials at a time, and what each reserves.
+        desk: Where events go.
+        epoch_limit_s: Longest time that an epoch may take.
+
+    Returns:
+        Why Ray ended early, None where it did not.
+
+    Raises:
+        ResultsError: Something could not be recorded.
+    """
+    from ray import tune
+
+    from lwq_tune.sweep.callbacks import EarlyStop, RecordingCallback, key_of
+    from lwq_tune.sweep.silence import SilenceCallback
+    from lwq_tune.sweep.trainable import Trainable
+    from lwq_tune.sweep.tune_search import SupplySearcher
+
+    callback = RecordingCallback(desk.recorder, desk.progress, desk.control, epoch_limit_s)
+    tuner = tune.Tuner(
+        tune.with_resources(Trainable, {"cpu": slots.cpus, "gpu": slots.gpus}),
+        tune_config=tune.TuneConfig(
+            search_alg=SupplySearcher(supply, job, desk.control.is_over, callback.admits),
+            num_samples=-1,
+            max_concurrent_trials=slots.n_slots,
+            reuse_actors=True,
+            trial_name_creator=lambda trial: key_of(trial.config),
+            trial_dirname_creator=lambda trial: key_of(trial.config),
+        ),
+        run_config=tune.RunConfig(
+            **shelf.tune_settings(),
+            verbose=0,
+            callbacks=[callback, SilenceCallback(epoch_limit_s), *desk.loggers],
+            stop=EarlyStop(callback, desk.control),
+            failure_config=tune.FailureConfig(max_failures=MAX_PROCESS_DEATHS),
+            checkpoint_config=tune.CheckpointConfig(
+                checkpoint_frequency=1, num_to_keep=CHECKPOINTS_KEPT, checkpoint_at_end=False
+            ),
+        ),
+    )
+    stopped_by = None
+    try:
+        tuner.fit()
+    except Exception as error:  # noqa: BLE001 (Tune raises anything; it is reported, and the run can be resumed)
+        stopped_by = _keep_error(folder, error)
+    if callback.error is not None:
+        raise callback.error
+    return stopped_by
+
+
+def _keep_error(folder: RunFolder, error: Exception) -> str:
+    """Write an error that ended Tune as a whole into the run folder and return it in one line.
+
+    Tune gives up on some faults of a host, such as a worker killed for lack of memory, or a full disk.
+    """
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    with contextlib.suppress(OSError):
+        folder.ray_error.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    return f"{type(error).__name__}: {lines[-1].strip() if lines else 'no reason given'}"

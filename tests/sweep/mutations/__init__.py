@@ -1,0 +1,1 @@
+"""Search-space files that are wrong in one place, or written in an unusual but sound way; each knows which."""

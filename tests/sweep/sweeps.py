@@ -1,0 +1,200 @@
+"""Small sweeps in processes of their own, and what their tables must say."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+
+from lwq_tune.results.energy_log import EnergyLog
+from lwq_tune.results.store import read_log
+from lwq_tune.sweep.control import used_by_sweep
+from tests.conftest import REPOSITORY, run_python
+
+SMALL = ["model=resnet", "blocks=[1,1,1]", "width=0.25", "epochs=3", "batch_size=64"]
+
+
+def sweep_arguments(folder: Path, *settings: str, schedules: str = "[full_precision,ascending_234]") -> list[str]:
+    settings = (*SMALL, "seeds=[0]", f"schedules={schedules}", *settings)
+    flags = [part for setting in settings for part in ("--set", setting)]
+    return ["-m", "lwq_tune", "sweep", "--space", "named_schedules", "--results", str(folder), "--run", "run",
+            "--country", "FRA", *flags]  # fmt: skip
+
+
+FAULT_EPOCHS = 6
+
+
+def fault_arguments(folder: Path, *flags: str) -> list[str]:
+    """Return the sweep that faults befall; its numbers are the same whatever runs at a time."""
+    return [*sweep_arguments(folder, f"epochs={FAULT_EPOCHS}"), "--cpus-per-trial", "1", *flags]
+
+
+def read_trials(run: Path) -> pd.DataFrame:
+    return pd.read_parquet(run / "trials.parquet")
+
+
+def read_epochs(run: Path) -> pd.DataFrame:
+    return pd.concat([pd.read_parquet(file) for file in sorted((run / "epochs").glob("*.parquet"))])
+
+
+def audit(run: Path, folder: Path) -> str:
+    """Return what the audit says, which must be that everything adds up."""
+    result = run_python("-m", "analysis", "audit", str(run), cwd=folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.splitlines()[-1] == "audit: everything adds up"
+    return result.stdout
+
+
+def assert_whole(run: Path, n_epochs: int) -> None:
+    """Every trial is done, with each of its epochs once, energies that continue each other, and books that add up."""
+    trials, epochs = read_trials(run), read_epochs(run)
+    assert set(trials["status"]) == {"done"}, trials[["schedule", "status", "error"]].to_dict("records")
+    assert not epochs.duplicated(["trial_key", "attempt", "epoch"]).any()
+    ordered = epochs.sort_values(["trial_key", "epoch", "attempt"])
+    last = ordered.drop_duplicates(["trial_key", "epoch"], keep="last").set_index("trial_key")
+    for trial in trials.itertuples():
+        rows = last.loc[[trial.trial_key]]
+        assert rows["epoch"].tolist() == list(range(1, n_epochs + 1))
+        cumulative = [0.0, *rows["cumulative_energy_kwh"]]
+        steps = [after - before for before, after in itertools.pairwise(cumulative)]
+        assert steps == pytest.approx(rows["energy_kwh"].tolist(), rel=1e-6)
+        assert trial.energy_kwh == pytest.approx(rows["energy_kwh"].sum(), rel=1e-9)
+    audit(run, run.parent)
+
+
+def start(arguments: list[str], cwd: Path) -> subprocess.Popen[str]:
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    return subprocess.Popen(
+        [sys.executable, *arguments], cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str], timeout_s: float = 300) -> None:
+    end_s = time.monotonic() + timeout_s
+    while not condition():
+        if process.poll() is not None or time.monotonic() > end_s:
+            process.kill()
+            pytest.fail(f"the sweep ended or hung too early: {process.communicate()}")
+        time.sleep(0.05)
+
+
+def n_rows(run: Path) -> int:
+    return sum(record["kind"] == "epoch" for record in read_log(run / "rows.jsonl"))
+
+
+def training_numbers(run: Path) -> dict[str, list[list[float]]]:
+    epochs = read_epochs(run).sort_values(["trial_key", "epoch", "attempt"])
+    last = epochs.drop_duplicates(["trial_key", "epoch"], keep="last")
+    columns = ["epoch", "train_loss", "val_loss", "test_loss", "test_accuracy"]
+    return {str(key): group[columns].values.tolist() for key, group in last.groupby("trial_key")}
+
+
+def is_trial(process: psutil.Process) -> bool:
+    try:
+        return bool(re.search("ray::.*Trainable", " ".join(process.cmdline())))
+    except psutil.Error:
+        return False
+
+
+def resume(run: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    return run_python("-m", "lwq_tune", "resume", str(run), *flags, cwd=run.parent)
+
+
+@contextlib.contextmanager
+def sweeping(arguments: list[str], cwd: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a sweep beside the body; what is left of it afterwards, as where the body fails, is killed."""
+    process = start(arguments, cwd)
+    family: list[psutil.Process] = []
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            family = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        for other in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                other.kill()
+        process.communicate()
+
+
+def kill_driver(process: subprocess.Popen[str]) -> None:
+    """Kill the process of a sweep, and wait until nothing that it had started is left."""
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    for other in family:
+        if is_trial(other):
+            other.kill()  # held ones notice nothing by themselves
+    _, alive = psutil.wait_procs(family, timeout=120)
+    assert not alive
+
+
+def used_kwh(run: Path) -> float:
+    """Return the energy that counts towards a carbon budget."""
+    energy = EnergyLog(run / "energy")
+    energy.update()
+    return used_by_sweep(energy)[0]
+
+
+def rows_of(run: Path) -> Counter[str]:
+    """Return the number of rows of each trial by key."""
+    return Counter(record["trial_key"] for record in read_log(run / "rows.jsonl") if record["kind"] == "epoch")
+
+
+def process_of(run: Path, trial_key: str) -> int:
+    """Return the process that trains a trial, which its log names."""
+    log = (run / "logs" / f"{trial_key}.log").read_text(encoding="utf-8")
+    return int(re.findall(r"begins in process (\d+)", log)[-1])
+
+
+def hold(
+    run: Path, process: subprocess.Popen[str], n_trials: int = 2, n_epochs: int = 2, besides: str | None = None
+) -> dict[str, int]:
+    """Stop the process of each trial that has so many rows, wait for so many trials, and return their processes."""
+    held: dict[str, int] = {}
+
+    def are_held() -> bool:
+        for key, count in rows_of(run).items():
+            if count >= n_epochs and key not in {*held, besides}:
+                held[key] = process_of(run, key)
+                os.kill(held[key], signal.SIGSTOP)
+        return len(held) >= n_trials
+
+    wait_for(are_held, process)
+    return held
+
+
+def stop_until_given_up(run: Path, process: subprocess.Popen[str]) -> str:
+    """Stop every process of the first trial that has a row, until the sweep gives it up; return its key."""
+    (key,) = held = hold(run, process, n_trials=1, n_epochs=1)
+    stopped = {held[key]}
+
+    def is_given_up() -> bool:
+        events = [record["kind"] for record in read_log(run / "rows.jsonl") if record["trial_key"] == key]
+        if events.count("start") > len(stopped):
+            stopped.add(process_of(run, key))
+            for pid in stopped:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+        return "end" in events
+
+    wait_for(is_given_up, process, timeout_s=900)
+    return key
+
+
+def release(held: dict[str, int]) -> None:
+    for pid in held.values():
+        os.kill(pid, signal.SIGCONT)

@@ -1,0 +1,333 @@
+"""Sweeps on running Ray clusters: real nodes, as processes of this machine or as hosts in namespaces of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import venv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lwq_tune.energy.address import FOLDER_VARIABLE
+from tests.conftest import REPOSITORY, run_python
+from tests.data.hub import write_hub_folder
+from tests.sweep.ray_nodes import MAY_MAKE_HOSTS, Host, RayNodes, free_port, wait_until
+from tests.sweep.test_end_to_end import (
+    LONGER,
+    audit,
+    n_rows,
+    read_epochs,
+    read_trials,
+    start,
+    sweep_arguments,
+    training_numbers,
+    wait_for,
+)
+
+pytestmark = pytest.mark.slow
+needs_hosts = pytest.mark.skipif(not MAY_MAKE_HOSTS, reason="may not make network namespaces here")
+
+# A node that is silent is given up after two seconds, instead of the minute that Ray waits by itself.
+QUICK = {
+    "RAY_health_check_initial_delay_ms": "0",
+    "RAY_health_check_period_ms": "500",
+    "RAY_health_check_timeout_ms": "500",
+    "RAY_health_check_failure_threshold": "4",
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_token() -> Iterator[None]:
+    """Ray on this machine may have a token for its user; these clusters have none."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        yield
+
+
+@pytest.fixture(scope="module")
+def nodes(no_token: None) -> Iterator[RayNodes]:
+    """A cluster of two nodes with a CPU each, both on this machine."""
+    with RayNodes() as cluster:
+        cluster.start("--num-cpus=1")
+        cluster.start("--num-cpus=1")
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def finished(
+    nodes: RayNodes, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A sweep that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("cluster")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_ADDRESS", nodes.address)  # as in a job that was submitted
+        result = run_python(*sweep_arguments(folder, *LONGER), "--address", "auto", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    return folder / "run", result
+
+
+def assert_complete(run: Path, n_epochs: int, folder: Path) -> None:
+    """See that each epoch of each trial counts once, that energies go on from each other, and that all adds up."""
+    trials, epochs = read_trials(run), read_epochs(run)
+    assert set(trials["status"]) == {"done"}
+    last = epochs.sort_values("attempt").drop_duplicates(["trial_key", "epoch"], keep="last")
+    for key, group in last.groupby("trial_key"):
+        rows = group.sort_values("epoch")
+        assert rows["epoch"].tolist() == list(range(1, n_epochs + 1))
+        energy_kwh = trials.set_index("trial_key").loc[key]["energy_kwh"]
+        assert energy_kwh == pytest.approx(rows["energy_kwh"].sum(), rel=1e-9)
+        assert rows["cumulative_energy_kwh"].is_monotonic_increasing
+    audit(run, folder)
+
+
+def parts_by_host(run: Path) -> dict[str, set[str]]:
+    """Return which parts each host's energy has."""
+    return {file.stem: set(pd.read_parquet(file)["part"]) for file in (run / "energy").glob("*.parquet")}
+
+
+def assert_left_alone(nodes: RayNodes) -> None:
+    """See that no actor of a sweep is left on a cluster, and that its nodes still run."""
+    wait_until(lambda: not nodes.workers("Trainable") + nodes.workers("NodeAgent"), 30, "the end of all actors")
+    assert all(process.poll() is None for process in nodes.processes)
+
+
+def test_a_sweep_uses_all_nodes_and_leaves_the_cluster_as_it_was(
+    nodes: RayNodes, finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    run, result = finished
+    assert result.stdout.splitlines()[-1] == str(run)
+    assert "WARNING" not in result.stderr
+    assert "Traceback" not in result.stderr
+    assert_complete(run, 6, tmp_path)
+    assert [host["cpus"] for host in json.loads((run / "hosts.json").read_text())["hosts"]] == [1, 1]
+    assert read_epochs(run)["concurrency"].max() == 2
+    (parts,) = parts_by_host(run).values()  # two nodes on one host have one ledger
+    assert {"driver", "ray", "trial", "other"} <= parts
+    assert not list(run.glob(".probe*"))
+    assert_left_alone(nodes)
+
+
+@pytest.mark.parametrize("how", ["ctrl-c", "driver killed"])
+def test_a_driver_that_ends_takes_its_trials_along_and_a_resumed_sweep_ends_with_the_same_numbers(
+    how: str, nodes: RayNodes, finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    process = start([*sweep_arguments(tmp_path, *LONGER), "--address", nodes.address], tmp_path)
+    wait_for(lambda: n_rows(run) >= 3, process)
+    os.killpg(process.pid, signal.SIGINT if how == "ctrl-c" else signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == (130 if how == "ctrl-c" else -signal.SIGKILL), err
+    assert_left_alone(nodes)
+    resumed = run_python("-m", "lwq_tune", "resume", str(run), "--address", nodes.address, cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert_complete(run, 6, tmp_path)
+    assert training_numbers(run) == training_numbers(finished[0])
+    assert_left_alone(nodes)
+
+
+def test_two_sweeps_on_one_cluster_do_not_meet(nodes: RayNodes, tmp_path: Path) -> None:
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+    where = ("--address", nodes.address)
+    first = start([*sweep_arguments(folders[0]), *where], tmp_path)
+    second = run_python(*sweep_arguments(folders[1]), *where, cwd=tmp_path)
+    _, err = first.communicate(timeout=300)
+    assert (first.returncode, second.returncode) == (0, 0), err + second.stderr
+    for folder in folders:
+        assert_complete(folder / "run", 3, tmp_path)
+    assert training_numbers(folders[0] / "run") == training_numbers(folders[1] / "run")
+
+
+def test_a_node_with_another_version_is_named_before_anything_starts(nodes: RayNodes, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "torch-9.9.dist-info"
+    other.mkdir(parents=True)
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 9.9\n")
+    third = nodes.start("--num-cpus=1", PYTHONPATH=os.pathsep.join([str(other.parent), str(REPOSITORY)]))
+    try:
+        arguments = sweep_arguments(tmp_path / "results")
+        result = run_python(*arguments, "--address", nodes.address, cwd=tmp_path)
+    finally:
+        nodes.end(third)
+    assert result.returncode == 2, result.stderr
+    problem = result.stderr.splitlines()[-1]
+    assert "torch is 9.9, where the sweep starts it is" in problem
+    assert "error: the nodes of the cluster cannot run this sweep as they are" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "results").exists()
+    assert_left_alone(nodes)
+
+
+def test_a_node_without_the_code_is_sent_it(nodes: RayNodes, tmp_path: Path) -> None:
+    bare = tmp_path / "bare"
+    venv.create(bare, with_pip=False, symlinks=True)
+    packages = sysconfig.get_path("purelib", vars={"base": str(bare), "platbase": str(bare)})
+    Path(packages, "base.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    python = str(bare / "bin" / "python")
+    found = run_bare(python, "import importlib.util as u, ray; print(u.find_spec('lwq_tune'))", bare)
+    if found != "None":
+        pytest.skip("lwq_tune lies beside its dependencies here")
+    third = nodes.start("--num-cpus=1", python=python, PYTHONPATH="")
+    try:
+        arguments = sweep_arguments(tmp_path, "seeds=[0,1,2]", schedules="[ascending_234]")
+        result = run_python(*arguments, "--address", nodes.address, cwd=tmp_path)
+    finally:
+        nodes.end(third)
+    assert result.returncode == 0, result.stderr
+    assert_complete(tmp_path / "run", 3, tmp_path)
+    assert read_epochs(tmp_path / "run")["concurrency"].max() == 3
+
+
+def run_bare(python: str, program: str, cwd: Path) -> str:
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run([python, "-c", program], cwd=cwd, env=env, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_a_node_that_crashes_loses_no_epoch_and_its_trial_moves(nodes: RayNodes, tmp_path: Path) -> None:
+    third = nodes.start("--num-cpus=1")
+    run = tmp_path / "run"
+    arguments = sweep_arguments(tmp_path, *LONGER, "seeds=[0,1,2]", schedules="[ascending_234]")
+    process = start([*arguments, "--address", nodes.address], tmp_path)
+    try:
+        wait_for(lambda: n_rows(run) >= 6, process)
+    finally:
+        nodes.crash(third)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert_complete(run, 6, tmp_path)
+    trials = read_trials(run)
+    assert sorted(trials["attempts"]) == [1, 1, 2]
+    assert trials["discarded_energy_kwh"].gt(0).sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("127.0.0.1:{port}", "a Ray cluster must be running at 127.0.0.1:{port}, nothing answers there"),
+        ("no.such.host.invalid:6379", "nothing answers there"),
+        ("ray://127.0.0.1:10001", "Ray's client is not served"),
+    ],
+)
+def test_an_address_where_no_cluster_is_costs_seconds_and_leaves_nothing(
+    address: str, words: str, tmp_path: Path
+) -> None:
+    port = free_port()
+    arguments = sweep_arguments(tmp_path / "results")
+    result = run_python(*arguments, "--address", address.format(port=port), cwd=tmp_path)
+    assert result.returncode == 2, result.stderr
+    assert words.format(port=port) in result.stderr.splitlines()[-1]
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_cluster_that_wants_a_token_is_joined_with_it_only(tmp_path: Path) -> None:
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
+    with RayNodes(**token) as cluster:
+        cluster.start("--num-cpus=0")
+        arguments = [*sweep_arguments(tmp_path / "results"), "--address", cluster.address]
+        refused = run_python(*arguments, cwd=tmp_path)
+        let_in = run_python(*arguments, cwd=tmp_path, **token)
+    assert "must know the token of this sweep, it does not; set RAY_AUTH_MODE" in refused.stderr.splitlines()[-1]
+    assert "needs a Ray node with a CPU, the cluster has none" in let_in.stderr.splitlines()[-1]
+    assert (refused.returncode, let_in.returncode) == (2, 2)
+    assert not (tmp_path / "results").exists()
+
+
+@dataclass(frozen=True)
+class TwoHosts:
+    """A cluster of two hosts with a node each, where the driver starts on the first.
+
+    Attributes:
+        shared: A folder that both see.
+        private: A folder of that name on each, with its own content.
+    """
+
+    first: Host
+    second: Host
+    nodes: RayNodes
+    shared: Path
+    private: Path
+
+    def start(self, arguments: list[str], prepare: str = "true") -> subprocess.Popen[str]:
+        """Start a command of ours on the first host."""
+        program = ["sh", "-c", f'{prepare} && exec "$@"', "sh", sys.executable, *arguments]
+        return subprocess.Popen(
+            self.first.command(*program),
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY), FOLDER_VARIABLE: self.ledger(self.first)},
+            cwd=self.shared, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+
+    def ledger(self, host: Host) -> str:
+        """Return the folder of a host's ledger."""
+        folder = self.shared / f"ledger-{host.name}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return str(folder)
+
+
+@pytest.fixture(scope="module")
+def hosts(no_token: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoHosts]:
+    """Two hosts that share folders, but one."""
+    shared, private = tmp_path_factory.mktemp("shared"), tmp_path_factory.mktemp("private")
+    second = Host("node-b", "10.78.0.2", f"mount -t tmpfs none '{private}'")
+    first = Host("node-a", "10.78.0.1")
+    first.connect(second)
+    try:
+        with RayNodes(first, **QUICK) as nodes:
+            found = TwoHosts(first, second, nodes, shared, private)
+            for host in (first, second):
+                nodes.start("--num-cpus=1", host=host, **{FOLDER_VARIABLE: found.ledger(host)})
+            yield found
+    finally:
+        first.remove()
+        second.remove()
+
+
+@needs_hosts
+def test_what_a_host_lacks_is_told_at_once_before_the_first_trial(hosts: TwoHosts) -> None:
+    write_hub_folder(hosts.private / "images")
+    arguments = sweep_arguments(hosts.private / "results", f"dataset={hosts.private / 'images'}")
+    process = hosts.start([*arguments, "--address", hosts.nodes.address])
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 2, err
+    first, second = err.splitlines()[-2:]
+    assert first.startswith(f"node-b: the run folder {hosts.private / 'results' / 'run'} is not there; give --results")
+    assert second.startswith(f"node-b: dataset '{hosts.private / 'images'}' is neither a built-in name nor a folder")
+    assert not (hosts.private / "results").exists()
+    assert_left_alone(hosts.nodes)
+
+
+@needs_hosts
+def test_a_sweep_starts_on_a_host_of_its_cluster(hosts: TwoHosts) -> None:
+    arguments = [*sweep_arguments(hosts.shared / "nowhere"), "--address", hosts.nodes.address]
+    process = hosts.start(arguments, prepare=f"mount -t tmpfs none '{hosts.nodes.folder}'")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 2, err
+    assert f"on this one no Ray node of {hosts.nodes.address} runs; start one with" in err.splitlines()[-1]
+
+
+@needs_hosts
+def test_each_host_keeps_its_own_books_and_a_host_that_is_cut_off_costs_its_last_epoch(hosts: TwoHosts) -> None:
+    run = hosts.shared / "run"
+    process = hosts.start([*sweep_arguments(hosts.shared, *LONGER), "--address", hosts.nodes.address])
+    try:
+        wait_for(lambda: n_rows(run) >= 4, process)
+    finally:
+        hosts.second.plug("down")
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert_complete(run, 6, hosts.shared)
+    hosts_of = read_epochs(run).groupby("trial_key")["hostname"].agg(set)
+    assert sorted(hosts_of.map(len)) == [1, 2], "one trial has moved to the host that was left"
+    assert parts_by_host(run).keys() == {"node-a", "node-b"}
+    for host, parts in parts_by_host(run).items():
+        assert {"ray", "trial", "other"} <= parts, host
+        assert ("driver" in parts) == (host == "node-a")
+    hosts.second.plug("up")  # its node hears that it was given up, and ends

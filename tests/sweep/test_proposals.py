@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lwq_tune.quantization.schedules import BitWidths, enumerate_bit_widths
+from lwq_tune.sweep.proposals import Method, Outcome, Pause, Proposer, default_population
+from tests.conftest import run_python
+
+METHODS: tuple[Method, ...] = ("tpe", "nsga2")
+CHOICES = (2, 3, 4, 8, 32)
+TRIPLES = enumerate_bit_widths([2, 3, 4], 3, "free")
+FEW = settings(max_examples=12)  # each example is a whole search or several
+
+methods = pytest.mark.parametrize("method", METHODS)
+
+
+def outcome_of(bit_widths: BitWidths) -> Outcome:
+    """Deeper stages forgive fewer bits; emissions rise with all of them."""
+    error = sum(2.0 ** -(bits + stage) for stage, bits in enumerate(bit_widths))
+    return Outcome(0.9 - error, 1e-3 * (1 + sum(bit_widths) / 100))
+
+
+def reversed_outcome_of(bit_widths: BitWidths) -> Outcome:
+    outcome = outcome_of(bit_widths)
+    return Outcome(1 - outcome.val_accuracy, outcome.emissions_kg_co2eq)
+
+
+TABLE = {bit_widths: outcome_of(bit_widths) for bit_widths in TRIPLES}
+
+
+@st.composite
+def searches(draw: st.DrawFn) -> dict[str, Any]:
+    """Arguments of a `Proposer`: any part of a grid of 1 to 4 stages."""
+    n_stages = draw(st.integers(1, 4))
+    choices = draw(st.lists(st.sampled_from(CHOICES), min_size=1, max_size=5 if n_stages < 4 else 3, unique=True))
+    grid = enumerate_bit_widths(choices, n_stages, draw(st.sampled_from(["free", "ascending", "descending", "fixed"])))
+    return {
+        "method": draw(st.sampled_from(METHODS)),
+        "candidates": draw(st.lists(st.sampled_from(grid), min_size=1, max_size=25, unique=True)),
+        "n_trials": draw(st.integers(1, 14)),
+        "seed": draw(st.integers(0, 2**32 - 1)),
+        "lag": draw(st.integers(1, 4)),
+    }
+
+
+def play(
+    arguments: dict[str, Any],
+    learn: Callable[[BitWidths], Outcome | None] = outcome_of,
+    finish: Callable[[Sequence[BitWidths]], BitWidths] = lambda running: running[0],
+) -> list[BitWidths]:
+    """Return the proposals of a search that runs as it would in a sweep; ``finish`` says which trial ends next."""
+    proposer = Proposer(**arguments)
+    outcomes: dict[BitWidths, Outcome | None] = {}
+    proposals: list[BitWidths] = []
+    while (proposal := proposer.next(outcomes)) is not Pause.EXHAUSTED:
+        if isinstance(proposal, Pause):
+            ended = finish([bit_widths for bit_widths in proposals if bit_widths not in outcomes])
+            outcomes[ended] = learn(ended)
+        else:
+            proposals.append(proposal)
+    return proposals
+
+
+@FEW
+@given(searches())
+def test_every_proposal_is_a_candidate_and_new_until_the_trials_or_the_candidates_are_used_up(
+    arguments: dict[str, Any],
+) -> None:
+    proposals = play(arguments)
+    assert len(proposals) == min(arguments["n_trials"], len(arguments["candidates"]))
+    assert len(set(proposals)) == len(proposals)
+    assert set(proposals) <= set(arguments["candidates"])
+
+
+@FEW
+@given(searches(), st.randoms(use_true_random=False), st.integers(0, 2**16))
+def test_a_search_is_replayed_from_its_outcomes_alone_whatever_the_order_in_which_trials_ended(
+    arguments: dict[str, Any], chance: random.Random, order: int
+) -> None:
+    proposals = play(arguments, finish=chance.choice)
+    shuffled = random.Random(order).sample(arguments["candidates"], len(arguments["candidates"]))
+    # The table of a replay also holds what the search had not asked for yet.
+    table = {bit_widths: outcome_of(bit_widths) for bit_widths in shuffled}
+    replay = Proposer(**{**arguments, "candidates": shuffled})
+    assert [replay.next(table) for _ in proposals] == proposals
+    assert replay.next(table) is replay.next(table) is Pause.EXHAUSTED
+
+
+@FEW
+@given(searches(), st.data())
+def test_a_search_that_broke_off_anywhere_goes_on_as_if_it_had_not(
+    arguments: dict[str, Any], data: st.DataObject
+) -> None:
+    proposals = play(arguments)
+    n_done = data.draw(st.integers(0, len(proposals)))
+    outcomes = {bit_widths: outcome_of(bit_widths) for bit_widths in proposals[:n_done]}
+    resumed = Proposer(**arguments)
+    until_waiting = list(
+        itertools.takewhile(lambda p: not isinstance(p, Pause), iter(lambda: resumed.next(outcomes), 0))
+    )
+    assert until_waiting == proposals[: n_done + arguments["lag"]]
+    outcomes |= {bit_widths: outcome_of(bit_widths) for bit_widths in proposals}
+    assert [resumed.next(outcomes) for _ in proposals[len(until_waiting) :]] == proposals[len(until_waiting) :]
+
+
+@methods
+@pytest.mark.parametrize("lag", [1, 2, 4])
+def test_as_many_trials_as_the_lag_are_proposed_at_a_time(method: Method, lag: int) -> None:
+    proposer = Proposer(method, TRIPLES, 12, seed=0, lag=lag)
+    outcomes: dict[BitWidths, Outcome | None] = {}
+    begun = [proposer.next(outcomes) for _ in range(lag)]
+    assert not any(isinstance(proposal, Pause) for proposal in begun)
+    assert proposer.next(outcomes) is proposer.next(outcomes) is Pause.WAITING
+    for proposal in begun[1:]:
+        assert not isinstance(proposal, Pause)
+        outcomes[proposal] = outcome_of(proposal)
+    assert proposer.next(outcomes) is Pause.WAITING, "the first proposal's outcome is missing, whatever else is there"
+
+
+@methods
+@pytest.mark.parametrize(("lag", "changed"), [(1, 0), (1, 7), (3, 0), (3, 9)])
+def test_a_proposal_rests_on_outcomes_of_the_lag_before_and_on_no_later_one(
+    method: Method, lag: int, changed: int
+) -> None:
+    arguments = {"method": method, "candidates": TRIPLES, "n_trials": 16, "seed": 3, "lag": lag}
+    proposals = play(arguments)
+    told_late = set(proposals[changed:])
+    other = play(arguments, lambda bits: reversed_outcome_of(bits) if bits in told_late else outcome_of(bits))
+    assert other[: changed + lag] == proposals[: changed + lag]
+    assert changed or other != proposals, "outcomes decide"
+
+
+@methods
+def test_the_sequence_is_the_same_in_another_process_and_nothing_is_logged(method: Method, tmp_path: Path) -> None:
+    table = [(bit_widths, outcome.val_accuracy, outcome.emissions_kg_co2eq) for bit_widths, outcome in TABLE.items()]
+    code = (
+        "import json, sys\n"
+        "from lwq_tune.sweep.proposals import Outcome, Proposer\n"
+        "table = {tuple(row[0]): Outcome(*row[1:]) for row in json.loads(sys.argv[1])}\n"
+        f"proposer = Proposer({method!r}, list(table)[::-1], 15, seed=11, lag=2)\n"
+        "print(json.dumps([proposer.next(table) for _ in range(15)]))"
+    )
+    result = run_python("-W", "error", "-c", code, json.dumps(table), cwd=tmp_path, PYTHONHASHSEED="7")
+    assert result.returncode == 0, result.stderr
+    found = [tuple(bit_widths) for bit_widths in json.loads(result.stdout)]
+    assert found == play({"method": method, "candidates": TRIPLES, "n_trials": 15, "seed": 11, "lag": 2})
+    assert result.stderr == ""
+
+
+@methods
+def test_other_seeds_search_otherwise(method: Method) -> None:
+    found = {tuple(play({"method": method, "candidates": TRIPLES, "n_trials": 6, "seed": seed})) for seed in range(4)}
+    assert len(found) == 4
+
+
+@methods
+def test_the_ends_come_first_then_what_the_sampler_chooses(method: Method) -> None:
+    candidates = enumerate_bit_widths(CHOICES, 3, "ascending")
+    proposals = play({"method": method, "candidates": candidates, "n_trials": 3, "seed": 0})
+    assert proposals[:2] == [(2, 2, 2), (32, 32, 32)]
+
+
+@methods
+def test_failed_trials_are_no_end_of_the_search_and_are_not_taken_for_results(method: Method) -> None:
+    arguments = {"method": method, "candidates": TRIPLES[:18], "n_trials": 18, "seed": 1, "lag": 2}
+    assert sorted(play(arguments, lambda _: None)) == TRIPLES[:18]
+    mixed = play(arguments, lambda bit_widths: None if sum(bit_widths) % 2 else outcome_of(bit_widths))
+    assert sorted(mixed) == TRIPLES[:18]
+    assert mixed != play(arguments)
+
+
+@methods
+def test_what_was_trained_before_is_told_first_and_never_proposed(method: Method) -> None:
+    known = {bit_widths: outcome_of(bit_widths) for bit_widths in TRIPLES[::3]}
+    known[2, 2, 3] = None  # type: ignore[assignment]
+    known[32, 32, 32] = Outcome(0.9, 2e-3)  # outside the candidates' bit-widths: nothing to tell
+    arguments = {"method": method, "candidates": TRIPLES, "n_trials": 27, "seed": 5}
+    proposals = play({**arguments, "known": known})
+    assert sorted(proposals) == sorted(set(TRIPLES) - set(known))
+    mirrored = {bit_widths: outcome and reversed_outcome_of(bit_widths) for bit_widths, outcome in known.items()}
+    assert play({**arguments, "known": mirrored})[:6] != proposals[:6], "known outcomes decide"
+
+
+@methods
+def test_a_space_of_one_schedule_and_a_space_that_is_known_end_at_once(method: Method) -> None:
+    assert play({"method": method, "candidates": [(4, 4)], "n_trials": 5, "seed": 0}) == [(4, 4)]
+    assert Proposer(method, TRIPLES, 5, seed=0, known=TABLE).next({}) is Pause.EXHAUSTED
+
+
+@methods
+@pytest.mark.parametrize("constraint", ["ascending", "descending", "fixed"])
+def test_a_constraint_holds_and_all_candidates_are_reached(method: Method, constraint: Any) -> None:
+    candidates = enumerate_bit_widths([2, 3, 4, 8], 4, constraint)
+    assert sorted(play({"method": method, "candidates": candidates, "n_trials": 99, "seed": 2})) == sorted(candidates)
+
+
+@pytest.mark.parametrize(("method", "n_seeds", "most"), [("tpe", 2, 0.7), ("nsga2", 10, 0.9)])
+def test_the_later_half_of_a_search_is_closer_to_the_best_schedule_than_a_random_draw(
+    method: Method, n_seeds: int, most: float
+) -> None:
+    candidates = enumerate_bit_widths(CHOICES, 3, "free")
+
+    def steps(bit_widths: BitWidths) -> int:
+        return sum(abs(CHOICES.index(a) - CHOICES.index(b)) for a, b in zip(bit_widths, (8, 3, 4), strict=True))
+
+    found = [
+        bit_widths
+        for seed in range(n_seeds)
+        for bit_widths in play(
+            {"method": method, "candidates": candidates, "n_trials": 30, "seed": seed},
+            lambda bits: Outcome(1 - 0.1 * steps(bits), 1e-3 * (1 + steps(bits))),
+        )[15:]
+    ]
+    assert fmean(map(steps, found)) < most * fmean(map(steps, candidates))
+
+
+def test_a_search_has_several_generations() -> None:
+    assert [default_population(n_trials) for n_trials in (1, 12, 20, 60, 100, 1000)] == [4, 4, 6, 8, 12, 50]
+    of_two, of_many = (
+        play({"method": "nsga2", "candidates": TRIPLES, "n_trials": 20, "seed": 0, "population": population})
+        for population in (2, 50)
+    )
+    assert of_two != of_many
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"candidates": []}, "candidates must be schedules of one length, got 0"),
+        ({"candidates": [(2, 2), (2, 2, 2)]}, r"one length, got 2 of lengths \[2, 3\]"),
+        ({"n_trials": 0}, "at least 1, got 0 and 1"),
+        ({"lag": 0}, "at least 1, got 5 and 0"),
+        ({"method": "cmaes"}, "method must be one of tpe, nsga2, got 'cmaes'"),
+    ],
+)
+def test_a_search_that_makes_no_sense_is_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Proposer(**{"method": "tpe", "candidates": TRIPLES, "n_trials": 5, "seed": 0, "lag": 1, **change})
+
+
+@pytest.mark.parametrize("figures", [(float("nan"), 1.0), (0.5, float("inf"))])
+def test_an_outcome_that_was_not_measured_is_refused(figures: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="must hold finite figures"):
+        Outcome(*figures)

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lwq_tune.sweep.silence import MAX_STEP_S, Silence
+from tests.conftest import run_python
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def looks(silence: Silence, clock: Clock, time_s: float, step_s: float = 0.1) -> list[str]:
+    """Let a time pass in small steps, asking at each, and return who was silent for too long at the last."""
+    found: list[str] = []
+    for _ in range(round(time_s / step_s)):
+        clock.now_s += step_s
+        found = silence.too_long()
+    return found
+
+
+def test_a_trial_is_silent_for_too_long_after_the_limit_and_not_before() -> None:
+    clock = Clock()
+    silence = Silence(10.0, clock)
+    silence.hear("a")
+    assert looks(silence, clock, 5.0) == []
+    silence.hear("b")
+    assert looks(silence, clock, 4.9) == []
+    assert looks(silence, clock, 0.3) == ["a"]
+    silence.hear("a")
+    assert looks(silence, clock, 5.0) == ["b"]
+    silence.forget("b")
+    assert looks(silence, clock, 4.0) == []
+    assert looks(silence, clock, 2.0) == ["a"]
+
+
+def test_the_silence_of_a_driver_that_was_stopped_itself_is_nobodys() -> None:
+    clock = Clock()
+    silence = Silence(10.0, clock)
+    silence.hear("a")
+    looks(silence, clock, 5.0)
+    clock.now_s += 3600
+    assert silence.too_long() == []
+    assert looks(silence, clock, 10.0 - 5.0 - MAX_STEP_S - 0.1) == []
+    assert looks(silence, clock, 0.3) == ["a"]
+
+
+@given(st.lists(st.floats(0, 0.99 * MAX_STEP_S), min_size=1), st.floats(0.1, 20))
+def test_steps_of_any_length_add_up(steps: list[float], limit_s: float) -> None:
+    clock = Clock()
+    silence = Silence(limit_s, clock)
+    silence.hear("a")
+    for step_s in steps:
+        clock.now_s += step_s
+        found = silence.too_long()
+    silent_s = sum(steps)
+    if abs(silent_s - limit_s) > 1e-6:
+        assert (found == ["a"]) == (silent_s > limit_s)
+
+
+STOPPED = """
+import os, signal, sys
+from pathlib import Path
+from ray import tune
+from lwq_tune.sweep.ray_session import local_ray
+from lwq_tune.sweep.silence import SilenceCallback
+
+class Stopped(tune.Trainable):
+    def setup(self, config):
+        with open(config["log"], "a") as log:
+            print(config["name"], os.getpid(), file=log)
+        self.name, self.epoch = config["name"], 0
+
+    def step(self):
+        self.epoch += 1
+        return {"name": self.name, "done": self.epoch == 3}
+
+    def save_checkpoint(self, folder):
+        if self.name == "stopped":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        (Path(folder) / "epoch").write_text(str(self.epoch))
+
+    def load_checkpoint(self, folder):
+        self.epoch = int((Path(folder) / "epoch").read_text())
+
+class Ends(tune.Callback):
+    def on_trial_complete(self, iteration, trials, trial, **info):
+        print("complete", trial.config["name"], flush=True)
+
+    def on_trial_error(self, iteration, trials, trial, **info):
+        print("error", trial.config["name"], flush=True)
+
+here = Path.cwd()
+with local_ray(2):
+    tune.Tuner(
+        tune.with_resources(Stopped, {"cpu": 1}),
+        param_space={"log": str(here / "log"), "name": tune.grid_search(["stopped", "other"])},
+        run_config=tune.RunConfig(
+            storage_path=str(here / "ray"), verbose=0, callbacks=[SilenceCallback(float(sys.argv[1])), Ends()],
+            failure_config=tune.FailureConfig(max_failures=1),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1),
+        ),
+    ).fit()
+"""
+
+
+@pytest.mark.slow
+def test_a_process_that_stops_while_it_saves_is_killed_tried_again_and_given_up(tmp_path: Path) -> None:
+    result = run_python("-c", STOPPED, "3", cwd=tmp_path)
+    lines = [line for line in result.stdout.splitlines() if line.startswith(("complete", "error"))]
+    assert lines == ["complete other", "error stopped"], result.stdout + result.stderr
+    starts = [line.split() for line in (tmp_path / "log").read_text().splitlines()]
+    assert sorted(name for name, _ in starts) == ["other", "stopped", "stopped"]
+    assert not any(Path(f"/proc/{pid}").exists() for _, pid in starts)

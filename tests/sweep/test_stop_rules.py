@@ -1,0 +1,444 @@
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lwq_tune.sweep.stop_dominance import accuracy_bound
+from lwq_tune.sweep.stop_rules import Decision, StopRules
+from lwq_tune.sweep.stop_settings import Asha, Dominance, Marginal, Plateau, Stopping, Target
+
+EVERY_RULE = Stopping(
+    asha=Asha(),
+    dominance=Dominance(optimism=0.3),
+    plateau=Plateau(epochs=3, min_gain=0.01),
+    target=Target(val_accuracy=0.9),
+    marginal=Marginal(last=2, min_hypervolume_per_kg=0.05),
+)
+Curve = Sequence[tuple[float, float | None]]  # accuracy after each epoch, emissions up to it
+Grid = dict[str, dict[str, Curve]]  # by configuration and trial
+
+
+def train(rules: StopRules, curve: Curve, key: str = "trial", configuration: str = "c") -> Decision | None:
+    """Tell of a trial and its end, and return the decision that ended it early."""
+    for epoch, (accuracy, kg) in enumerate(curve, start=1):
+        decision = rules.add_epoch(key, configuration, epoch, len(curve), accuracy, kg)
+        if decision is not None:
+            rules.end_trial(key, configuration, "done" if decision.is_end else "stopped")
+            return decision
+    rules.end_trial(key, configuration, "done")
+    return None
+
+
+def steady(accuracies: Sequence[float], kg: float | None = 1.0) -> Curve:
+    """Return a curve that emits ``kg`` in each epoch."""
+    return [(accuracy, None if kg is None else kg * epoch) for epoch, accuracy in enumerate(accuracies, start=1)]
+
+
+# --- target and plateau
+
+
+def test_a_trial_that_reaches_the_target_is_done_and_says_so() -> None:
+    rules = StopRules(Stopping(target=Target(val_accuracy=0.95)), n_seeds=1)
+    decision = train(rules, steady([0.5, 0.9499, 0.95, 0.97, 0.99]))
+    assert decision == Decision("target", "val_accuracy 0.9500 at epoch 3 reaches 0.95", is_end=True)
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "ends_at"),
+    [
+        ([0.5, 0.505, 0.509, 0.4, 0.9], 4),  # no gain of 0.01 on 0.5 in 3 epochs
+        ([0.5, 0.505, 0.509, 0.52, 0.9], None),  # the fourth gains
+        ([0.5, 0.506, 0.513, 0.519, 0.526, 0.53], None),  # slow gains add up
+        ([0.5, 0.6, 0.55, 0.55, 0.59, 0.9], 5),  # the best counts, not the last
+    ],
+)
+def test_a_plateau_is_so_many_epochs_without_a_gain_and_ends_the_trial_as_done(
+    accuracies: list[float], ends_at: int | None
+) -> None:
+    rules = StopRules(Stopping(plateau=Plateau(epochs=3, min_gain=0.01)), n_seeds=1)
+    decision = train(rules, steady(accuracies))
+    assert (decision is None) == (ends_at is None)
+    if decision is not None:
+        assert (decision.rule, decision.is_end) == ("plateau", True)
+        assert f"of epoch {ends_at - 3} in the 3 epochs since" in decision.reason  # type: ignore[operator]
+
+
+def test_no_rule_acts_on_a_trial_that_is_over() -> None:
+    rules = StopRules(EVERY_RULE, n_seeds=1)
+    for number in range(9):
+        assert train(rules, [(0.95 - number / 10, 1.0 + number)], f"t{number}", f"c{number}") is None
+
+
+# --- ASHA
+
+
+def test_asha_stops_whoever_is_not_among_the_best_at_a_rung_and_names_the_figures() -> None:
+    rules = StopRules(Stopping(asha=Asha(grace_epochs=1, reduction_factor=2)), n_seeds=1)
+    assert train(rules, steady([0.5, 0.6, 0.7]), "a", "a") is None
+    decision = train(rules, steady([0.4, 0.9, 0.9]), "b", "b")
+    assert decision == Decision(
+        "asha",
+        "val_accuracy 0.4000 at epoch 1 is below 0.5000, the least of the best 1 among the 2 configurations "
+        "that have reached it",
+        is_end=False,
+    )
+    assert rules.is_stopped("b")
+    assert not rules.is_stopped("a")
+
+
+def test_a_rung_counts_a_trial_that_another_rule_ends_there() -> None:
+    both = StopRules(Stopping(asha=Asha(reduction_factor=2), target=Target(val_accuracy=0.9)), n_seeds=1)
+    assert train(both, steady([0.95, 0.95]), "a", "a") is not None
+    decision = train(both, steady([0.5, 0.5]), "b", "b")
+    assert decision is not None
+    assert decision.rule == "asha"
+
+
+def test_a_configuration_enters_a_rung_once_with_its_first_seed_and_the_others_follow() -> None:
+    rules = StopRules(Stopping(asha=Asha(reduction_factor=2)), n_seeds=2)
+    assert train(rules, steady([0.6] * 3), "a0", "a") is None
+    assert train(rules, steady([0.7] * 3), "b0", "b") is None
+    assert train(rules, steady([0.1] * 3), "a1", "a") is None  # a has passed both rungs
+    decision = train(rules, steady([0.65] * 3), "c0", "c")
+    assert decision is not None
+    assert "is below 0.7000, the least of the best 1 among the 3 configurations" in decision.reason
+
+
+# --- dominance
+
+
+def test_dominance_says_what_is_out_of_reach_and_why() -> None:
+    rules = StopRules(Stopping(dominance=Dominance(optimism=0.4, margin=0.01)), n_seeds=1)
+    assert train(rules, steady([0.5, 0.8, 0.9]), "a", "rival") is None
+    # Emissions pass the rival's 3 kg with epoch 4 of 6; cos(2 pi / 3) is -1/2: 0.6 + 0.01 + 0.4 x (1 - 1/2) / 2 = 0.71.
+    decision = train(rules, [(0.5, 1.5), (0.6, 2.0), (0.55, 3.0), (0.5, 3.1), (0.9, 4.0), (0.9, 5.0)], "b", "slow")
+    assert decision is not None
+    assert (decision.rule, decision.is_end) == ("dominance", False)
+    assert "at epoch 4 of 6 it has emitted 3.1 kg CO2eq and can reach val_accuracy 0.7100; " in decision.reason
+    assert "rival finished with 0.9000 for 3 kg" in decision.reason
+    assert "best 0.6000 + margin 0.01 + optimism 0.4 * (1 + cos(pi * 4/6)) / 2" in decision.reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "curve"),
+    [
+        ({}, [(0.5, 1.0), (0.6, 2.0), (0.6, 3.0), (0.6, 4.0)]),  # emissions are not above 3 kg before the last epoch
+        ({}, [(0.6, 3.5), (0.89, 3.6), (0.89, 3.7), (0.89, 3.8)]),  # 0.9 is within reach
+        ({}, [(0.5, None), (0.6, None), (0.6, None), (0.6, None)]),  # not measured
+        ({"grace_epochs": 4}, [(0.1, 5.0), (0.1, 6.0), (0.1, 7.0), (0.1, 8.0)]),
+        ({"optimism": 1.0, "margin": 0.7}, [(0.2, 5.0), (0.2, 6.0), (0.2, 7.0), (0.2, 8.0)]),
+    ],
+)
+def test_a_trial_that_may_still_reach_the_front_goes_on(changes: dict[str, Any], curve: Curve) -> None:
+    dominance = Dominance(**{"optimism": 0.4, **changes})
+    rules = StopRules(Stopping(dominance=dominance), n_seeds=1)
+    train(rules, steady([0.5, 0.8, 0.9]), "a", "rival")
+    assert train(rules, curve, "b", "b") is None
+
+
+def test_what_was_stopped_failed_or_is_half_done_is_no_rival() -> None:
+    for status in ("stopped", "failed"):
+        rules = StopRules(Stopping(dominance=Dominance(optimism=0.0)), n_seeds=1)
+        rules.add_epoch("a", "a", 1, 2, 0.9, 1.0)
+        rules.end_trial("a", "a", status)
+        assert train(rules, steady([0.1, 0.1, 0.1], kg=5.0), "b", "b") is None
+    rules = StopRules(Stopping(dominance=Dominance(optimism=0.0)), n_seeds=2)
+    train(rules, steady([0.9, 0.9]), "a0", "a")
+    for seed in "01":
+        assert train(rules, steady([0.1, 0.1, 0.1], kg=5.0), f"b{seed}", "b") is None
+
+
+def test_the_bound_of_a_configuration_is_the_mean_over_its_seeds() -> None:
+    rules = StopRules(Stopping(dominance=Dominance(optimism=0.0, margin=0.0)), n_seeds=2)
+    for seed in "01":
+        train(rules, steady([0.7, 0.7]), f"rival{seed}", "rival")
+    assert train(rules, steady([0.9, 0.9], kg=0.5), "b0", "b") is None
+    # With 0.49 the mean is 0.695 and below the rival's 0.7, but 1.5 kg in all are a mean of 0.75 of its 2 kg.
+    assert rules.add_epoch("b1", "b", 1, 4, 0.49, 0.5) is None
+    assert rules.add_epoch("b1", "b", 2, 4, 0.49, 3.0) is None  # (1 + 3) / 2 is not more than 2 kg
+    decision = rules.add_epoch("b1", "b", 3, 4, 0.49, 3.1)
+    assert decision is not None
+    assert "can reach val_accuracy 0.6950, means over 2 seeds" in decision.reason
+
+
+def test_a_seed_that_has_not_begun_may_still_reach_anything() -> None:
+    rules = StopRules(Stopping(dominance=Dominance(optimism=0.0, margin=0.0)), n_seeds=2)
+    for seed in "01":
+        train(rules, steady([0.6, 0.6]), f"rival{seed}", "rival")
+    assert rules.add_epoch("b0", "b", 1, 4, 0.3, 100.0) is None  # (0.3 + 1) / 2 is above 0.6
+
+
+def test_of_a_seed_that_failed_nothing_is_known() -> None:
+    rules = StopRules(Stopping(dominance=Dominance(optimism=0.0, margin=0.0)), n_seeds=2)
+    for seed in "01":
+        train(rules, steady([0.7, 0.7]), f"rival{seed}", "rival")
+    rules.add_epoch("b0", "b", 1, 4, 0.1, 9.0)
+    rules.end_trial("b0", "b", "failed")
+    # Without b0, b would be on the front with what b1 reaches; with it, it may start again.
+    assert rules.add_epoch("b1", "b", 1, 4, 0.9, 3.0) is None
+    assert rules.add_epoch("b0", "b", 2, 4, 0.1, 9.5) is not None
+
+
+@dataclass
+class Told:
+    """A sweep as the rules were told of it."""
+
+    grid: Grid
+    events: list[tuple[Any, ...]] = field(default_factory=list)
+    decisions: list[Decision | None] = field(default_factory=list)
+    verdicts: list[str | None] = field(default_factory=list)
+    ended: dict[str, Decision] = field(default_factory=dict)  # by trial
+
+
+def run_sweep(rules: StopRules, grid: Grid, n_slots: int, chance: random.Random, crash_rate: float = 0.0) -> Told:
+    """Train a grid, ``n_slots`` trials at a time, an epoch of a random one after the other, some of them twice."""
+    told = Told(grid)
+    waiting = [(configuration, key) for configuration, trials in grid.items() for key in trials]
+    chance.shuffle(waiting)
+    running: list[list[Any]] = []  # configuration, trial, epochs done
+    while waiting or running:
+        while waiting and len(running) < n_slots:
+            running.append([*waiting.pop(), 0])
+        slot = chance.choice(running)
+        configuration, key, epoch = slot
+        curve = grid[configuration][key]
+        if epoch and chance.random() < crash_rate:  # an epoch is lost, and trained again; some trials fail for good
+            slot[2] -= 1
+            if chance.random() < 0.3:
+                tell(rules, told, ("end", key, configuration, "failed"))
+            continue
+        event = ("epoch", key, configuration, epoch + 1, len(curve), *curve[epoch])
+        decision = tell(rules, told, event)
+        slot[2] += 1
+        if decision is not None or slot[2] == len(curve):
+            status = "done" if decision is None or decision.is_end else "stopped"
+            tell(rules, told, ("end", key, configuration, status))
+            running.remove(slot)
+            if decision is not None:
+                told.ended[key] = decision
+    return told
+
+
+def tell(rules: StopRules, told: Told, event: tuple[Any, ...]) -> Decision | None:
+    kind, *values = event
+    decision = rules.add_epoch(*values) if kind == "epoch" else rules.end_trial(*values)
+    told.events.append(event)
+    told.decisions.append(decision)
+    told.verdicts.append(rules.should_end_sweep())
+    return decision
+
+
+@st.composite
+def grids(draw: st.DrawFn) -> tuple[Grid, int]:
+    """Return trials of 1 to 3 seeds with any accuracies and growing emissions."""
+    n_seeds, n_epochs = draw(st.integers(1, 3)), draw(st.integers(1, 8))
+    curve = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=n_epochs, max_size=n_epochs)
+    grid: Grid = {}
+    for number in range(draw(st.integers(2, 8))):
+        for seed in range(n_seeds):
+            total, points = 0.0, []
+            for accuracy, kg in draw(curve):
+                total += kg
+                points.append((accuracy, total))
+            grid.setdefault(f"c{number}", {})[f"c{number}s{seed}"] = points
+    return grid, n_seeds
+
+
+def keep_within_bound(curve: Curve, dominance: Dominance) -> Curve:
+    """Lower the final accuracy to the least of the bounds before it."""
+    best, least = 0.0, 1.0
+    for epoch, (accuracy, _) in enumerate(curve[:-1], start=1):
+        best = max(best, accuracy)
+        bound = accuracy_bound(best, epoch, len(curve), optimism=dominance.optimism, margin=dominance.margin)
+        least = min(least, bound)
+    return [*curve[:-1], (min(least, curve[-1][0]), curve[-1][1])]
+
+
+def true_point(trials: dict[str, Curve]) -> tuple[float, float]:
+    finals = [curve[-1] for curve in trials.values()]
+    accuracy = math.fsum(accuracy for accuracy, _ in finals) / len(finals)
+    return accuracy, math.fsum(kg or 0.0 for _, kg in finals) / len(finals)
+
+
+def is_on_front(configuration: str, grid: Grid) -> bool:
+    accuracy, kg = true_point(grid[configuration])
+    others = [true_point(trials) for trials in grid.values()]
+    return not any(a >= accuracy and e <= kg and (a, e) != (accuracy, kg) for a, e in others)
+
+
+CRASHES = st.sampled_from([0.0, 0.2])
+
+
+@given(grids(), st.floats(0, 1), st.floats(0, 0.2), st.integers(1, 4), st.integers(0, 99), CRASHES)
+def test_dominance_stops_nothing_that_is_on_the_front_as_long_as_accuracies_keep_within_the_bound(
+    drawn: tuple[Grid, int], optimism: float, margin: float, n_slots: int, seed: int, crash_rate: float
+) -> None:
+    grid, n_seeds = drawn
+    dominance = Dominance(optimism=optimism, margin=margin)
+    grid = {
+        name: {key: keep_within_bound(curve, dominance) for key, curve in trials.items()}
+        for name, trials in grid.items()
+    }
+    rules = StopRules(Stopping(dominance=dominance), n_seeds)
+    told = run_sweep(rules, grid, n_slots, random.Random(seed), crash_rate)
+    for name, trials in grid.items():
+        if not told.ended.keys().isdisjoint(trials):
+            assert not is_on_front(name, grid)
+
+
+def test_the_property_above_is_not_empty() -> None:
+    """Of such grids many are stopped, and some falsely where the bound is broken."""
+    n_stopped = n_false = 0
+    for seed in range(60):
+        chance = random.Random(seed)
+        grid: Grid = {
+            f"c{number}": {f"c{number}": steady([chance.random() for _ in range(6)], kg=1 + chance.random())}
+            for number in range(10)
+        }
+        rules = StopRules(Stopping(dominance=Dominance(optimism=0.0, margin=0.0)), 1)
+        ended = run_sweep(rules, grid, 2, chance).ended
+        n_stopped += len(ended)
+        n_false += sum(is_on_front(name, grid) for name in ended)
+    assert n_stopped > 60
+    assert 0 < n_false < n_stopped
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 5)), min_size=1, max_size=12), st.randoms())
+def test_dominance_depends_on_who_has_finished_and_not_on_the_order(
+    finished: list[tuple[float, float]], chance: random.Random
+) -> None:
+    decisions = []
+    numbered = list(enumerate(finished))
+    for _ in range(2):
+        rules = StopRules(Stopping(dominance=Dominance(optimism=0.2)), n_seeds=1)
+        for number, point in numbered:
+            train(rules, [point], f"t{number}", f"c{number}")
+        decisions.append(train(rules, steady([0.1, 0.3, 0.5, 0.6]), "judged", "judged") is None)
+        chance.shuffle(numbered)
+    assert decisions[0] == decisions[1]
+
+
+# --- replicates, crashes, resume
+
+
+def test_the_other_seeds_of_a_stopped_configuration_end_too() -> None:
+    rules = StopRules(Stopping(asha=Asha(reduction_factor=2)), n_seeds=2)
+    assert train(rules, steady([0.7] * 4), "a0", "a") is None
+    assert train(rules, steady([0.5] * 4), "b0", "b") is not None
+    decision = rules.add_epoch("b1", "b", 1, 4, 0.9, 1.0)
+    assert decision is not None
+    assert (decision.rule, decision.is_end) == ("replicate", False)
+
+
+def test_an_epoch_that_was_trained_again_counts_once() -> None:
+    def told(repeat: bool) -> tuple[Any, ...]:
+        rules = StopRules(EVERY_RULE, n_seeds=1)
+        for number in range(6):
+            rules.add_epoch(f"t{number}", f"c{number}", 1, 9, 0.6 - number / 100, 1.0)
+            if repeat:
+                rules.add_epoch(f"t{number}", f"c{number}", 1, 9, 0.6 - number / 100, 1.0)
+        plateaus = [rules.add_epoch("t0", "c0", epoch, 9, 0.6, epoch) for epoch in (2, 3) for _ in range(1 + repeat)]
+        return [rules.decision(f"t{number}") for number in range(6)], plateaus[-1], rules.decision("t0")
+
+    assert told(repeat=True) == told(repeat=False)
+
+
+def test_a_trial_that_starts_again_from_its_first_epoch_enters_no_rung_twice() -> None:
+    rules = StopRules(Stopping(asha=Asha(reduction_factor=2)), n_seeds=1)
+    for epoch in (1, 2, 3, 1, 2, 3):
+        rules.add_epoch("a", "a", epoch, 9, 0.5, float(epoch))
+    decision = train(rules, steady([0.4, 0.4]), "b", "b")
+    assert decision is not None
+    assert "best 1 among the 2 configurations" in decision.reason
+
+
+def test_what_a_trial_reaches_only_in_an_epoch_trained_again_waits_for_the_next() -> None:
+    rules = StopRules(Stopping(target=Target(val_accuracy=0.95)), n_seeds=1)
+    told = [(1, 0.5), (2, 0.5), (3, 0.5), (1, 0.5), (2, 0.96), (3, 0.96)]
+    assert [rules.add_epoch("a", "a", epoch, 9, accuracy, 1.0) for epoch, accuracy in told] == 6 * [None]
+    assert rules.add_epoch("a", "a", 4, 9, 0.96, 1.0) is not None
+
+
+def test_a_decision_stays_until_it_is_carried_out() -> None:
+    rules = StopRules(Stopping(target=Target(val_accuracy=0.5)), n_seeds=1)
+    first = rules.add_epoch("a", "a", 1, 4, 0.6, 1.0)
+    assert first is not None
+    assert rules.decision("a") == first
+    assert rules.add_epoch("a", "a", 1, 4, 0.4, 1.0) == first
+    assert rules.add_epoch("a", "a", 2, 4, 0.7, 2.0) == first
+    assert rules.decision("unknown") is None
+
+
+def test_a_finished_configuration_counts_with_the_accuracy_and_emissions_of_its_last_row() -> None:
+    rules = StopRules(Stopping(dominance=Dominance(optimism=0.0, margin=0.0)), n_seeds=1)
+    for epoch, accuracy, kg in [(1, 0.9, 1.0), (2, 0.95, 9.0), (2, 0.8, 2.0)]:  # epoch 2 twice
+        rules.add_epoch("a", "rival", epoch, 2, accuracy, kg)
+    rules.end_trial("a", "rival", "done")
+    decision = train(rules, [(0.7, 2.5), (0.7, 3.0)], "b", "b")
+    assert decision is not None
+    assert "rival finished with 0.8000 for 2 kg" in decision.reason
+
+
+@given(grids(), st.integers(1, 4), st.integers(0, 99), CRASHES, st.data())
+def test_rules_that_are_told_again_decide_as_the_first_ones_did(
+    drawn: tuple[Grid, int], n_slots: int, seed: int, crash_rate: float, data: st.DataObject
+) -> None:
+    grid, n_seeds = drawn
+    told = run_sweep(StopRules(EVERY_RULE, n_seeds), grid, n_slots, random.Random(seed), crash_rate)
+    again = Told(grid)
+    resumed = StopRules(EVERY_RULE, n_seeds)
+    cut = data.draw(st.integers(0, len(told.events)))
+    for event in told.events[:cut]:
+        tell(resumed, again, event)
+    assert (again.decisions, again.verdicts) == (told.decisions[:cut], told.verdicts[:cut])
+    for event in told.events[cut:]:
+        tell(resumed, again, event)
+    assert (again.decisions, again.verdicts) == (told.decisions, told.verdicts)
+
+
+def test_a_failed_trial_that_ran_again_is_paid_for_once() -> None:
+    rules = StopRules(Stopping(marginal=Marginal(last=1, min_hypervolume_per_kg=1.0)), n_seeds=1)
+    train(rules, steady([0.5, 0.5]), "a", "a")
+    rules.add_epoch("b", "b", 1, 2, 0.4, 1.0)
+    rules.end_trial("b", "b", "failed")
+    assert rules.should_end_sweep() is None
+    rules.add_epoch("b", "b", 2, 2, 0.4, 2.5)
+    rules.end_trial("b", "b", "done")
+    assert "for 2.5 kg CO2eq" in str(rules.should_end_sweep())
+
+
+def test_the_marginal_stop_counts_configurations_and_not_their_seeds() -> None:
+    rules = StopRules(Stopping(marginal=Marginal(last=1, min_hypervolume_per_kg=0.1)), n_seeds=2)
+    for key in ("a0", "a1", "b0"):
+        train(rules, steady([0.5, 0.5]), key, key[0])
+        assert rules.should_end_sweep() is None
+    train(rules, steady([0.5, 0.5]), "b1", "b")
+    assert "for 4 kg CO2eq" in str(rules.should_end_sweep())
+
+
+def test_a_configuration_has_one_trial_per_seed() -> None:
+    rules = StopRules(Stopping(), n_seeds=1)
+    rules.add_epoch("a", "c", 1, 2, 0.5, 1.0)
+    with pytest.raises(ValueError, match=r"one trial per seed \(1\), got another for c: b"):
+        rules.add_epoch("b", "c", 1, 2, 0.5, 1.0)
+
+
+def test_a_call_costs_no_more_after_ten_thousand_trials() -> None:
+    rules = StopRules(EVERY_RULE, n_seeds=1)
+    chance = random.Random(0)
+    times_s = []
+    for block in range(10):
+        begin_s = time.process_time()
+        for number in range(1000):
+            key = f"{block}-{number}"
+            train(rules, steady([chance.uniform(0, 0.89) for _ in range(4)], kg=1 + chance.random()), key, key)
+        times_s.append(time.process_time() - begin_s)
+    assert min(times_s[5:]) < 3 * max(times_s[:2])
