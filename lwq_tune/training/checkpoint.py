@@ -104,7 +104,7 @@ def _description(folder: Path) -> dict[str, Any]:
         description: dict[str, Any] = json.loads((folder / DIGEST_FILE).read_text())
     except (OSError, ValueError) as error:
         raise CheckpointError(f"a checkpoint must hold {DIGEST_FILE}, {folder} does not: {error}") from error
-    if not {"trial_key", "epoch", "sha256"} <= description.keys():
+    if not isinstance(description, dict) or not {"trial_key", "epoch", "sha256"} <= description.keys():
         raise CheckpointError(f"a checkpoint must describe itself, {folder / DIGEST_FILE} does not")
     return description
 

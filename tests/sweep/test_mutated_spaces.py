@@ -10,7 +10,7 @@ import pytest
 
 from lwq_tune.cli import main
 from tests.sweep.mutations import keys, texts, values
-from tests.sweep.mutations.spaces import SPACES, Mutation, draw_mutations
+from tests.sweep.mutations.spaces import SPACES, Mutation, draw_mutations, dumped
 
 SEED = 5
 MAX_CPU_S = 2.0
@@ -56,8 +56,6 @@ def test_there_are_more_than_two_hundred_wrong_files_and_some_sound_ones() -> No
 
 @pytest.mark.parametrize("name", SPACES)
 def test_a_space_that_is_mutated_is_sound_before(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from tests.sweep.mutations.spaces import dumped
-
     assert dry_run(dumped(SPACES[name]).encode(), tmp_path) == 0, capsys.readouterr().err
 
 
