@@ -4,8 +4,9 @@ start     from `python -m lwq_tune sweep` to the first row, with an energy ledge
 handover  from the record that ends a trial to the first epoch of the next one in the same process, and to its first
           training step: its quantizers are set up in between
 packing   wall time over the time of all epochs per slot, from the first epoch on, where trials take --trial-seconds
-growth    --trials trials of one epoch of a tiny network on made-up images: wall time and CPU time per trial, and
-          memory, of the driver and of the energy ledger, in quarters of the sweep
+growth    --trials trials of --short-epochs epochs of a tiny network on made-up images: wall time and CPU time per
+          trial, and memory, of the driver and of the energy ledger, in quarters of the sweep. With several epochs,
+          also what is done for each of them shows where it grows with the number of trials
 
 Run: python -m benchmarks.orchestration --json orchestration.json
 """
@@ -53,6 +54,7 @@ def main() -> None:
     parser.add_argument("--long-trials", type=int, default=8, help="trials of the sweep whose packing is measured")
     parser.add_argument("--trial-seconds", type=float, default=30.0, help="how long each of them takes, about")
     parser.add_argument("--trials", type=int, default=1000, help="short trials, rounded up to a multiple of 8")
+    parser.add_argument("--short-epochs", type=int, default=3, help="epochs of each of these")
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
     if arguments.long_trials <= arguments.slots:
@@ -79,13 +81,15 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     epoch_s = statistics.median(trial.work_s for sweep in starts for trial in sweep.trials)
     epochs = max(1, round(arguments.trial_seconds / epoch_s))
     long = run("long", epochs, arguments.long_trials)
-    short, samples = run_short(folder / "short", slots, arguments.trials)
+    short, samples = run_short(folder / "short", slots, arguments.trials, arguments.short_epochs)
     return {
         "start": start_figures(starts) | ray_figures(arguments.rounds),
         "handover": {"long": handovers(long.trials), "short": handovers(short.trials)},
         "packing": packing(long.trials, slots) | {"epochs": epochs, "trials": len(long.trials)},
         "growth": growth_figures(samples),
-        "settings": {"slots": slots, "rounds": arguments.rounds, "trials": len(short.trials)},
+        "settings": {
+            "slots": slots, "rounds": arguments.rounds, "trials": len(short.trials), "epochs": arguments.short_epochs,
+        },
         "machine": {
             "cpu_model": cpu_model(), "cpus": available_cpus(), "load_average_before": load_average,
             "ray": version_of("ray"), "torch": version_of("torch"),

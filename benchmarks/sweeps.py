@@ -31,8 +31,8 @@ N_TRAIN, N_TEST, IMAGE_SIZE = 80, 20, 32
 BIT_WIDTHS = (2, 4)
 SHORT = """
 version: 1
-fixed: {{dataset: {images}, model: resnet, blocks: [1, 1, 1], width: 0.0625, quantizer: lsq, engine: eager, epochs: 1,
-  batch_size: 32, lr: 0.1, augmentation: none, evaluation: validation, calibration_images: 32}}
+fixed: {{dataset: {images}, model: resnet, blocks: [1, 1, 1], width: 0.0625, quantizer: lsq, engine: eager,
+  epochs: {epochs}, batch_size: 32, lr: 0.1, augmentation: none, evaluation: validation, calibration_images: 32}}
 bit_widths: {{choices: {bit_widths}, constraint: free}}
 seeds: {seeds}
 objectives:
@@ -91,8 +91,14 @@ def run_sweep(
     return Sweep(begin_s, end_s, list(read_log(log)))
 
 
-def run_short(folder: Path, slots: int, n_trials: int) -> tuple[Sweep, list[Usage]]:
-    """Run many short trials, as many as asked for or up to seven more.
+def run_short(folder: Path, slots: int, n_trials: int, epochs: int) -> tuple[Sweep, list[Usage]]:
+    """Run many short trials, with an energy ledger of their own.
+
+    Args:
+        folder: For everything; made where it is missing.
+        slots: Trials at a time.
+        n_trials: As many, or up to seven more.
+        epochs: Of each trial.
 
     Returns:
         The sweep, and what its processes had used once a trial had ended and after each quarter of them.
@@ -102,7 +108,8 @@ def run_short(folder: Path, slots: int, n_trials: int) -> tuple[Sweep, list[Usag
     seeds = list(range(math.ceil(n_trials / n_schedules)))
     n_trials = len(seeds) * n_schedules
     space = folder / "space.yaml"
-    space.write_text(SHORT.format(images=folder / "images", bit_widths=list(BIT_WIDTHS), seeds=seeds), encoding="utf-8")
+    text = SHORT.format(images=folder / "images", epochs=epochs, bit_widths=list(BIT_WIDTHS), seeds=seeds)
+    space.write_text(text, encoding="utf-8")
     sampler = Sampler([1, *(n_trials * quarter // N_QUARTERS for quarter in range(1, N_QUARTERS + 1))])
     return run_sweep(folder, str(space), slots, watch=sampler.look), sampler.samples
 

@@ -197,7 +197,8 @@ from lwq_tune.sweep_config import SweepConfig
 from lwq_tune.energy.intensity import IntensitySeries
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.store import RunFolder
-from lwq_tune.sweep.runner import Plan, run_trials
+from lwq_tune.sweep.plan import Plan
+from lwq_tune.sweep.runner import run_trials
 
 small = dict(model="resnet", blocks=(1, 1, 1), width=0.25, epochs=1, batch_size=64)
 trials = [TrialConfig(bit_widths=(32, 32, 32), lr=1e30, **small), TrialConfig(bit_widths=(2, 3, 4), **small)]
@@ -207,8 +208,8 @@ folder = RunFolder(config.run_dir)
 folder.create()
 recorder = RunRecorder(folder, trials, {key: trial_costs(t, 10) for key, t in trials.items()}, {"run": "run"})
 intensities = {"": IntensitySeries.constant(475.0, "world-average")}
-stopped = run_trials(Plan(folder, config, trials, intensities, {}, dict.fromkeys(trials, 1)), recorder)
-sys.exit(report_end(folder.path, recorder.trial_rows(), stopped))
+end = run_trials(Plan(folder, config, trials, intensities, dict.fromkeys(trials, 1)), recorder)
+sys.exit(report_end(folder.path, recorder.trial_rows(), end.stopped_by, end.ended_by))
 """
 
 
