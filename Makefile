@@ -1,5 +1,5 @@
 # make sweep   one command from a fresh checkout to a Pareto plot
-# make test    the whole test suite
+# make test    the whole test suite, a few tests at a time
 # make lint    ruff and mypy
 # The environment is made once in .venv and made again only when pyproject.toml or constraints.txt change.
 
@@ -21,7 +21,7 @@ sweep: $(VENV)/.installed
 	echo; echo "The plot: $$run/analysis/pareto.png"
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

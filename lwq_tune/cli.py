@@ -18,8 +18,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m lwq_tune",
         description="Sweeps over layer-wise quantization: accuracy against energy and emissions.",
-        epilog="Then: python -m analysis pareto RUN_DIR. Exit codes: 0 all trials done, 1 some trial failed, "
-        "2 bad input, 130 interrupted (resume goes on).",
+        epilog="Then: python -m analysis pareto RUN_DIR. Exit codes: 0 all trials done, or ended by a rule or a "
+        "budget, 1 some trial failed, 2 bad input, 130 interrupted (resume goes on).",
     )
     parser.add_argument("--version", action="version", version=f"lwq_tune {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -51,6 +51,7 @@ def _add_resume(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     resume.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="settings for --space (default: as before)"
     )
+    _add_dashboard(resume)
     edited = resume.add_mutually_exclusive_group()
     edited.add_argument("--extend", action="store_true", help="add the trials that an edited space file has more")
     edited.add_argument("--as-recorded", action="store_true", help="go on as first asked, whatever the file says now")
@@ -72,6 +73,29 @@ def _add_sweep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="URI",
         help="folder or object store for checkpoints and a copy of the results: s3://…, gs://…",
     )
+    _add_reservation(sweep)
+    sweep.add_argument(
+        "--carbon-budget", metavar="AMOUNT", help="end the sweep once it has used this: 0.5kg, 300g, 2kWh or 500Wh"
+    )
+    sweep.add_argument(
+        "--epoch-limit", type=float, metavar="S", help="seconds an epoch may take before its process is ended"
+    )
+    sweep.add_argument(
+        "--init-run", metavar="RUN_DIR", help="run whose trained networks trials may start from, instead of new ones"
+    )
+    _add_loggers(sweep)
+    sweep.add_argument(
+        "--estimate",
+        nargs="?",
+        const="only",
+        choices=("only", "first"),
+        help="measure steps, say what time, energy and CO2eq the sweep will take, start nothing; first: then sweep",
+    )
+    sweep.add_argument("--dry-run", action="store_true", help="list the trials and their costs, start nothing")
+    _add_data_and_location(sweep)
+
+
+def _add_reservation(sweep: argparse.ArgumentParser) -> None:
     sweep.add_argument("--max-concurrent", type=int, metavar="N", help="trials at a time (default: as many as fit)")
     sweep.add_argument(
         "--cpus-per-trial", type=float, metavar="F", help="CPUs and threads of a trial (default: equal parts)"
@@ -82,15 +106,9 @@ def _add_sweep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     sweep.add_argument(
         "--exclusive", action="store_true", help="one trial at a time, in random order: for confirmation runs"
     )
-    sweep.add_argument(
-        "--carbon-budget", metavar="AMOUNT", help="end the sweep once it has used this: 0.5kg, 300g, 2kWh or 500Wh"
-    )
-    sweep.add_argument(
-        "--epoch-limit", type=float, metavar="S", help="seconds an epoch may take before its process is ended"
-    )
-    sweep.add_argument(
-        "--init-run", metavar="RUN_DIR", help="run whose trained networks trials may start from, instead of new ones"
-    )
+
+
+def _add_loggers(sweep: argparse.ArgumentParser) -> None:
     sweep.add_argument("--tensorboard", action="store_true", help="write TensorBoard event files into the run folder")
     sweep.add_argument(
         "--mlflow",
@@ -106,15 +124,24 @@ def _add_sweep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="PROJECT",
         help="log to Weights & Biases, offline unless WANDB_MODE is set",
     )
-    sweep.add_argument(
-        "--estimate",
+    _add_dashboard(sweep)
+
+
+def _add_dashboard(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dashboard",
         nargs="?",
-        const="only",
-        choices=("only", "first"),
-        help="measure steps, say what time, energy and CO2eq the sweep will take, start nothing; first: then sweep",
+        const=0,  # no port: Ray chooses
+        type=_port,
+        metavar="PORT",
+        help="start Ray's dashboard and Prometheus metrics on this host (default: the first free port from 8265 on)",
     )
-    sweep.add_argument("--dry-run", action="store_true", help="list the trials and their costs, start nothing")
-    _add_data_and_location(sweep)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"a port is a number from 1 to 65535, got {text!r}")
+    return int(text)
 
 
 def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

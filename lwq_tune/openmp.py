@@ -18,3 +18,12 @@ def let_idle_threads_sleep() -> None:
     """
     if not any(name in os.environ for name in _USERS_CHOICE):
         os.environ["GOMP_SPINCOUNT"] = SPIN_COUNT
+
+
+def n_threads(cpus: float) -> int:
+    """Return the threads of a trial that reserves so many CPUs.
+
+    >>> [n_threads(cpus) for cpus in (0.5, 1.0, 2.5)]
+    [1, 1, 2]
+    """
+    return max(1, int(cpus))

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from analysis.__main__ import completion
+from analysis.__main__ import main as analyse
 from lwq_tune.cli import make_parser
 from lwq_tune.commands.completion import known_words, run
 from lwq_tune.completion import SHELLS, completion_script
@@ -123,6 +125,35 @@ def test_another_program_gets_a_script_of_its_own(runs: Path) -> None:
     parser.add_argument("run_dirs", nargs="+", metavar="RUN_DIR")
     script = completion_script(parser, "lwq-other", "bash", {})
     assert complete_in_bash(runs, "lwq-other", "results/night", "results/n", script=script) == {"results/night"}
+
+
+ANALYSIS_COMMANDS = {"pareto", "table", "audit", "completion"}
+
+
+def test_the_analysis_completes_commands_flags_folders_and_files(runs: Path) -> None:
+    def complete(*words: str) -> set[str]:
+        return complete_in_bash(runs, "lwq-analysis", *words, script=completion("bash"))
+
+    assert complete("") >= ANALYSIS_COMMANDS
+    assert complete("pareto", "--mix") == {"--mixed-sources"}
+    assert complete("table", "--mix") == set()
+    assert complete("pareto", "results/n") == {"results/night", "results/no_run"}
+    assert complete("table", "results/night", "results/n") == {"results/night", "results/no_run"}
+    assert complete("audit", "results/night", "--json", "n") == {"notes.txt"}
+    assert complete("pareto", "results/night", "--out", "e") == {"elsewhere"}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_analysis_prints_a_script_that_the_shell_can_parse(
+    shell: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert analyse(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert all(word in script for word in ("lwq-analysis", "mixed-sources", *ANALYSIS_COMMANDS))
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed here")
+    (tmp_path / "script").write_text(script)
+    subprocess.run([shell, "-n", str(tmp_path / "script")], check=True, timeout=60)
 
 
 def test_an_unknown_shell_is_refused() -> None:

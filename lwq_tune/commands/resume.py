@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ from lwq_tune.results.run_lock import run_lock
 from lwq_tune.results.schema import ENDED
 from lwq_tune.results.store import RunFolder, write_json
 from lwq_tune.sweep.checkpoints import shelf_of_run
+from lwq_tune.sweep.dashboard import ask_for_dashboard
 from lwq_tune.sweep.initial import n_together
-from lwq_tune.sweep.loggers import LoggerChoice, check_installed
+from lwq_tune.sweep.loggers import check_installed, choose_loggers
 from lwq_tune.sweep.plan import Plan, find_checkpoints, make_search
 from lwq_tune.sweep_config import SweepConfig, parse_address
 
@@ -46,14 +48,16 @@ def run(arguments: Namespace) -> int:
         recorder = _recorder(manifest, folder, work, asked)
         statuses = recorder.statuses()
         retried = frozenset(key for key, status in statuses.items() if arguments.retry_failed and status == "failed")
-        unfinished = [key for key, status in statuses.items() if status not in ENDED or key in retried]
+        recorded = recorder.epochs_done()
+        unfinished = {key: recorded.get(key, 0) for key in statuses if statuses[key] not in ENDED or key in retried}
         plan = _plan(manifest, folder, config, work, asked, unfinished, retried)
         if not unfinished and not _search_goes_on(plan, asked):
             say(f"nothing to do: all {len(statuses)} trials of {folder.path} have ended")
             with mirrored(folder.path, config):
                 recorder.finish()
             return report_end(folder.path, recorder.trial_rows())
-        check_installed(LoggerChoice(config.tensorboard, config.mlflow, config.wandb))
+        check_installed(choose_loggers(config))
+        ask_for_dashboard(arguments.dashboard, config.address, say)
         check_dataset_loads(work.dataset.dataset, config.data_dir)
         manifest["sweep"] = config.model_dump(mode="json")
         manifest["sessions"].append(new_session(sys.argv[1:], utc_now()))
@@ -95,7 +99,7 @@ def _plan(
     config: SweepConfig,
     work: Work,
     asked: AskedTrials,
-    unfinished: list[str],
+    unfinished: Mapping[str, int],
     retried: frozenset[str],
 ) -> Plan:
     return Plan(

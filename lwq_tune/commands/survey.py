@@ -13,11 +13,12 @@ from lwq_tune.config import TrialConfig
 from lwq_tune.data.sizes import ImageCounts
 from lwq_tune.errors import ConfigError
 from lwq_tune.estimate import Measured, TrialEstimate, Work, estimate_trial
+from lwq_tune.openmp import n_threads
 from lwq_tune.probe_plan import MAX_MEASURED, Models, spread
 from lwq_tune.sweep.initial import waves
 from lwq_tune.sweep.reservation import Host, Slots, choose_slots, usable_memory_mib
 from lwq_tune.sweep_config import SweepConfig
-from lwq_tune.training.probe_process import Bench, ProbeTask, n_threads
+from lwq_tune.training.probe_process import Bench, ProbeTask
 from lwq_tune.training.side_by_side import measure_side_by_side
 
 if TYPE_CHECKING:

@@ -26,13 +26,15 @@ from lwq_tune.commands.storage import address_of, check_storage, mirrored
 from lwq_tune.commands.work import Work, count_trials, list_trials, plan_work
 from lwq_tune.energy.intensity import IntensitySeries
 from lwq_tune.errors import ConfigError
+from lwq_tune.sweep.dashboard import ask_for_dashboard
 from lwq_tune.sweep.initial import n_together
-from lwq_tune.sweep.loggers import LoggerChoice, check_installed
+from lwq_tune.sweep.loggers import check_installed, choose_loggers
 from lwq_tune.sweep.space import SearchSpace, load_space
 from lwq_tune.sweep_config import SweepConfig
 
 if TYPE_CHECKING:
     from lwq_tune.results.recorder import RunRecorder
+    from lwq_tune.results.store import RunFolder
     from lwq_tune.sweep.plan import Plan
 
 
@@ -61,7 +63,8 @@ def run(arguments: Namespace) -> int:
         mlflow=arguments.mlflow,
         wandb=arguments.wandb,
     )
-    check_installed(LoggerChoice(config.tensorboard, config.mlflow, config.wandb))
+    check_installed(choose_loggers(config))
+    ask_for_dashboard(arguments.dashboard, config.address, say)
     if config.carbon_budget is not None:
         parse_budget(config.carbon_budget)
     work = plan_work(space, config)
@@ -100,10 +103,8 @@ def _run_sweep(
     from lwq_tune.results.recorder import RunRecorder, utc_now
     from lwq_tune.results.run_lock import run_lock
     from lwq_tune.results.store import RunFolder, write_json
-    from lwq_tune.sweep.plan import Plan, make_search
     from lwq_tune.sweep.reservation import check_cpus
 
-    space = work.space
     if config.address is None:
         check_cpus(config, available_cpus())
     check_dataset_loads(work.dataset.dataset, config.data_dir)
@@ -114,30 +115,31 @@ def _run_sweep(
         try:
             manifest = _manifest(work, config, intensities, utc_now()) | {"estimate": estimate}
             write_json(folder.manifest, manifest)
-            say(f"sweep {space.name}: {count_trials(work)}, {_how(config)}; results in {folder.path}")
-            recorder = RunRecorder(
-                folder,
-                work.trials,
-                work.costs,
-                table_metadata(manifest),
-                work.initial,
-                manifest["init_energies_kwh"],
-            )
-            plan = Plan(
-                folder=folder,
-                config=config,
-                trials=work.trials,
-                intensities=intensities,
-                n_together=n_together(work.trials),
-                initial=work.initial,
-                search=make_search(space, work.costs_of),
-                stopping=space.stopping,
-                n_seeds=len(space.seeds),
-            )
+            say(f"sweep {work.space.name}: {count_trials(work)}, {_how(config)}; results in {folder.path}")
+            metadata, init_energies_kwh = table_metadata(manifest), manifest["init_energies_kwh"]
+            recorder = RunRecorder(folder, work.trials, work.costs, metadata, work.initial, init_energies_kwh)
+            plan = _plan(work, config, intensities, folder)
             return run_session(plan, recorder, estimate)
         except BaseException:
             folder.discard_if_unused()
             raise
+
+
+def _plan(work: Work, config: SweepConfig, intensities: dict[str, IntensitySeries], folder: RunFolder) -> Plan:
+    from lwq_tune.sweep.plan import Plan, make_search
+
+    space = work.space
+    return Plan(
+        folder=folder,
+        config=config,
+        trials=work.trials,
+        intensities=intensities,
+        n_together=n_together(work.trials),
+        initial=work.initial,
+        search=make_search(space, work.costs_of),
+        stopping=space.stopping,
+        n_seeds=len(space.seeds),
+    )
 
 
 def _how(config: SweepConfig) -> str:

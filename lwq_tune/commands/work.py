@@ -14,6 +14,7 @@ from lwq_tune.sweep.selection import select_trials
 from lwq_tune.sweep.space import SearchSpace
 from lwq_tune.sweep_config import SweepConfig
 from lwq_tune.text import format_columns
+from lwq_tune.trial_names import name_trials
 
 
 @dataclass(frozen=True)
@@ -90,11 +91,12 @@ def list_trials(work: Work) -> str:
     """Return a table of the trials with their modelled costs."""
     header = ["trial", "schedule", "family", "seed", "bits", "mean weight bits", "weights MiB", "BitOps M", "role"]
     rows = []
+    name = name_trials(work.trials.values())
     for key, trial in work.trials.items():
         cost = work.costs[key]
         bits = "-".join(str(bit_width) for bit_width in trial.bit_widths)
         rows.append(
-            [key, trial.schedule, trial.family, str(trial.seed), bits,
+            [key, name(trial), trial.family, str(trial.seed), bits,
              f"{cost.mean_weight_bits:.2f}", f"{cost.weight_mib:.4f}", f"{cost.bitops / 1e6:.0f}",
              "initial" if key in work.initial else "trial"]
         )  # fmt: skip

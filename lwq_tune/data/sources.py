@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,8 @@ def load_dataset(dataset: str, data_dir: Path, *, download: bool = False) -> Dat
     Raises:
         DatasetError: The data set is missing, damaged or of another form.
     """
-    if dataset == "digits":
-        return load_digits()
+    if dataset == "digits":  # a file each process reads fast, but importing scikit-learn for it takes a second
+        return default_cache().get(f"digits-{version('scikit-learn')}-{torch.__version__}", load_digits)
     if dataset in BUILTIN_CLASSES:
         load = functools.partial(load_torchvision, dataset, data_dir, download=download)
         return default_cache().get(f"{dataset}-{_torchvision_digest(dataset)}", load)

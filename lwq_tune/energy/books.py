@@ -74,7 +74,7 @@ class RunBooks:
                 session, end_s = line["session"], line["at_s"]
             elif line.get(EVENT) == CLOSED:
                 session = None
-            else:
+            elif EVENT not in line:
                 end_s = line["begin_s"] + line["time_s"]
                 charge_record(self.totals, line)
         return end_s if session == self.terms.session else None

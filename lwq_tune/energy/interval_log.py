@@ -11,6 +11,7 @@ from typing import Any
 
 EVENT = "event"
 OPENED, CLOSED = "opened", "closed"
+CONTINUED = "continued"  # in a copy only: what follows is of another session than what stands before
 
 
 class IntervalLog:

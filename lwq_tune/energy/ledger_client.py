@@ -17,6 +17,7 @@ import lwq_tune
 from lwq_tune.energy.address import ledger_folder, log_path, socket_path
 from lwq_tune.energy.daemon import ANOTHER_HOLDS, PROTOCOL
 from lwq_tune.energy.intensity import IntensitySeries, for_host
+from lwq_tune.energy.outpost import BOOKS, Home
 from lwq_tune.energy.processes import PROC
 from lwq_tune.errors import EnergyMeterError
 
@@ -35,7 +36,7 @@ class RunSpec:
 
     Attributes:
         run: Names it uniquely on a host.
-        log: Log of its intervals on this host.
+        log: Log of its intervals on this host; a relative path is in the folder of the ledger.
         intensity: Carbon intensity over time.
         pue: Power usage effectiveness.
         session: Names one start of the sweep.
@@ -49,7 +50,12 @@ class RunSpec:
 
 
 def run_spec(
-    run_dir: Path, intensities: Mapping[str, IntensitySeries], pue: float, hostname: str, session: str
+    run_dir: Path,
+    intensities: Mapping[str, IntensitySeries],
+    pue: float,
+    hostname: str,
+    session: str,
+    home: Home | None = None,
 ) -> RunSpec:
     """Return what the ledger of a host has to know of a run with a folder.
 
@@ -59,6 +65,7 @@ def run_spec(
         pue: Power usage effectiveness.
         hostname: The host.
         session: Names this start of the sweep.
+        home: Where the run folder is; None where all hosts share it.
 
     Raises:
         KeyError: There is no intensity for it.
@@ -66,6 +73,9 @@ def run_spec(
     intensity = for_host(intensities, hostname)
     if intensity is None:
         raise KeyError(hostname)
+    outpost = None if home is None else home.outpost(hostname, session)
+    if outpost is not None:
+        return RunSpec(outpost, Path(outpost, BOOKS), intensity, pue, session)
     return RunSpec(str(run_dir), run_dir / "energy" / f"{hostname}.jsonl", intensity, pue, session)
 
 
@@ -111,8 +121,8 @@ class LedgerClient:
 
     def open_run(self, spec: RunSpec) -> None:
         """Ask for books of a run."""
-        intensity = spec.intensity.to_dict()
-        self.call("open_run", run=spec.run, log=str(spec.log), intensity=intensity, pue=spec.pue, session=spec.session)
+        intensity, log = spec.intensity.to_dict(), str(self._folder / spec.log)
+        self.call("open_run", run=spec.run, log=log, intensity=intensity, pue=spec.pue, session=spec.session)
 
     def register(
         self,

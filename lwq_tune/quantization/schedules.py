@@ -8,6 +8,7 @@ A *family* is a property of the triple and is always derived from it.
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
@@ -126,6 +127,17 @@ def parse_schedule(name: str, n_stages: int) -> BitWidths:
     if family(bit_widths) != kind:
         raise ConfigError(f"schedule {name!r} says {kind}, but its bits {bits} are {family(bit_widths)}")
     return bit_widths
+
+
+def count_bit_widths(n_choices: int, n_stages: int, constraint: Constraint) -> int:
+    """Return how many schedules `enumerate_bit_widths` would give, without making them.
+
+    >>> count_bit_widths(3, 3, "free"), count_bit_widths(3, 3, "ascending"), count_bit_widths(3, 3, "fixed")
+    (27, 10, 3)
+    """
+    if constraint == "fixed":
+        return n_choices
+    return n_choices**n_stages if constraint == "free" else math.comb(n_choices + n_stages - 1, n_stages)
 
 
 def enumerate_bit_widths(choices: Sequence[int], n_stages: int, constraint: Constraint) -> list[BitWidths]:

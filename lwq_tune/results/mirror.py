@@ -47,7 +47,7 @@ class Mirror:
         if storage.is_local and Path(storage.path).is_relative_to(self._run_dir):
             raise ConfigError(
                 f"a storage is another place than the results, both are {storage.uri}; leave --storage out where all "
-                "nodes share the results folder"
+                f"nodes share the results folder; a run is fetched from there by: resume file://{storage.path}"
             )
         self._storage = storage
         self._sent: dict[str, Signature] | None = None

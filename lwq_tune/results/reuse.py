@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,12 +20,7 @@ def trained_energies(run_dir: Path) -> dict[str, float | None]:
         ResultsError: The folder holds no run, or its table of trials cannot be read.
     """
     read_manifest(run_dir)
-    file = RunFolder(run_dir).trials
-    try:
-        rows = pq.read_table(file, columns=["trial_key", "status", "energy_kwh"]).to_pylist()
-    except (OSError, pa.ArrowInvalid) as error:
-        raise ResultsError(f"--init-run needs a run with a readable table of trials, {file} is not: {error}") from error
-    return {row["trial_key"]: row["energy_kwh"] for row in rows if row["status"] == "done"}
+    return _of_done_trials(run_dir, "energy_kwh")
 
 
 def finished_epochs(run_dir: Path) -> dict[str, int]:
@@ -33,11 +29,15 @@ def finished_epochs(run_dir: Path) -> dict[str, int]:
     Raises:
         ResultsError: The table of trials cannot be read.
     """
+    return _of_done_trials(run_dir, "epochs_done") if RunFolder(run_dir).trials.exists() else {}
+
+
+def _of_done_trials(run_dir: Path, column: str) -> dict[str, Any]:
     file = RunFolder(run_dir).trials
     try:
-        rows = pq.read_table(file, columns=["trial_key", "status", "epochs_done"]).to_pylist()
-    except FileNotFoundError:
-        return {}
+        rows = pq.read_table(file, columns=["trial_key", "status", column]).to_pylist()
     except (OSError, pa.ArrowInvalid) as error:
-        raise ResultsError(f"a run needs a readable table of trials, {file} is not: {error}") from error
-    return {row["trial_key"]: row["epochs_done"] for row in rows if row["status"] == "done"}
+        raise ResultsError(
+            f"networks come from a run with a readable table of trials, {file} is not: {error}"
+        ) from error
+    return {row["trial_key"]: row[column] for row in rows if row["status"] == "done"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -122,6 +123,15 @@ class Storage:
             return content
 
         return self._ask(read)
+
+    def delete(self) -> None:
+        """Take this folder away, with all that is in it; where it does not exist, nothing happens.
+
+        Raises:
+            ResultsError: The storage does not answer.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            self._ask(lambda: self.filesystem.delete_dir(self.path))
 
     def fetch(self, name: str, target: Path) -> None:
         """Copy a file from here into a local one; the folder of ``target`` is made.

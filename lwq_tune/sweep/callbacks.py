@@ -51,6 +51,10 @@ class RecordingCallback(tune.Callback):
             self._end_early(key, decision)
         return decision is None
 
+    def refuse(self, key: str, error: str) -> None:
+        """Record that a trial cannot start."""
+        self._end(key, "failed", error=error)
+
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Record an attempt."""
         key = key_of(trial.config)
@@ -67,8 +71,8 @@ class RecordingCallback(tune.Callback):
         if "failure" in result:
             self._failures[key] = result["failure"]
             return
-        if "row" in result:
-            row = self._guarded(self._recorder.add_row, key, trial.trial_id, result["row"])
+        for values in result.get("rows", ()):
+            row = self._guarded(self._recorder.add_row, key, trial.trial_id, values)
             if row is not None:
                 self._progress.add_row(row)
 
@@ -127,9 +131,8 @@ class EarlyStop(tune.Stopper):
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Return whether a trial ends with this epoch."""
-        if "row" not in result:
-            return False
-        return self._control.ends_trial(key_of(result["config"]), result["row"], is_last=result["done"])
+        rows = result.get("rows", ())
+        return any(self._control.ends_trial(key_of(result["config"]), row, is_last=result["done"]) for row in rows)
 
     def stop_all(self) -> bool:
         """Return whether something could not be recorded."""

@@ -30,6 +30,11 @@ class CheckpointShelf:
 
             self._storage = Storage.parse(address).child(run).child("ray")
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether they are in a storage, which every host reaches."""
+        return self._storage is not None
+
     def find(self, trial_keys: Iterable[str]) -> dict[str, list[tuple[int, str]]]:
         """Return epoch and location of the checkpoints of some trials, over all sessions, latest epoch first.
 

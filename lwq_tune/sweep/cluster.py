@@ -16,6 +16,7 @@ from typing import Any
 import lwq_tune
 from lwq_tune.errors import ConfigError
 from lwq_tune.sweep import node_report
+from lwq_tune.sweep.ledger_courier import Courier
 from lwq_tune.sweep.node_agent import open_books, start_agents
 from lwq_tune.sweep.node_versions import check_machines, check_versions
 from lwq_tune.sweep.plan import Plan
@@ -37,11 +38,13 @@ class Cluster:
         hosts: What its nodes with CPUs have to give.
         agents: Handle of the `NodeAgent` of each node, by node id.
         names: Host name of each node, by node id.
+        courier: Brings the books of the other hosts; None where all hosts share the run folder.
     """
 
     hosts: tuple[Host, ...]
     agents: Mapping[str, Any]
     names: Mapping[str, str]
+    courier: Courier | None = None
 
     def idle_sources(self) -> dict[str, str | None]:
         """Return how idle power is known, by host."""
@@ -82,7 +85,9 @@ def joined_cluster(plan: Plan) -> Iterator[Cluster]:
             if node["cpus"] >= 1
         ]
         open_books(agents, names, plan.spec)
-        yield Cluster(tuple(hosts), agents, names)
+        courier = None if plan.home is None else Courier(plan, plan.home, agents, names)
+        with contextlib.nullcontext() if courier is None else contextlib.closing(courier):
+            yield Cluster(tuple(hosts), agents, names, courier)
 
 
 def survey(address: str) -> dict[str, Any]:

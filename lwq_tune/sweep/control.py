@@ -37,8 +37,8 @@ class Control:
     ) -> None:
         self._recorder, self._rules, self._budget = recorder, rules, budget
         self._spared = frozenset(spared)
-        self._decisions: dict[str, Decision] = {}
         self._cut: set[str] = set()
+        self._budget_is_used = False
         self.ended_by: str | None = None
 
     def replay(self, records: Iterable[Mapping[str, Any]]) -> None:
@@ -60,6 +60,7 @@ class Control:
         if self._budget is not None:
             used = self._budget.used(*used_by_sweep(self._recorder.energy()))
             if used >= self._budget.limit:
+                self._budget_is_used = True
                 self.ended_by = (
                     f"the carbon budget of {self._budget.text(self._budget.limit)} is used "
                     f"({self._budget.text(used)}); resume with a larger --carbon-budget to go on"
@@ -79,23 +80,14 @@ class Control:
         self.check()
         if is_last:
             return False
-        if decision is not None:
-            self._decisions[trial_key] = decision
-            return True
-        if self.budget_is_used:
+        if decision is None and self._budget_is_used:
             self._cut.add(trial_key)
-            return True
-        return False
+        return decision is not None or self._budget_is_used
 
     def is_over(self) -> bool:
         """Return whether no further trial is to start."""
         self.check()
         return self.ended_by is not None
-
-    @property
-    def budget_is_used(self) -> bool:
-        """Whether running trials end with their epoch."""
-        return self.ended_by is not None and self.ended_by.startswith("the carbon budget")
 
     def before_start(self, trial_key: str) -> Decision | None:
         """Return why a trial is not to start, None where it is.
@@ -111,7 +103,7 @@ class Control:
 
     def decision(self, trial_key: str) -> Decision | None:
         """Return the rule's decision that ended a trial early, if one did."""
-        return self._decisions.get(trial_key)
+        return None if self._rules is None else self._rules.decision(trial_key)
 
     def is_cut(self, trial_key: str) -> bool:
         """Return whether the budget ended a trial, which can go on later."""

@@ -93,9 +93,9 @@ class TrialLogger(tune.Callback):
         key = trial.config["job"]["trial_key"]
         if "failure" in result:
             self._failed.add(key)
-        elif "row" in result:
-            values = {"training_iteration": result["row"]["epoch"], **scalars(result["row"])}
-            self._guarded(lambda: self._inner.log_trial_result(iteration, self._open[key], values))
+        for row in result.get("rows", ()):
+            values = {"training_iteration": row["epoch"], **scalars(row)}
+            self._guarded(self._tell_row, iteration, self._open[key], values)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Tell of the end of a trial."""
@@ -118,6 +118,9 @@ class TrialLogger(tune.Callback):
             warnings.simplefilter("ignore")  # deprecations between the packages of a logger
             self._inner = self._make()
             self._inner.setup(*arguments, **named)
+
+    def _tell_row(self, iteration: int, trial: NamedTrial, values: dict[str, Any]) -> None:
+        self._inner.log_trial_result(iteration, trial, values)
 
     def _tell_start(self, trial: NamedTrial) -> None:
         self._tag(self._inner, trial.config)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from lwq_tune.errors import ConfigError
+from lwq_tune.sweep_config import SweepConfig
 
 if TYPE_CHECKING:
     from lwq_tune.sweep.logger_callback import TrialLogger
@@ -60,6 +61,15 @@ class LoggerChoice:
                 "--mlflow must be a URI without a password, since the manifest keeps it, got one with a password; "
                 "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
             )
+
+
+def choose_loggers(config: SweepConfig) -> LoggerChoice:
+    """Return the loggers that a sweep asks for.
+
+    Raises:
+        ConfigError: A URI holds a password.
+    """
+    return LoggerChoice(config.tensorboard, config.mlflow, config.wandb)
 
 
 def check_installed(choice: LoggerChoice) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from lwq_tune.energy.address import FOLDER_VARIABLE, ledger_folder
 from lwq_tune.energy.ledger_client import LedgerClient, RunSpec, connect
+from lwq_tune.energy.outpost import Outposts, Parcel
 from lwq_tune.errors import ConfigError
 from lwq_tune.sweep.driver_account import RAY, DriverAccount
 
@@ -70,6 +71,22 @@ class NodeAgent:
     def idle_source(self) -> str | None:
         """Return how idle power is known on this host, see `MeterSources`."""
         return self._account.idle_source()
+
+    def parcels(self, key: str, session: str, have: Mapping[tuple[str, str], int]) -> list[Parcel]:
+        """Return what is new in the outposts of a run on this host, see `Outposts.read`."""
+        return _outposts(key).read(session, have)
+
+    def leave(self) -> None:
+        """End the account of Ray's processes; with the last of its clients, the ledger closes the books of the run."""
+        self._account.close()
+
+    def clear(self, key: str, have: Mapping[tuple[str, str], int]) -> None:
+        """Take away what has been fetched, see `Outposts.remove`."""
+        _outposts(key).remove(have)
+
+
+def _outposts(key: str) -> Outposts:
+    return Outposts(ledger_folder(), key, socket.gethostname())
 
 
 def start_agents(node_ids: Iterable[str]) -> dict[str, Any]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lwq_tune.config import TrialConfig
 from lwq_tune.costs import ModelCosts
 from lwq_tune.energy.intensity import IntensitySeries
 from lwq_tune.energy.ledger_client import RunSpec, run_spec
+from lwq_tune.energy.outpost import Home
+from lwq_tune.openmp import n_threads
 from lwq_tune.quantization.schedules import BitWidths
 from lwq_tune.results.store import RunFolder
 from lwq_tune.sweep.checkpoints import CheckpointShelf, shelf_of_run
@@ -91,9 +94,16 @@ class Plan:
         """Return where the checkpoints of the run are."""
         return CheckpointShelf(self.folder, self.config.storage, self.config.run)
 
+    @property
+    def home(self) -> Home | None:
+        """This host, whose run folder no other one needs to share; None without a storage, where all have to."""
+        storage = self.config.storage
+        return None if storage is None else Home.of(socket.gethostname(), f"{storage}/{self.config.run}")
+
     def spec(self, hostname: str) -> RunSpec:
         """Return what the ledger of a host has to know."""
-        return run_spec(self.folder.path.resolve(), self.intensities, self.config.pue, hostname, self.session)
+        run_dir, pue = self.folder.path.resolve(), self.config.pue
+        return run_spec(run_dir, self.intensities, pue, hostname, self.session, self.home)
 
 
 @dataclass(frozen=True)
@@ -104,50 +114,74 @@ class SessionEnd:
     ended_by: str | None = None
 
 
-def make_job(plan: Plan, trial: TrialConfig, initial: list[str], slots: Slots) -> dict[str, Any]:
-    """Return the configuration that `Trainable` takes."""
-    key = trial.trial_key
+class CannotStartError(Exception):
+    """A trial cannot start, since the one whose network it starts from did not finish."""
+
+
+def make_job(plan: Plan, trial: TrialConfig, slots: Slots) -> dict[str, Any]:
+    """Return the configuration that `Trainable` takes.
+
+    Raises:
+        CannotStartError: There is no network that it could start from.
+        ResultsError: A storage does not answer.
+    """
+    config = plan.config
     return {
-        "trial_key": key,
+        "trial_key": trial.trial_key,
         "trial": trial.model_dump(mode="json"),
-        "resume_from": plan.resume_from.get(key, []),
-        "initial": initial,
-        "storage": {"address": plan.config.storage, "run": plan.config.run},
+        "resume_from": plan.resume_from.get(trial.trial_key, []),
+        "initial": _find_initial(plan, trial),
+        "storage": {"address": config.storage, "run": config.run},
         "machine": {
-            "data_dir": str(plan.config.data_dir.resolve()),
-            "n_threads": max(1, int(slots.cpus)),
+            "data_dir": str(config.data_dir.resolve()),
+            "n_threads": n_threads(slots.cpus),
             "n_cpus": slots.cpus,
             "n_gpus": slots.gpus,
-            "epoch_limit_s": plan.config.epoch_limit,
+            "epoch_limit_s": config.epoch_limit,
         },
         "books": {
             "run_dir": str(plan.folder.path.resolve()),
             "intensities": {host: series.to_dict() for host, series in plan.intensities.items()},
-            "pue": plan.config.pue,
+            "pue": config.pue,
             "session": plan.session,
+            "home": None if plan.home is None else asdict(plan.home),
         },
     }
 
 
-def find_trained(plan: Plan, trial: TrialConfig) -> list[str]:
-    """Return the checkpoints of a trial's last epoch, in this run or in the one whose networks it may use.
-
-    Raises:
-        ResultsError: A storage does not answer.
-    """
+def _find_initial(plan: Plan, trial: TrialConfig) -> list[str]:
+    """Return the last checkpoints of what a trial starts from, in this run or in the one whose networks it may use."""
+    initial = trial.initial
+    if initial is None:
+        return []
     shelves = [plan.shelf()]
     if plan.config.init_run is not None:
         shelves.append(shelf_of_run(plan.config.init_run))
-    return [location for shelf in shelves for location in shelf.final(trial.trial_key, trial.n_rows)]
+    found = [location for shelf in shelves for location in shelf.final(initial.trial_key, initial.n_rows)]
+    if not found:
+        raise CannotStartError(
+            f"it starts from {initial.schedule} seed {initial.seed} ({initial.trial_key}), which did not finish"
+        )
+    return found
 
 
-def find_checkpoints(shelf: CheckpointShelf, trial_keys: Iterable[str]) -> dict[str, list[str]]:
+def find_checkpoints(shelf: CheckpointShelf, epochs_recorded: Mapping[str, int]) -> dict[str, list[str]]:
     """Return the checkpoints of some trials in all sessions of a run, latest epoch first.
+
+    Those after the last recorded row are left out: a run that was fetched from its storage lacks the rows since they
+    were last copied there, and going on behind them would leave a hole.
+
+    Args:
+        shelf: Where they are.
+        epochs_recorded: Epochs that have a row, by trial.
 
     Raises:
         ResultsError: A storage does not answer.
     """
-    return {key: [location for _, location in found] for key, found in shelf.find(trial_keys).items()}
+    return {
+        key: [location for epoch, location in found if epoch <= epochs_recorded[key]]
+        for key, found in shelf.find(epochs_recorded).items()
+    }
 
 
 def make_search(

@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from lwq_tune.energy.intensity import for_host
-from lwq_tune.errors import DatasetError
+from lwq_tune.errors import ConfigError, DatasetError, ResultsError
+from lwq_tune.results.storage import Storage
+from lwq_tune.sweep.checkpoints import shelf_of_run
 from lwq_tune.sweep.node_versions import name_of, refuse
 from lwq_tune.sweep.plan import Plan
 
 CHECK_TIMEOUT_S = 600.0  # decoding a data set, once per node
 SEEN_TIMEOUT_S = 10.0  # a network file system may show a new file seconds later
 _LOOK_S = 0.1
-SHARE_IT = "give --results a folder that all hosts share"
+DRIVER = "driver"  # the name of its probe
+SHARE_IT = "give --results a folder that all hosts share, or add --storage"
+REACH_IT = "give --storage what all hosts reach, and their Ray the same credentials in its environment"
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,11 @@ class Requirements:
 
     Attributes:
         run_dir: The run folder.
-        token: Content of the probe that the driver has left there.
+        token: Content of the probe that the driver has left there, or in the storage.
         datasets: Data sets with their digests, None for built-in ones.
         data_dir: Folder of downloaded data sets.
-        init_run: Run folder whose networks trials start from.
+        init_run: Run folder whose networks trials start from, where they are not in a storage.
+        storage: Address of the folder of Ray Tune's files in the storage; with one, no other host has the run folder.
     """
 
     run_dir: Path
@@ -39,11 +44,17 @@ class Requirements:
     datasets: tuple[tuple[str, str | None], ...]
     data_dir: Path
     init_run: Path | None
+    storage: str | None = None
 
     @property
     def probe(self) -> Path:
         """Folder of the probe files."""
         return self.run_dir / f".probe-{self.token}"
+
+    @property
+    def stored_probe(self) -> Storage | None:
+        """The same in the storage."""
+        return None if self.storage is None else Storage.parse(self.storage).child(f".probe-{self.token}")
 
 
 def check_nodes(plan: Plan, nodes: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
@@ -60,33 +71,57 @@ def check_nodes(plan: Plan, nodes: Sequence[Mapping[str, Any]]) -> dict[str, flo
         ConfigError: Lists every node that cannot run a trial of this sweep, and why.
     """
     needed = _requirements(plan)
-    needed.probe.mkdir()
-    try:
-        (needed.probe / "driver").write_text(needed.token)
+    with _probe_laid(needed):
         answers = _ask_all(needed, [node["node_id"] for node in nodes])
         problems = {}
         for node in nodes:
             found = answers[node["node_id"]]["problems"]
-            if not found and not _appears(needed.probe / node["node_id"]):
-                found.append(f"what it writes into {needed.run_dir} is not seen where the sweep starts; {SHARE_IT}")
+            if not found and not _left_a_probe(needed, node["node_id"]):
+                where, advice = (needed.run_dir, SHARE_IT) if needed.storage is None else (needed.storage, REACH_IT)
+                found.append(f"what it writes into {where} is not seen where the sweep starts; {advice}")
             if for_host(plan.intensities, node["hostname"]) is None:
                 found.append(f"it has no carbon intensity; add --country {node['hostname']}=ISO3, or one for all hosts")
             problems[name_of(node, nodes)] = found
-    finally:
-        shutil.rmtree(needed.probe, ignore_errors=True)
     refuse(problems)
     return {node_id: answer["usable_memory_mib"] for node_id, answer in answers.items()}
 
 
+@contextlib.contextmanager
+def _probe_laid(needed: Requirements) -> Iterator[None]:
+    """Have the driver's probe where all hosts are to find it, during the body."""
+    stored = needed.stored_probe
+    try:
+        if stored is None:
+            needed.probe.mkdir()
+            (needed.probe / DRIVER).write_text(needed.token)
+        else:
+            stored.write(DRIVER, needed.token.encode())
+        yield
+    finally:
+        if stored is None:
+            shutil.rmtree(needed.probe, ignore_errors=True)
+        else:
+            stored.delete()
+
+
+def _left_a_probe(needed: Requirements, node_id: str) -> bool:
+    stored = needed.stored_probe
+    return _appears(needed.probe / node_id) if stored is None else node_id in stored.files(recursive=False)
+
+
 def _requirements(plan: Plan) -> Requirements:
     proposable = () if plan.search is None else (t for trials in plan.search.candidates.values() for t in trials)
+    config = plan.config
+    has_own_networks = config.init_run is not None and not shelf_of_run(config.init_run).is_stored
+    stored = None if config.storage is None else Storage.parse(config.storage).child(config.run).child("ray").uri
     datasets = {(trial.dataset, trial.dataset_digest) for trial in (*plan.trials.values(), *proposable)}
     return Requirements(
         run_dir=plan.folder.path.resolve(),
         token=secrets.token_hex(8),
         datasets=tuple(sorted(datasets)),
-        data_dir=plan.config.data_dir.resolve(),
-        init_run=plan.config.init_run,
+        data_dir=config.data_dir.resolve(),
+        init_run=config.init_run if has_own_networks else None,
+        storage=stored,
     )
 
 
@@ -127,7 +162,7 @@ def check_this_node(needed: Requirements, node_id: str) -> dict[str, Any]:
 
 
 def _problems(needed: Requirements, node_id: str) -> Iterator[str | None]:
-    yield _check_run_folder(needed, node_id)
+    yield _check_run_folder(needed, node_id) if needed.storage is None else _check_storage(needed, node_id)
     if needed.init_run is not None and not needed.init_run.is_dir():
         yield f"{needed.init_run} of --init-run is not there; move that run to a folder that all hosts share"
     if not Path("/proc/stat").exists():
@@ -139,12 +174,27 @@ def _problems(needed: Requirements, node_id: str) -> Iterator[str | None]:
 def _check_run_folder(needed: Requirements, node_id: str) -> str | None:
     if not needed.run_dir.is_dir():
         return f"the run folder {needed.run_dir} is not there; {SHARE_IT}"
-    if not _appears(needed.probe / "driver") or (needed.probe / "driver").read_text() != needed.token:
+    if not _appears(needed.probe / DRIVER) or (needed.probe / DRIVER).read_text() != needed.token:
         return f"{needed.run_dir} is another folder there than where the sweep starts; {SHARE_IT}"
     try:
         (needed.probe / node_id).write_text(needed.token)
     except OSError as error:
         return f"the run folder {needed.run_dir} cannot be written there ({error.strerror}); let its user write to it"
+    return None
+
+
+def _check_storage(needed: Requirements, node_id: str) -> str | None:
+    stored = needed.stored_probe
+    if stored is None:
+        return None
+    try:
+        if stored.read(DRIVER) != needed.token.encode():
+            raise FileNotFoundError
+        stored.write(node_id, needed.token.encode())
+    except FileNotFoundError:
+        return f"{needed.storage} is another folder there than where the sweep starts; {REACH_IT}"
+    except (ConfigError, ResultsError) as error:
+        return f"it cannot use the storage ({error}); {REACH_IT}"
     return None
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 from lwq_tune.config import TrialConfig
 from lwq_tune.results.schema import ENDED
 from lwq_tune.text import duration, fraction, wh
+from lwq_tune.trial_names import name_trials
 
 Row = Mapping[str, Any]
 
@@ -64,6 +65,7 @@ class PlainProgress:
     ) -> None:
         self._trials = dict(trials)
         self._n_trials = n_trials or len(trials)
+        self._name = name_trials(trials.values())
         self._numbers = {key: number for number, key in enumerate(trials, start=1)}
         self._countdown = Countdown(n_epochs)
         self._stream = stream
@@ -94,7 +96,7 @@ class PlainProgress:
     def _say(self, trial_key: str, trial: TrialConfig, message: str) -> None:
         self._trials[trial_key] = trial
         number = self._numbers.setdefault(trial_key, len(self._numbers) + 1)
-        line = f"[{number}/{self._n_trials}] {trial.schedule} seed {trial.seed}: {message}"
+        line = f"[{number}/{self._n_trials}] {self._name(trial)} seed {trial.seed}: {message}"
         print(line, file=self._stream, flush=True)
 
 
@@ -106,6 +108,7 @@ class LiveProgress:
     ) -> None:
         self._trials = dict(trials)
         self._n_trials = n_trials or len(trials)
+        self._name = name_trials(trials.values())
         self._status = dict.fromkeys(trials, "pending")
         self._rows: dict[str, Row] = {}
         self._countdown = Countdown(n_epochs)
@@ -128,7 +131,7 @@ class LiveProgress:
         self._trials[trial_key] = trial
         self._status[trial_key] = status
         if status == "failed":
-            self._console.print(Text(f"{trial.schedule} seed {trial.seed} failed: {reason}", style="red"))
+            self._console.print(Text(f"{self._name(trial)} seed {trial.seed} failed: {reason}", style="red"))
 
     def close(self) -> None:
         """Leave the last table standing."""
@@ -154,7 +157,7 @@ class LiveProgress:
 
     def _cells(self, key: str) -> list[str]:
         trial, row = self._trials[key], self._rows.get(key)
-        cells = [MARKS[self._status[key]], trial.schedule, str(trial.seed)]
+        cells = [MARKS[self._status[key]], self._name(trial), str(trial.seed)]
         if row is None:
             return [*cells, f"0/{trial.n_rows}", "", "", ""]
         return [

@@ -103,7 +103,7 @@ class Proposer:
         _check(method, candidates, n_trials, lag)
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # else every study and trial is a line on stderr
         known = known or {}
-        self._lag = lag
+        self.lag = lag
         self._candidates = frozenset(candidates)
         self._choices = [sorted({bits[stage] for bits in candidates}) for stage in range(len(candidates[0]))]
         self._left = dict.fromkeys(bit_widths for bit_widths in sorted(candidates) if bit_widths not in known)
@@ -127,7 +127,7 @@ class Proposer:
         """
         if len(self._proposals) == self._n_proposals:
             return Pause.EXHAUSTED
-        due = len(self._proposals) - self._lag
+        due = len(self._proposals) - self.lag
         if due >= 0:
             bit_widths, trial = self._proposals[due]
             if bit_widths not in outcomes:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lwq_tune.errors import ConfigError
+from lwq_tune.sweep.dashboard import init_arguments, tell_addresses
 from lwq_tune.sweep.loggers import ENVIRONMENT as LOGGER_ENVIRONMENT
 
 # Set before Ray is imported; what the user has set stands.
@@ -51,12 +52,12 @@ def local_ray(n_cpus: int) -> Iterator[None]:
     import ray
 
     try:
-        ray.init(
+        context = ray.init(
             address="local",
             num_cpus=n_cpus,
-            include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.CRITICAL,
+            **init_arguments(),
         )
     except OSError as error:  # a full disk, or a path that is too long for a socket
         raise ConfigError(
@@ -69,6 +70,7 @@ def local_ray(n_cpus: int) -> Iterator[None]:
             "See that the host is not overloaded, then try again"
         ) from error
     with _connected():
+        tell_addresses(context.dashboard_url)
         yield
 
 

@@ -7,7 +7,6 @@ import math
 import socket
 import sys
 from collections.abc import Mapping
-from typing import Any
 
 from lwq_tune.budget import parse_budget
 from lwq_tune.config import TrialConfig
@@ -19,8 +18,9 @@ from lwq_tune.sweep.control import Control
 from lwq_tune.sweep.driver_account import DriverAccount
 from lwq_tune.sweep.exclusive import in_random_blocks, prepare_host
 from lwq_tune.sweep.initial import waves
-from lwq_tune.sweep.loggers import LoggerChoice, make_loggers
-from lwq_tune.sweep.plan import NO_RULES, AdaptiveSearch, Plan, SessionEnd, find_trained, make_job
+from lwq_tune.sweep.ledger_courier import bring_home
+from lwq_tune.sweep.loggers import choose_loggers, make_loggers
+from lwq_tune.sweep.plan import NO_RULES, AdaptiveSearch, Plan, SessionEnd
 from lwq_tune.sweep.progress import make_progress
 from lwq_tune.sweep.proposals import Proposer
 from lwq_tune.sweep.site import Site, open_site, wait_for_books
@@ -50,6 +50,7 @@ def run_trials(plan: Plan, recorder: RunRecorder) -> SessionEnd:
         recorder.finish()
         return SessionEnd(ended_by=control.ended_by)
     progress, site = None, None
+    bring_home(plan)
     account = DriverAccount(plan.spec(socket.gethostname()))
     try:
         with open_site(plan) as site:
@@ -57,11 +58,9 @@ def run_trials(plan: Plan, recorder: RunRecorder) -> SessionEnd:
                 _prepare_hosts(site, account)
             proposed = (0, 0) if plan.search is None else plan.search.size()
             progress = make_progress(plan.trials, sys.stderr, recorder.epochs_done(), proposed)
-            config = plan.config
-            loggers = make_loggers(
-                LoggerChoice(config.tensorboard, config.mlflow, config.wandb), plan.folder.path.resolve(), config.run
-            )
-            stopped_by = _run_waves(plan, site, Desk(recorder, progress, control, loggers))
+            loggers = make_loggers(choose_loggers(plan.config), plan.folder.path.resolve(), plan.config.run)
+            desk = Desk(recorder, progress, control, loggers, site.callbacks())
+            stopped_by = _run_waves(plan, site, desk)
             return SessionEnd(stopped_by, control.ended_by)
     finally:
         if progress is not None:
@@ -99,20 +98,12 @@ def _prepare_hosts(site: Site, account: DriverAccount) -> None:
 
 def _run_waves(plan: Plan, site: Site, desk: Desk) -> str | None:
     for wave in waves(plan.trials):
-        ready = _ready(plan, wave, desk)
-        stopped_by = _run_list(plan, site, ready, desk) if ready else None
+        order = in_random_blocks(wave) if plan.config.exclusive else wave
+        slots = site.slots(max(plan.n_together[key] for key in order))
+        stopped_by = run_tune(plan, ListSupply(order), slots, desk)
         if stopped_by is not None or not _have_ended(wave, desk.recorder):
             return stopped_by
     return None if plan.search is None or desk.control.is_over() else _run_search(plan, site, plan.search, desk)
-
-
-def _run_list(plan: Plan, site: Site, ready: Mapping[str, list[str]], desk: Desk) -> str | None:
-    """Train the trials in ``ready``, which maps keys to the checkpoint folders that they start from."""
-    slots = site.slots(max(plan.n_together[key] for key in ready))
-    jobs = {key: make_job(plan, plan.trials[key], found, slots) for key, found in ready.items()}
-    return run_tune(
-        plan.folder, plan.shelf(), ListSupply(ready), jobs.__getitem__, slots, desk, plan.config.epoch_limit
-    )
 
 
 def _run_search(plan: Plan, site: Site, search: AdaptiveSearch, desk: Desk) -> str | None:
@@ -132,13 +123,8 @@ def _run_search(plan: Plan, site: Site, search: AdaptiveSearch, desk: Desk) -> s
         known=known,
         population=settings.population,
     )
-    supply = SearchSupply(proposer, search.candidates, search.costs, desk.recorder, plan.failed_before, lag)
-
-    def job(key: str) -> dict[str, Any]:
-        trial = desk.recorder.config(key)
-        return make_job(plan, trial, [] if trial.initial is None else find_trained(plan, trial.initial), slots)
-
-    return run_tune(plan.folder, plan.shelf(), supply, job, slots, desk, plan.config.epoch_limit)
+    supply = SearchSupply(proposer, search.candidates, search.costs, desk.recorder, plan.failed_before)
+    return run_tune(plan, supply, slots, desk)
 
 
 def choose_lag(n_slots: int, n_seeds: int) -> int:
@@ -154,24 +140,6 @@ def choose_lag(n_slots: int, n_seeds: int) -> int:
     [1, 2, 3]
     """
     return 1 if n_slots == 1 else math.ceil(n_slots / n_seeds) + 1
-
-
-def _ready(plan: Plan, wave: Mapping[str, TrialConfig], desk: Desk) -> dict[str, list[str]]:
-    """Return the trials of a wave that can start, with the checkpoint folders of what they start from.
-
-    A trial whose initial trial failed is recorded as failed.
-    """
-    ready = {}
-    for key, trial in (in_random_blocks(wave) if plan.config.exclusive else wave).items():
-        initial = trial.initial
-        found = [] if initial is None else find_trained(plan, initial)
-        if initial is None or found:
-            ready[key] = found
-            continue
-        error = f"it starts from {initial.schedule} seed {initial.seed} ({initial.trial_key}), which did not finish"
-        desk.recorder.end_trial(key, "failed", error)
-        desk.progress.end_trial(key, trial, "failed", error)
-    return ready
 
 
 def _have_ended(wave: Mapping[str, TrialConfig], recorder: RunRecorder) -> bool:

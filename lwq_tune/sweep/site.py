@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lwq_tune.energy.interval_log import CLOSED, EVENT
 from lwq_tune.errors import ResultsError
@@ -18,6 +19,9 @@ from lwq_tune.sweep.cluster import Cluster, joined_cluster
 from lwq_tune.sweep.plan import Plan
 from lwq_tune.sweep.ray_session import local_ray
 from lwq_tune.sweep.reservation import Host, Slots, same_share, usable_memory_mib
+
+if TYPE_CHECKING:
+    from ray.tune import Callback
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +34,8 @@ class Site:
     """The hosts of one session of a sweep.
 
     Attributes:
-        remaining: Names of a cluster's hosts that were there to the end; empty before that, and on a host alone.
+        remaining: Names of a cluster's hosts that were there to the end and write into the run folder; empty before
+            that, and on a host alone.
 
     Args:
         plan: The sweep.
@@ -55,6 +60,14 @@ class Site:
         """Return how idle power is known on the hosts of a cluster, by name; nothing for a host alone."""
         return {} if self._cluster is None else self._cluster.idle_sources()
 
+    def callbacks(self) -> list[Callback]:
+        """Return what Tune calls before anything is recorded."""
+        if self._cluster is None or self._cluster.courier is None:
+            return []
+        from lwq_tune.sweep.ledger_callback import BooksFirst
+
+        return [BooksFirst(self._cluster.courier)]
+
 
 @contextlib.contextmanager
 def open_site(plan: Plan) -> Iterator[Site]:
@@ -76,7 +89,8 @@ def open_site(plan: Plan) -> Iterator[Site]:
         try:
             yield site
         finally:
-            site.remaining = cluster.hosts_alive()
+            alive = cluster.hosts_alive()
+            site.remaining = alive if plan.home is None else alive & {plan.home.host}
 
 
 def _first_hosts(file: Path, hosts: tuple[Host, ...]) -> tuple[Host, ...]:

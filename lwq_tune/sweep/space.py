@@ -16,6 +16,7 @@ from lwq_tune.errors import ConfigError, near_miss
 from lwq_tune.quantization.schedules import (
     FULL_PRECISION_BITS,
     BitWidths,
+    count_bit_widths,
     enumerate_bit_widths,
 )
 from lwq_tune.sweep.space_file import (
@@ -24,6 +25,7 @@ from lwq_tune.sweep.space_file import (
     check_fixed,
     check_objectives,
     check_schedules,
+    check_widths,
     count_stages,
     explain,
     known_fixed,
@@ -152,6 +154,31 @@ def parse_space(name: str, text: str, overrides: tuple[str, ...] = (), origin: s
         apply_overrides(values, overrides)
     except ConfigError as error:
         raise ConfigError(f"{origin or name}: {error}") from error
+    file, trials, problems = _check(values)
+    if file is None or problems:
+        problems = list(dict.fromkeys(problems))
+        listed = "".join(f"\n  - {problem}" for problem in problems[:MAX_PROBLEMS_SHOWN])
+        listed += f"\n  … and {len(problems) - MAX_PROBLEMS_SHOWN} more" if len(problems) > MAX_PROBLEMS_SHOWN else ""
+        count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise ConfigError(f"{origin or name} has {count}:{listed}")
+    schedules, _ = check_schedules(file.schedules, count_stages(file.fixed))
+    return SearchSpace(
+        name=name,
+        text=text,
+        overrides=overrides,
+        trials=trials,
+        objectives=tuple(file.objectives),
+        listed=frozenset(bit_widths for bit_widths, _ in schedules),
+        limits=file.limits,
+        search=file.search,
+        stopping=file.stopping,
+        seeds=tuple(dict.fromkeys(file.seeds)),
+        path=origin,
+    )
+
+
+def _check(values: Any) -> tuple[SpaceFile | None, tuple[TrialConfig, ...], list[str]]:
+    """Return a space file, its trials, and whatever is wrong with either."""
     file, problems = parse_space_file(values)
     if isinstance(values, dict):
         problems += check_fixed(values.get("fixed"))
@@ -160,29 +187,12 @@ def parse_space(name: str, text: str, overrides: tuple[str, ...] = (), origin: s
     if file is not None:
         problems += check_objectives(file) + check_act_bit_widths(file)
     if file is not None and not problems:
+        problems = check_widths(file)
+    if file is not None and not problems:
         trials, problems = _expand(file)
     if file is not None and trials:
         problems += check_stopping(file.stopping, trials[0].n_rows, [axis.column for axis in file.objectives])
-    if file is None or problems:
-        problems = list(dict.fromkeys(problems))
-        listed = "".join(f"\n  - {problem}" for problem in problems[:MAX_PROBLEMS_SHOWN])
-        listed += f"\n  … and {len(problems) - MAX_PROBLEMS_SHOWN} more" if len(problems) > MAX_PROBLEMS_SHOWN else ""
-        count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise ConfigError(f"{origin or name} has {count}:{listed}")
-    schedules = frozenset(check_schedules(file.schedules, count_stages(file.fixed))[0])
-    return SearchSpace(
-        name=name,
-        text=text,
-        overrides=overrides,
-        trials=trials,
-        objectives=tuple(file.objectives),
-        listed=schedules,
-        limits=file.limits,
-        search=file.search,
-        stopping=file.stopping,
-        seeds=tuple(dict.fromkeys(file.seeds)),
-        path=origin,
-    )
+    return file, trials, problems
 
 
 def apply_overrides(values: Any, overrides: tuple[str, ...]) -> None:
@@ -214,21 +224,23 @@ def _expand(file: SpaceFile) -> tuple[tuple[TrialConfig, ...], list[str]]:
     """Return the trials of a space whose parts are sound, and the problems of their combination."""
     n_stages = count_stages(file.fixed)
     schedules, problems = check_schedules(file.schedules, n_stages)
-    listed = frozenset(schedules)
+    listed = frozenset(bit_widths for bit_widths, _ in schedules)
     if file.bit_widths is not None:
-        if len(set(file.bit_widths.choices)) ** n_stages > MAX_TRIALS:
+        if count_bit_widths(len(set(file.bit_widths.choices)), n_stages, file.bit_widths.constraint) > MAX_TRIALS:
             return (), [f"bit_widths.choices: a grid may hold {MAX_TRIALS} trials, these give more"]
         grid = enumerate_bit_widths(file.bit_widths.choices, n_stages, file.bit_widths.constraint)
-        schedules = list(dict.fromkeys([*schedules, *grid]))
+        schedules = list(dict.fromkeys([*schedules, *((bit_widths, None) for bit_widths in grid)]))
     if len(schedules) * len(file.seeds) > MAX_TRIALS:
         count = len(schedules) * len(file.seeds)
         return (), [f"a grid may hold {MAX_TRIALS} trials, got {count}; leave out bit-widths or seeds"]
     trials: dict[TrialConfig, None] = {}
     for seed in file.seeds:
-        for bit_widths in schedules:
+        for bit_widths, width in schedules:
             # Full precision has no activations to quantize, whatever the others have.
             act = () if set(bit_widths) == {FULL_PRECISION_BITS} else file.act_bit_widths or ()
-            varied = {"bit_widths": bit_widths, "act_bit_widths": act, "seed": seed}
+            varied: dict[str, Any] = {"bit_widths": bit_widths, "act_bit_widths": act, "seed": seed}
+            if width is not None:
+                varied["width"] = width
             try:
                 trials[TrialConfig(**{**known_fixed(file.fixed), **varied})] = None
             except ValidationError as error:

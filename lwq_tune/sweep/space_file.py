@@ -9,9 +9,12 @@ from pydantic import ValidationError
 
 from lwq_tune.config import TrialConfig
 from lwq_tune.errors import ConfigError, near_miss
-from lwq_tune.quantization.schedules import BitWidths, check_bit_widths, parse_schedule
-from lwq_tune.shapes import MODEL_BLOCKS
-from lwq_tune.sweep.space_models import NESTED, SpaceFile
+from lwq_tune.quantization.schedules import BitWidths, check_bit_widths, parse_schedule, schedule_name
+from lwq_tune.shapes import MODEL_BLOCKS, stage_channels
+from lwq_tune.sweep.space_models import NESTED, SpaceFile, WidthVariant
+
+# A schedule and the width of its network, None for that of the space.
+Listed = tuple[BitWidths, float | None]
 
 NOT_FIXED = frozenset({"bit_widths", "act_bit_widths", "seed", "dataset_digest"})
 FIXED_KEYS = tuple(name for name in TrialConfig.model_fields if name not in NOT_FIXED)
@@ -63,19 +66,55 @@ def check_fixed(fixed: object) -> list[str]:
     return problems
 
 
-def check_schedules(schedules: object, n_stages: int) -> tuple[list[BitWidths], list[str]]:
-    """Return the listed schedules in order, each once, and the problems in them."""
-    found: list[BitWidths] = []
+def check_schedules(schedules: object, n_stages: int) -> tuple[list[Listed], list[str]]:
+    """Return the listed schedules in order, each once with the width of its own if it has one, and their problems."""
+    found: list[Listed] = []
     problems = []
-    for index, schedule in enumerate(schedules if isinstance(schedules, list) else []):
+    for index, entry in enumerate(schedules if isinstance(schedules, list) else []):
+        where, bits, width = f"schedules.{index}", entry, None
+        if isinstance(entry, dict):
+            try:
+                width = WidthVariant.model_validate(entry).width
+            except ValidationError as error:
+                problems += explain(error, tuple(WidthVariant.model_fields), prefix=f"{where}.")
+            if "bits" not in entry:
+                continue
+            where, bits = f"{where}.bits", entry["bits"]
         try:
-            if isinstance(schedule, list):
-                found.append(check_bit_widths(schedule, n_stages))
-            else:
-                found.append(parse_schedule(str(schedule), n_stages))
+            found.append((_parse_bits(bits, n_stages), width))
         except ConfigError as error:
-            problems.append(f"schedules.{index}: {error}")
+            name = f"{bits}: " if isinstance(bits, str) and bits not in str(error) else ""
+            problems.append(f"{where}: {name}{error}")
     return list(dict.fromkeys(found)), problems
+
+
+def _parse_bits(bits: object, n_stages: int) -> BitWidths:
+    return check_bit_widths(bits, n_stages) if isinstance(bits, list) else parse_schedule(str(bits), n_stages)
+
+
+def check_widths(file: SpaceFile) -> list[str]:
+    """Return the problems of schedules with a width of their own; those of the entries themselves are found before."""
+    n_stages = count_stages(file.fixed)
+    base = known_fixed(file.fixed).get("width", 1.0)
+    choices = set() if file.bit_widths is None else set(file.bit_widths.choices)
+    is_reduced = file.search.method != "grid" or any(limit is not None for limit in file.limits.model_dump().values())
+    first_of: dict[tuple[BitWidths, tuple[int, ...]], float] = {}
+    problems = []
+    for bits, own in check_schedules(file.schedules, n_stages)[0]:
+        width = base if own is None else own
+        channels = stage_channels(n_stages, width)
+        other = first_of.setdefault((bits, channels), width)
+        if other != width:
+            problems.append(
+                f"schedules: each is a network of its own, {schedule_name(bits)} has the channels {list(channels)} at "
+                f"width {other:g} and at {width:g}; leave one out"
+            )
+        if own not in (None, base) and is_reduced and set(bits) <= choices:
+            problems.append(
+                f"schedules: limits and search tell schedules apart by their bits, so they need those of other widths "
+                f"not to be in bit_widths, got {schedule_name(bits)} at width {width:g}; use method: grid, no limits"
+            )
+    return problems
 
 
 def check_act_bit_widths(file: SpaceFile) -> list[str]:

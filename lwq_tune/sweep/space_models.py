@@ -46,6 +46,20 @@ class BitWidthSpace(BaseModel):
     constraint: Constraint = "free"
 
 
+class WidthVariant(BaseModel):
+    """A listed schedule in a network of another width than the rest, for comparisons at equal size or BitOps.
+
+    Attributes:
+        bits: Name of the schedule, or bits per stage.
+        width: Multiplier on all channels, in place of ``fixed.width``.
+    """
+
+    model_config = STRICT
+
+    bits: Any
+    width: float = Field(gt=0, le=16)
+
+
 class Search(BaseModel):
     """How the space is gone through.
 
@@ -137,6 +151,7 @@ class SpaceFile(BaseModel):
 # Parts of a space file by where they stand, for hints on unknown keys.
 NESTED: dict[str, type[BaseModel]] = {
     "bit_widths": BitWidthSpace,
+    "schedules": WidthVariant,
     "limits": Limits,
     "search": Search,
     "stopping": Stopping,

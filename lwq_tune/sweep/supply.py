@@ -57,7 +57,6 @@ class SearchSupply:
         costs: Their modelled inference costs by key.
         recorder: Records of the run.
         frozen: Trials that count as failed whatever they become: they had failed when the search went on without them.
-        lag: Of the proposer, kept in the log for a resumed sweep.
     """
 
     def __init__(
@@ -67,14 +66,12 @@ class SearchSupply:
         costs: Mapping[str, ModelCosts],
         recorder: RunRecorder,
         frozen: Iterable[str] = (),
-        lag: int = 1,
     ) -> None:
         self._proposer = proposer
         self._candidates = candidates
         self._costs = costs
         self._recorder = recorder
         self._frozen = frozenset(frozen)
-        self._lag = lag
         self._waiting: deque[str] = deque()
         self._open: dict[BitWidths, tuple[TrialConfig, ...]] = {}
         self._outcomes: dict[BitWidths, Outcome | None] = {}
@@ -102,7 +99,7 @@ class SearchSupply:
         trials = {trial.trial_key: trial for trial in self._candidates[bit_widths]}
         known = self._recorder.statuses_of(trials)
         new = {key: trial for key, trial in trials.items() if key not in known}
-        self._recorder.add_trials(new, {key: self._costs[key] for key in new}, lag=self._lag)
+        self._recorder.add_trials(new, {key: self._costs[key] for key in new}, lag=self._proposer.lag)
         self._open[bit_widths] = self._candidates[bit_widths]
         self._waiting.extend(key for key in trials if known.get(key) not in ENDED)
 

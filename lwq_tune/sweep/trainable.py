@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from lwq_tune.config import TrialConfig
+from lwq_tune.energy.address import ledger_folder
 from lwq_tune.energy.meter import EnergyMeter
+from lwq_tune.energy.outpost import Home
 from lwq_tune.errors import EnergyMeterError
 from lwq_tune.openmp import let_idle_threads_sleep
 from lwq_tune.results.provenance import cpu_model
@@ -36,8 +38,9 @@ class Trainable(tune.Trainable):
 
     The configuration holds one ``job``: ``trial_key``, ``trial`` (a `TrialConfig` as plain values), ``machine``
     (``data_dir``, ``n_threads``, ``n_cpus``, ``n_gpus``, ``epoch_limit_s``), ``books`` (``run_dir``, ``intensities``
-    by host, ``pue``, ``session``), ``initial`` (checkpoints of the trial that this one starts from) and
-    ``resume_from`` (its own checkpoints, newest first) and ``storage`` (``address``, ``run``).
+    by host, ``pue``, ``session``, and ``home`` where not all hosts share the run folder), ``initial`` (checkpoints of
+    the trial that this one starts from), ``resume_from`` (its own checkpoints, newest first) and ``storage``
+    (``address``, ``run``).
 
     An error inside a trial is reported as its result and not raised: it would come again on a retry, whereas
     the death of the process, which Tune sees by itself, may not.
@@ -55,7 +58,7 @@ class Trainable(tune.Trainable):
         self._trial, self._failure = None, None
         try:
             job = config["job"]
-            self._trial_log = TrialLog(Path(job["books"]["run_dir"]), job["trial_key"])
+            self._trial_log = TrialLog(_folder_here(job["books"]), job["trial_key"])
             self._epoch_limit_s = job["machine"]["epoch_limit_s"]
             with time_limit(self._epoch_limit_s, f"the setup of {job['trial_key']}"):
                 self._meter = _open_account(job)
@@ -65,7 +68,11 @@ class Trainable(tune.Trainable):
             self._fail(error)
 
     def step(self) -> dict[str, Any]:
-        """Train one epoch and return its row."""
+        """Train one epoch and return its row.
+
+        It stands in a list, since Tune keeps statistics of every number of a result that it can reach by name: of one
+        row some 100 KiB per trial, in the driver, for as long as the sweep lasts.
+        """
         if self._trial is None:
             return {"failure": self._failure or "the trial was not set up", "done": True}
         if self._trial.is_finished:
@@ -77,7 +84,7 @@ class Trainable(tune.Trainable):
             self._fail(error)
             return {"failure": self._failure, "done": True}
         return {
-            "row": {**asdict(row), **self._host},
+            "rows": [{**asdict(row), **self._host}],
             "val_accuracy": row.val_accuracy,
             "cumulative_emissions_kg_co2eq": row.cumulative_emissions_kg_co2eq,
             "done": self._trial.is_finished,
@@ -169,6 +176,17 @@ class Trainable(tune.Trainable):
         self.cleanup()
 
 
+def _home_of(books: dict[str, Any]) -> Home | None:
+    return None if books.get("home") is None else Home(**books["home"])
+
+
+def _folder_here(books: dict[str, Any]) -> Path:
+    """Return where this host keeps logs: the run folder, or its own outpost of that."""
+    home = _home_of(books)
+    outpost = None if home is None else home.outpost(socket.gethostname(), books["session"])
+    return Path(books["run_dir"]) if outpost is None else ledger_folder() / outpost
+
+
 def _open_account(job: dict[str, Any]) -> EnergyMeter:
     """Return the meter of a trial in this process, from now on."""
     from lwq_tune.energy.gpus import owned_gpus
@@ -179,7 +197,8 @@ def _open_account(job: dict[str, Any]) -> EnergyMeter:
 
     books, machine = job["books"], job["machine"]
     intensities = {host: IntensitySeries.from_dict(values) for host, values in books["intensities"].items()}
-    spec = run_spec(Path(books["run_dir"]), intensities, books["pue"], socket.gethostname(), books["session"])
+    where = socket.gethostname(), books["session"], _home_of(books)
+    spec = run_spec(Path(books["run_dir"]), intensities, books["pue"], *where)
     gpus: dict[str, float] = {}
     if machine["n_gpus"] > 0:
         reader = find_gpus()

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.store import RunFolder
-from lwq_tune.sweep.checkpoints import CheckpointShelf
 from lwq_tune.sweep.control import Control
+from lwq_tune.sweep.plan import Plan, make_job
 from lwq_tune.sweep.progress import Progress
 from lwq_tune.sweep.reservation import Slots
 from lwq_tune.sweep.supply import Supply
 
 if TYPE_CHECKING:
-    from ray.tune import Callback
+    from ray.tune import Callback, Tuner
+
+    from lwq_tune.sweep.callbacks import RecordingCallback
 
 MAX_PROCESS_DEATHS = 2
 CHECKPOINTS_KEPT = 2
@@ -25,12 +27,16 @@ CHECKPOINTS_KEPT = 2
 
 @dataclass(frozen=True)
 class Desk:
-    """Where what happens in a sweep comes together: its records, its display, what ends it early, other loggers."""
+    """Where what happens in a sweep comes together: its records, its display, what ends it early, other loggers.
+
+    ``before`` is called before anything is recorded.
+    """
 
     recorder: RunRecorder
     progress: Progress
     control: Control
     loggers: Sequence[Callback] = ()
+    before: Sequence[Callback] = ()
 
 
 def _leave_out_snapshots() -> None:
@@ -46,25 +52,14 @@ def _leave_out_snapshots() -> None:
         manager.on_trial_checkpoint = lambda self, trial: None
 
 
-def run_tune(
-    folder: RunFolder,
-    shelf: CheckpointShelf,
-    supply: Supply,
-    job: Callable[[str], dict[str, Any]],
-    slots: Slots,
-    desk: Desk,
-    epoch_limit_s: float | None = None,
-) -> str | None:
+def run_tune(plan: Plan, supply: Supply, slots: Slots, desk: Desk) -> str | None:
     """Train what a supply hands out until it is exhausted.
 
     Args:
-        folder: The run folder.
-        shelf: Where Tune writes.
+        plan: The sweep.
         supply: Which trial is next.
-        job: Makes the configuration that `Trainable` takes from a trial's key.
         slots: Trials at a time, and what each reserves.
         desk: Where events go.
-        epoch_limit_s: Longest time that an epoch may take.
 
     Returns:
         Why Ray ended early, None where it did not.
@@ -72,19 +67,35 @@ def run_tune(
     Raises:
         ResultsError: Something could not be recorded.
     """
+    from lwq_tune.sweep.callbacks import RecordingCallback
+
+    _leave_out_snapshots()
+    callback = RecordingCallback(desk.recorder, desk.progress, desk.control, plan.config.epoch_limit)
+    stopped_by = None
+    try:
+        _make_tuner(plan, supply, slots, desk, callback).fit()
+    except Exception as error:  # noqa: BLE001 (Tune raises anything; it is reported, and the run can be resumed)
+        stopped_by = _keep_error(plan.folder, error)
+    if callback.error is not None:
+        raise callback.error
+    return stopped_by
+
+
+def _make_tuner(plan: Plan, supply: Supply, slots: Slots, desk: Desk, callback: RecordingCallback) -> Tuner:
     from ray import tune
 
-    from lwq_tune.sweep.callbacks import EarlyStop, RecordingCallback, key_of
+    from lwq_tune.sweep.callbacks import EarlyStop, key_of
     from lwq_tune.sweep.silence import SilenceCallback
     from lwq_tune.sweep.trainable import Trainable
     from lwq_tune.sweep.tune_search import SupplySearcher
 
-    _leave_out_snapshots()
-    callback = RecordingCallback(desk.recorder, desk.progress, desk.control, epoch_limit_s)
-    tuner = tune.Tuner(
+    def job(key: str) -> dict[str, Any]:
+        return make_job(plan, desk.recorder.config(key), slots)
+
+    return tune.Tuner(
         tune.with_resources(Trainable, {"cpu": slots.cpus, "gpu": slots.gpus}),
         tune_config=tune.TuneConfig(
-            search_alg=SupplySearcher(supply, job, desk.control.is_over, callback.admits),
+            search_alg=SupplySearcher(supply, job, desk.control.is_over, callback),
             num_samples=-1,
             max_concurrent_trials=slots.n_slots,
             reuse_actors=True,
@@ -92,9 +103,9 @@ def run_tune(
             trial_dirname_creator=lambda trial: key_of(trial.config),
         ),
         run_config=tune.RunConfig(
-            **shelf.tune_settings(),
+            **plan.shelf().tune_settings(),
             verbose=0,
-            callbacks=[callback, SilenceCallback(epoch_limit_s), *desk.loggers],
+            callbacks=[*desk.before, callback, SilenceCallback(plan.config.epoch_limit), *desk.loggers],
             stop=EarlyStop(callback, desk.control),
             failure_config=tune.FailureConfig(max_failures=MAX_PROCESS_DEATHS),
             checkpoint_config=tune.CheckpointConfig(
@@ -102,14 +113,6 @@ def run_tune(
             ),
         ),
     )
-    stopped_by = None
-    try:
-        tuner.fit()
-    except Exception as error:  # noqa: BLE001 (Tune raises anything; it is reported, and the run can be resumed)
-        stopped_by = _keep_error(folder, error)
-    if callback.error is not None:
-        raise callback.error
-    return stopped_by
 
 
 def _keep_error(folder: RunFolder, error: Exception) -> str:

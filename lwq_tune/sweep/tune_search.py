@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from ray.tune.search import Searcher
 
+from lwq_tune.sweep.plan import CannotStartError
 from lwq_tune.sweep.supply import Supply
+
+
+class Gate(Protocol):
+    """Stands before a trial starts."""
+
+    def admits(self, key: str) -> bool:
+        """Return whether a trial is to start; one that is not has been recorded as ended then."""
+
+    def refuse(self, key: str, error: str) -> None:
+        """Record that a trial cannot start."""
 
 
 class SupplySearcher(Searcher):
@@ -15,9 +26,9 @@ class SupplySearcher(Searcher):
 
     Args:
         supply: What to start.
-        job: Makes the configuration of a trial from its key.
+        job: Makes the configuration of a trial from its key, or raises `CannotStartError`.
         is_closed: Whether no more trials are to start.
-        admits: Whether a trial is to start; one that is not has been recorded as ended then.
+        gate: Records the trials that do not start.
     """
 
     def __init__(
@@ -25,10 +36,10 @@ class SupplySearcher(Searcher):
         supply: Supply,
         job: Callable[[str], dict[str, Any]],
         is_closed: Callable[[], bool],
-        admits: Callable[[str], bool],
+        gate: Gate,
     ) -> None:
         super().__init__()
-        self._supply, self._job, self._is_closed, self._admits = supply, job, is_closed, admits
+        self._supply, self._job, self._is_closed, self._gate = supply, job, is_closed, gate
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave nothing for Tune to pickle: a resumed sweep starts from our own records."""
@@ -40,8 +51,11 @@ class SupplySearcher(Searcher):
             key = self._supply.next()
             if key is None:
                 return Searcher.FINISHED if self._supply.is_exhausted else None
-            if self._admits(key):
-                return {"job": self._job(key)}
+            if self._gate.admits(key):
+                try:
+                    return {"job": self._job(key)}
+                except CannotStartError as error:
+                    self._gate.refuse(key, str(error))
         return Searcher.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:

@@ -16,14 +16,9 @@ from lwq_tune.energy.ledger_client import RunSpec
 from lwq_tune.energy.meter import EnergyMeter, MeterSources, NullMeter
 from lwq_tune.errors import EnergyMeterError, ResultsError
 from lwq_tune.estimate import Measured, Work
-from lwq_tune.openmp import let_idle_threads_sleep
+from lwq_tune.openmp import let_idle_threads_sleep, n_threads
 
 RAY_NICENESS = 15  # of Ray's workers, beside whatever else runs on the host
-
-
-def n_threads(cpus: float) -> int:
-    """Return the threads of a trial that reserves so many CPUs, as the sweep gives them to it."""
-    return max(1, int(cpus))
 
 
 @dataclass(frozen=True)

@@ -80,11 +80,17 @@ def test_a_folder_of_encoded_images_and_its_copy_elsewhere_share_an_entry(
     assert len(list(default_cache().folder.glob("*/entry.json"))) == 1
 
 
-def test_digits_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "cache"))
-    load_dataset.cache_clear()
-    load_dataset("digits", tmp_path)
-    assert list(tmp_path.iterdir()) == []
+LOAD_DIGITS = """
+import sys
+from pathlib import Path
+from lwq_tune.data.sources import load_dataset
+print(len(load_dataset("digits", Path()).train.images), "sklearn" in sys.modules)
+"""
+
+
+def test_only_the_first_process_of_a_node_imports_scikit_learn_for_the_digits(tmp_path: Path) -> None:
+    said = [run_python("-c", LOAD_DIGITS, cwd=tmp_path, **{FOLDER_VARIABLE: str(tmp_path / "cache")}) for _ in range(2)]
+    assert [result.stdout.split() for result in said] == [["1437", "True"], ["1437", "False"]]
 
 
 def test_an_error_of_the_data_set_is_its_own_and_leaves_no_entry(cache: NodeCache) -> None:

@@ -54,7 +54,7 @@ def main(run_dir: Path, flags: list[str]) -> None:
                 if self._seed == FAILING_SEED and self._epoch == 2:
                     return {"failure": "ValueError: made up", "done": True}
                 row = row_of(self._seed, self._epoch)
-                return {"row": row, "val_accuracy": row["val_accuracy"], "done": self._epoch == EPOCHS}
+                return {"rows": [row], "val_accuracy": row["val_accuracy"], "done": self._epoch == EPOCHS}
 
             def save_checkpoint(self, checkpoint_dir: str) -> None:
                 (Path(checkpoint_dir) / "empty").touch()

@@ -24,6 +24,7 @@ from lwq_tune.sweep.control import used_by_sweep
 from tests.conftest import REPOSITORY, run_python
 
 SMALL = ["model=resnet", "blocks=[1,1,1]", "width=0.25", "epochs=3", "batch_size=64"]
+LONGER = ("epochs=6", "width=0.5")  # long enough to be cut off in between
 
 
 def sweep_arguments(folder: Path, *settings: str, schedules: str = "[full_precision,ascending_234]") -> list[str]:

@@ -70,7 +70,7 @@ def drive(callback: RecordingCallback, *results: dict[str, Any]) -> None:
 
 def test_each_event_is_recorded_once_and_a_result_without_a_row_is_none() -> None:
     recorder = Recorder()
-    drive(callback_of(recorder), {"row": {"epoch": 1}}, {"done": True})
+    drive(callback_of(recorder), {"rows": [{"epoch": 1}]}, {"done": True})
     assert recorder.calls == [("start", KEY), ("row", KEY, "ray1", {"epoch": 1}), ("end", KEY, "done", None)]
 
 
@@ -95,7 +95,7 @@ def test_what_could_not_be_recorded_stops_the_sweep_and_is_not_taken_for_a_faile
         callback = callback_of(Recorder(fail_at))
         stopper = EarlyStop(callback, control_of(Recorder()))
         assert not stopper.stop_all()
-        drive(callback, {"row": {"epoch": 1}})
+        drive(callback, {"rows": [{"epoch": 1}]})
         assert str(callback.error) == "disk full"
         assert stopper.stop_all()
         assert not stopper("ray1", {})
@@ -112,7 +112,7 @@ def test_a_rule_ends_a_trial_with_its_reason() -> None:
     callback = callback_of(recorder, control)
     result = {
         "config": TRIAL.config, "done": False,
-        "row": {"epoch": 1, "val_accuracy": 0.6, "cumulative_emissions_kg_co2eq": None},
+        "rows": [{"epoch": 1, "val_accuracy": 0.6, "cumulative_emissions_kg_co2eq": None}],
     }  # fmt: skip
     assert EarlyStop(callback, control)("ray1", result)
     drive(callback, result)

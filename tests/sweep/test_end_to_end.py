@@ -17,6 +17,7 @@ from lwq_tune.energy.address import FOLDER_VARIABLE
 from lwq_tune.results.schema import EPOCH_COLUMNS, TRIAL_COLUMNS
 from tests.conftest import run_python
 from tests.sweep.sweeps import (
+    LONGER,
     audit,
     is_trial,
     n_rows,
@@ -24,11 +25,12 @@ from tests.sweep.sweeps import (
     read_trials,
     start,
     sweep_arguments,
+    sweeping,
     training_numbers,
     wait_for,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("test_end_to_end")]  # they share sweeps
 
 
 @pytest.fixture(scope="module")
@@ -128,9 +130,6 @@ def test_resuming_a_finished_run_does_nothing(
     assert "nothing to do" in result.stderr
     assert result.stdout == f"{run}\n"
     assert (run / "rows.jsonl").read_bytes() == before
-
-
-LONGER = ("epochs=6", "width=0.5")
 
 
 @pytest.fixture(scope="module")
@@ -245,11 +244,13 @@ def test_two_sweeps_at_once_share_one_ledger_and_both_add_up(tmp_path: Path) -> 
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
         folder.mkdir()
-    # Both start at once and train for long after both have started: either may be seconds behind the other.
-    first = start(sweep_arguments(folders[0], "epochs=40"), tmp_path)
-    second = run_python(*sweep_arguments(folders[1], "epochs=40"), cwd=tmp_path)
-    _, err = first.communicate(timeout=300)
-    assert (first.returncode, second.returncode) == (0, 0), err + second.stderr
+    # The first trains from before the second begins until after it has ended.
+    with sweeping(sweep_arguments(folders[0], "epochs=2000"), tmp_path) as first:
+        wait_for(lambda: n_rows(folders[0] / "run") >= 1, first)
+        second = run_python(*sweep_arguments(folders[1]), cwd=tmp_path)
+        first.send_signal(signal.SIGINT)
+        _, err = first.communicate(timeout=300)
+    assert (first.returncode, second.returncode) == (130, 0), err + second.stderr
     tables = []
     for folder in folders:
         audit(folder / "run", tmp_path)

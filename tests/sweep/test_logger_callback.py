@@ -18,7 +18,7 @@ KEY = CONFIG.trial_key
 JOB = {"trial_key": KEY, "trial": CONFIG.model_dump(mode="json"), "machine": {"data_dir": "/secret"}}
 TRIAL = SimpleNamespace(config={"job": JOB}, trial_id="ray1")
 ROW = {"epoch": 2, "train_loss": 0.5, "gpu_energy_kwh": None, "engine": "eager", "peak_memory_mib": 12}
-RESULT = {"row": ROW, "val_accuracy": 0.5, "done": False, "pid": 1, "config": {"job": JOB}}
+RESULT = {"rows": [ROW], "val_accuracy": 0.5, "done": False, "pid": 1, "config": {"job": JOB}}
 
 
 class Listener(LoggerCallback):

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from lwq_tune.data.catalog import describe_dataset
 from lwq_tune.data.node_cache import FOLDER_VARIABLE
+from lwq_tune.results.storage import Storage
 from lwq_tune.sweep import preflight
 from lwq_tune.sweep.preflight import Requirements, check_this_node
 from tests.data.hub import write_hub_folder
@@ -43,8 +45,44 @@ def test_a_run_folder_that_is_not_there_is_not_made(needed: Requirements, tmp_pa
     needed.probe.rmdir()
     needed.run_dir.rmdir()
     (problem,) = problems(needed)
-    assert problem == f"the run folder {needed.run_dir} is not there; give --results a folder that all hosts share"
+    assert problem.startswith(f"the run folder {needed.run_dir} is not there; give --results a folder that all hosts")
     assert not needed.run_dir.exists()
+
+
+@pytest.fixture
+def stored(needed: Requirements, tmp_path: Path) -> Requirements:
+    """The same where the run has a storage, so that the run folder may be missing."""
+    storage = Storage.parse(str(tmp_path / "storage")).uri
+    requirements = dataclasses.replace(needed, run_dir=tmp_path / "elsewhere", storage=storage)
+    assert requirements.stored_probe is not None
+    requirements.stored_probe.write("driver", b"1234")
+    return requirements
+
+
+def test_with_a_storage_a_node_leaves_its_probe_there_and_needs_no_run_folder(stored: Requirements) -> None:
+    assert problems(stored) == []
+    assert stored.stored_probe is not None
+    assert stored.stored_probe.files().keys() == {"driver", "node"}
+    stored.stored_probe.delete()
+    stored.stored_probe.delete()
+    assert stored.stored_probe.files() == {}
+    assert not stored.run_dir.exists()
+
+
+@pytest.mark.parametrize("content", [None, b"5678"])
+def test_a_storage_that_is_another_folder_there_is_seen(stored: Requirements, content: bytes | None) -> None:
+    assert stored.stored_probe is not None
+    stored.stored_probe.delete()
+    if content is not None:
+        stored.stored_probe.write("driver", content)
+    (problem,) = problems(stored)
+    assert problem.startswith(f"{stored.storage} is another folder there than where the sweep starts; give --storage")
+
+
+def test_a_storage_that_cannot_be_written_is_seen(stored: Requirements, tmp_path: Path) -> None:
+    (tmp_path / "storage" / ".probe-1234" / "node").mkdir()  # stands for a read-only one
+    (problem,) = problems(stored)
+    assert problem.startswith("it cannot use the storage (")
 
 
 @pytest.mark.parametrize("content", [None, "5678"])

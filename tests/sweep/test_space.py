@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lwq_tune.commands.common import trial_costs
 from lwq_tune.errors import ConfigError
 from lwq_tune.quantization.schedules import NAMED_SCHEDULES
+from lwq_tune.sweep.selection import select_trials
 from lwq_tune.sweep.space import builtin_spaces, describe_space, load_space, parse_space, spaces_folder
 from tests.conftest import REPOSITORY
 
@@ -52,6 +54,36 @@ def test_a_schedule_named_twice_is_trained_once() -> None:
     assert len(parse_space("s", text).trials) == 1
 
 
+def test_a_schedule_may_have_a_width_of_its_own() -> None:
+    schedules = "[fixed_2, {bits: fixed_2, width: 0.35}, {bits: [4, 3, 2], width: 1}]"
+    text = f"version: 1\nfixed: {{width: 0.5}}\nschedules: {schedules}\n"
+    trials = parse_space("s", text).trials
+    assert [(trial.bit_widths, trial.width) for trial in trials] == [
+        ((2, 2, 2), 0.5),
+        ((2, 2, 2), 0.35),
+        ((4, 3, 2), 1.0),
+    ]
+    assert len({trial.trial_key for trial in trials}) == 3
+    costs = [trial_costs(trial, 10).weight_bits for trial in trials]
+    assert len(set(costs)) == 3
+    # A trial that starts from full precision starts from a network of its own width.
+    started = parse_space("s", text, ("init_from=full_precision",)).trials
+    assert [trial.initial.width for trial in started if trial.initial] == [0.5, 0.35, 1.0]
+
+
+def test_the_width_of_the_space_said_again_is_no_second_trial() -> None:
+    assert len(parse_space("s", "version: 1\nschedules: [fixed_2, {bits: fixed_2, width: 1.0}]\n").trials) == 1
+
+
+def test_a_width_of_its_own_goes_with_a_search_over_other_bits() -> None:
+    text = (
+        "version: 1\nschedules: [full_precision, {bits: full_precision, width: 0.25}]\n"
+        "bit_widths: {choices: [2, 3]}\nsearch: {method: random, trials: 3}\n"
+    )
+    space = parse_space("s", text)
+    assert len(select_trials(space, lambda trial: trial_costs(trial, 10)).trials) == 5
+
+
 def test_settings_on_the_command_line_replace_those_of_the_file() -> None:
     space = parse_space("s", GOOD, ("epochs=5", "lr=1e-3", "seeds=[7]", "fixed.batch_size=32", "seeds=[7]"))
     assert {(t.epochs, t.lr, t.seed, t.batch_size) for t in space.trials} == {(5, 0.001, 7, 32)}
@@ -82,6 +114,27 @@ def test_a_network_of_four_stages_takes_schedules_of_four() -> None:
         (GOOD.replace("ascending_234", "[2, 3, 0]"), ["schedules.1", "got 0"]),
         (GOOD.replace("ascending_234", "[2, 3, 2.5]"), ["schedules.1", "got 2.5"]),
         (GOOD.replace("ascending_234", "fixed_9"), ["schedules.1", "got 9"]),
+        (GOOD.replace("ascending_234", "mixed_24"), ["schedules.1: mixed_24: ", "got 2: [2, 4]"]),
+        (
+            GOOD.replace("ascending_234", "{bits: fixed_9, widht: 2}, {width: 0}"),
+            [
+                "schedules.1.widht: unknown key; did you mean 'width'?",
+                "schedules.1.width: it is required",
+                "schedules.1.bits: fixed_9: ",
+                "got 9",
+                "schedules.2.bits: it is required",
+                "schedules.2.width: input should be greater than 0, got 0",
+            ],
+        ),
+        (
+            GOOD.replace("ascending_234", "{bits: full_precision, width: 0.26}, {bits: full_precision, width: 0.25}"),
+            ["full_precision has the channels [4, 8, 16] at width 0.26 and at 0.25; leave one out"],
+        ),
+        (
+            GOOD.replace("ascending_234", "{bits: fixed_2, width: 0.5}")
+            + "bit_widths: {choices: [2, 3]}\nlimits: {max_bitops: 1e9}\n",
+            ["limits and search tell schedules apart by their bits", "fixed_2 at width 0.5"],
+        ),
         (GOOD.replace("[0, 1]", "[-1]"), ["seed", "got -1"]),
         (GOOD + "objectives: [{column: speed, direction: up}]\n", ["objectives"]),
         (

@@ -41,7 +41,7 @@ LOSSES = ("train_loss", "val_loss", "test_loss")
 
 
 def losses(result: dict[str, Any]) -> list[float]:
-    return [result["row"][name] for name in LOSSES]
+    return [result["rows"][0][name] for name in LOSSES]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_a_checkpoint_goes_on_where_it_was(tmp_path: Path, whole: list[list[floa
     second = make(CONFIG)
     second.load_checkpoint(str(tmp_path / "checkpoint_000000"))
     result = second.step()
-    assert result["row"]["epoch"] == 2
+    assert result["rows"][0]["epoch"] == 2
     assert losses(result) == whole[1]
 
 
@@ -143,7 +143,7 @@ def test_a_broken_meter_fails_its_trial_and_not_those_that_use_the_process_next(
     assert broken.is_closed
     monkeypatch.setattr(trainable_module, "_open_account", lambda job: CountingMeter())
     trainable.reset_config(job(CONFIG))
-    assert trainable.step()["row"]["energy_kwh"] == 2e-6  # the first window was that of the setup
+    assert trainable.step()["rows"][0]["energy_kwh"] == 2e-6  # the first window was that of the setup
 
 
 class ClosingMeter(CountingMeter):

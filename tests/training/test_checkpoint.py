@@ -20,7 +20,9 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "c").iterdir()) == ["trial.json", "trial.pt"]
 
 
-@pytest.mark.parametrize("how", ["flipped byte", "cut short", "no state", "no digest", "digest is no JSON"])
+@pytest.mark.parametrize(
+    "how", ["flipped byte", "cut short", "no state", "no digest", "digest is no JSON", "digest is no mapping"]
+)
 def test_a_damaged_checkpoint_is_never_loaded(tmp_path: Path, how: str) -> None:
     folder = save(tmp_path / "c", 3)
     state, digest = folder / "trial.pt", folder / "trial.json"
@@ -35,7 +37,7 @@ def test_a_damaged_checkpoint_is_never_loaded(tmp_path: Path, how: str) -> None:
     elif how == "no digest":
         digest.unlink()
     else:
-        digest.write_text("{")
+        digest.write_text("{" if how == "digest is no JSON" else "[1, 2]")
     with pytest.raises(CheckpointError):
         load_checkpoint(folder)
 

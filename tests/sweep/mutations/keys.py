@@ -60,7 +60,7 @@ NEEDED: dict[Path, str] = {
 
 def missing(name: str, values: Values, path: Path) -> str | None:
     """Return what a message says where a key is missing, None where it need not be there."""
-    if path[0] == "objectives" and len(path) == 3:
+    if path[0] in ("objectives", "schedules") and len(path) == 3:
         return f"  - {dotted(path)}: it is required"
     if path == ("schedules",) and "bit_widths" not in values:
         return "  - a search space names its trials"
@@ -110,12 +110,14 @@ STRAY: dict[Path, str] = {
     ("stopping", "asha", "max_t"): "; known are grace_epochs, reduction_factor",
     ("stopping", "marginal", "first"): "; known are last, min_hypervolume_per_kg",
     ("objectives", 0, "weight"): "; known are column, direction",
+    ("schedules", 2, "seeds"): "; it belongs at the top, beside fixed",
+    ("schedules", 2, "blocks"): "; it belongs under fixed",
 }
 
 
 def key_out_of_place(_name: str, values: Values, _rng: random.Random) -> Iterator[Found]:
     for path, hint in STRAY.items():
-        if len(path) == 1 or has(values, path[:-1]):
+        if len(path) == 1 or (has(values, path[:-1]) and isinstance(holder(values, path), dict)):
             yield dotted(path), changed(values, path, 3), (f"  - {dotted(path)}: unknown key{hint}",)
 
 

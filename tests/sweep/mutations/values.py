@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
+from lwq_tune.errors import ConfigError
+from lwq_tune.quantization.schedules import parse_schedule
 from tests.sweep.mutations.spaces import (
     SOUND,
     UNREADABLE,
@@ -46,7 +48,10 @@ def value_of_wrong_type(_name: str, values: Values, _rng: random.Random) -> Iter
         for wrong in WRONG_TYPES[type(value)]:
             is_sound = wrong is None and path[-1] in NULLABLE
             label = f"{dotted(path)} {type(wrong).__name__}"
-            yield label, changed(values, path, wrong), SOUND if is_sound else named_at(path)
+            # A mapping is a schedule with a width of its own, but not this one.
+            is_variant = path[0] == "schedules" and len(path) == 2 and isinstance(wrong, dict)
+            said = (f"  - {dotted(path)}.bits: it is required",) if is_variant else named_at(path)
+            yield label, changed(values, path, wrong), SOUND if is_sound else said
 
 
 def section_of_wrong_type(_name: str, values: Values, _rng: random.Random) -> Iterator[Found]:
@@ -54,7 +59,7 @@ def section_of_wrong_type(_name: str, values: Values, _rng: random.Random) -> It
         if isinstance(value, dict):
             for wrong in ([1, 2], "all", 3, None) if path != ("bit_widths",) else ([1, 2], "all"):
                 is_sound = wrong is None and path[-1] in NULLABLE
-                said = (f"  - {dotted(path)}: it must be a mapping",)
+                said = listed(path) if path[0] == "schedules" else (f"  - {dotted(path)}: it must be a mapping",)
                 yield f"{dotted(path)} {wrong}", changed(values, path, wrong), SOUND if is_sound else said
         elif isinstance(value, list) and path != ("seeds",):
             for wrong in ({"a": 1}, "all", 3):
@@ -70,6 +75,7 @@ OUT_OF_RANGE: dict[Path, tuple[object, ...]] = {
     ("fixed", "batch_size"): (0, 1, 2**31),
     ("fixed", "lr"): (0, -0.1),
     ("fixed", "width"): (0, 17, -1.0),
+    ("schedules", 2, "width"): (0, 17, -1.0),
     ("fixed", "momentum"): (1, -0.1, 1.5),
     ("fixed", "weight_decay"): (-1e-9,),
     ("fixed", "pretrain_epochs"): (0,),
@@ -121,6 +127,14 @@ def value_out_of_range(_name: str, values: Values, _rng: random.Random) -> Itera
 NAMES = {"cifar10", "cifar100"}
 
 
+def is_schedule(word: str) -> bool:
+    try:
+        parse_schedule(word, 3)
+    except ConfigError:
+        return False
+    return True
+
+
 def word_misspelt(_name: str, values: Values, rng: random.Random) -> Iterator[Found]:
     for path, value in leaves(values):
         if not isinstance(value, str):
@@ -128,7 +142,7 @@ def word_misspelt(_name: str, values: Values, rng: random.Random) -> Iterator[Fo
         wrong = typo(value, rng)
         said = {"dataset": f"dataset {wrong!r}", "model": "  - fixed: model must be one of", "column": "column must be"}
         named = (said[path[-1]],) if path[-1] in said else listed(path)  # type: ignore[index]
-        if wrong not in NAMES:
+        if wrong not in NAMES and not (path[0] == "schedules" and is_schedule(wrong)):
             yield f"{dotted(path)} {wrong}", changed(values, path, wrong), (*named, wrong)
 
 

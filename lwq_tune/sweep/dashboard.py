@@ -1,0 +1,121 @@
+"""Ray's dashboard and Prometheus metrics beside a sweep, where a user asks for them; on loopback, as all of its Ray.
+
+They come with packages that a sweep needs for nothing else, and with a dozen processes, so there are none by default.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import socket
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from lwq_tune.errors import ConfigError
+
+HOST = "127.0.0.1"
+FIRST_FREE = 0  # in place of a port: Ray takes 8265, or the next one that is free
+# Modules that Ray's dashboard imports, and what pip calls them; see ray/dashboard/optional_deps.py.
+PACKAGES = {
+    "aiohttp": "aiohttp",
+    "aiohttp_cors": "aiohttp_cors",
+    "grpc": "grpcio",
+    "opencensus": "opencensus",
+    "opentelemetry.sdk": "opentelemetry-sdk",
+    "opentelemetry.exporter.prometheus": "opentelemetry-exporter-prometheus",
+    "opentelemetry.proto": "opentelemetry-proto",
+    "prometheus_client": "prometheus_client",
+}
+
+
+@dataclass(frozen=True)
+class _Asked:
+    port: int
+    tell: Callable[[str], None]
+
+
+# A wish of this session alone: the manifest keeps no port, which the next host may not have.
+_asked: ContextVar[_Asked | None] = ContextVar("dashboard", default=None)
+
+
+def ask_for_dashboard(port: int | None, address: str | None, tell: Callable[[str], None]) -> None:
+    """Let the Ray that this session starts have a dashboard; nothing is started or imported yet.
+
+    Args:
+        port: Where it listens, `FIRST_FREE` for Ray's choice, None for no dashboard.
+        address: Of the cluster that the sweep joins, None where it starts a Ray of its own.
+        tell: Takes one line with the addresses, once they are known.
+
+    Raises:
+        ConfigError: The sweep joins a cluster, packages are missing, or the port is not free.
+    """
+    _asked.set(None)
+    if port is None:
+        return
+    if address is not None:
+        raise ConfigError(
+            f"--dashboard is for a Ray of the sweep's own, the cluster at {address} has its own dashboard; leave it "
+            "out, or add --address local"
+        )
+    problems = [*_missing_packages(), *_taken(port)]
+    if problems:
+        raise ConfigError("\n".join(problems))
+    _asked.set(_Asked(port, tell))
+
+
+def init_arguments() -> dict[str, Any]:
+    """Return what `ray.init` is to be told of the dashboard."""
+    asked = _asked.get()
+    if asked is None:
+        return {"include_dashboard": False}
+    return {"include_dashboard": True, "dashboard_host": HOST, "dashboard_port": asked.port or None}
+
+
+def tell_addresses(dashboard_url: str | None) -> None:
+    """Say where the dashboard and the metrics of this host are, where they were asked for.
+
+    Args:
+        dashboard_url: As `ray.init` returns it, ``host:port``.
+    """
+    asked = _asked.get()
+    if asked is None:
+        return
+    import ray
+
+    (node,) = ray.nodes()  # type: ignore[no-untyped-call]
+    # Newer Rays guard a local dashboard too: it opens with the user's token, which `ray.init` has made if need be.
+    token = " (it asks for a token: ray get-auth-token)" if os.environ.get("RAY_AUTH_MODE") == "token" else ""
+    metrics = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
+    asked.tell(f"Ray's dashboard: http://{dashboard_url}{token}; Prometheus metrics: {metrics}")
+
+
+def _missing_packages() -> list[str]:
+    absent = [package for module, package in PACKAGES.items() if not _is_installed(module)]
+    if not absent:
+        return []
+    return [
+        f"--dashboard needs packages that are not installed here: {', '.join(absent)}; "
+        "pip install 'lwq-tune[dashboard]'"
+    ]
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # what the module is a part of
+        return False
+
+
+def _taken(port: int) -> list[str]:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Ray does: a port that was just closed will do
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            return [
+                f"--dashboard needs a port of {HOST} that is free, {port} is not ({error.strerror}); give another one, "
+                "or none for the first from 8265 on"
+            ]
+    return []
