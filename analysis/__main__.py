@@ -7,16 +7,21 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from analysis.audit_tables import load_tables
-from analysis.comparable import refuse_incomparable, without_origins
-from analysis.load import AnalysisError, Runs, load_runs, read_epochs
-from analysis.pareto import hypervolume, pareto_front, reference_point, to_costs
-from analysis.tables import FIGURES, table_over_epochs, table_over_seeds
-from analysis.trials import check_comparable, done_trials, summarise_trials
+from analysis.commands import controls, curves, heatmap, ledgers, pareto, sensitivity, table
+from analysis.load import AnalysisError
 
 EXIT_DONE, EXIT_AUDIT_FAILED, EXIT_BAD_INPUT = 0, 1, 2
+# Each is a module with `add_arguments(parser)` and `run(parsed)`, which returns the exit code.
+COMMANDS = {
+    "pareto": (pareto, "the front between the objectives, how sure it is, and its plot: pareto.csv, .png, .svg, .pdf"),
+    "table": (table, "the paper's Table 3: mean ± std over the epochs, and over seeds, the paper's figures beside it"),
+    "curves": (curves, "the paper's Figures 2 and 3: accuracy and loss against the epoch, all schedules"),
+    "heatmap": (heatmap, "accuracy and emissions of every schedule of three stages, a cell for each"),
+    "sensitivity": (sensitivity, "what lowering the bits of one stage alone does to accuracy"),
+    "ledgers": (ledgers, "training energy as recorded and inference energy as modelled, side by side"),
+    "controls": (controls, "more bits, or bits in the right place: pairs of equal cost, and a regression"),
+}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -26,22 +31,30 @@ def make_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     made = {}
-    for name, words in (
-        ("pareto", "the front between the objectives: pareto.csv, pareto.png, pareto.svg"),
-        ("table", "the paper's Table 3: mean ± std over the epochs, and over seeds"),
-        ("audit", "add up the recorded energies again; exit code 1 where something does not add up"),
-    ):
+    for name, words in (("audit", "add up the recorded energies again; exit code 1 where something does not add up"),):
         command = made[name] = commands.add_parser(name, help=words, description=words)
         command.add_argument("run_dirs", nargs="+", type=Path, metavar="RUN_DIR")
-    for name in ("pareto", "table"):
-        made[name].add_argument(
-            "--out", type=Path, metavar="DIR", help="where files go (default for one run: RUN_DIR/analysis)"
-        )
-    made["pareto"].add_argument(
-        "--mixed-sources", action="store_true", help="put energies on one front that were found in different ways"
-    )
     made["audit"].add_argument("--json", type=Path, metavar="FILE", help="write the same figures as JSON")
+    for name, (module, words) in COMMANDS.items():
+        module.add_arguments(commands.add_parser(name, help=words, description=words))
+    shell = commands.add_parser("completion", help="print the completion script of a shell")
+    shell.add_argument("shell", choices=("bash", "zsh", "fish"))
     return parser
+
+
+def completion(shell: str) -> str:
+    """Return the script that makes a shell complete ``lwq-analysis``: commands, flags, folders and files."""
+    import shtab
+
+    parser = make_parser()
+    parser.prog = "lwq-analysis"
+    completed = {"RUN_DIR": shtab.DIRECTORY, "DIR": shtab.DIRECTORY, "FILE": shtab.FILE}
+    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    for action in (action for command in commands.choices.values() for action in command._actions):
+        if action.metavar in completed:
+            action.complete = completed[action.metavar]  # what shtab looks for
+    script: str = shtab.complete(parser, shell)
+    return script
 
 
 def audit(run_dirs: Sequence[Path], json_file: Path | None) -> int:
@@ -56,109 +69,20 @@ def audit(run_dirs: Sequence[Path], json_file: Path | None) -> int:
     return EXIT_AUDIT_FAILED if count_failed(audits)[0] else EXIT_DONE
 
 
-def pareto(runs: Runs, out: Path, *, mixed_sources: bool = False) -> None:
-    """Write the front and print it."""
-    from analysis.plots import draw_pareto, save_figure
-
-    done = done_trials(runs.trials)
-    check_comparable(without_origins(done))
-    warnings = refuse_incomparable(done, allow=mixed_sources, objectives=runs.objectives)
-    front = pareto_front(summarise_trials(done), runs.objectives)
-    figure = draw_pareto(front, done, runs.objectives, caption(done))
-    for words in warnings:
-        print(f"warning: {words}", file=sys.stderr)
-    columns = [objective.column for objective in runs.objectives]
-    shown = front[["schedule", "family", "on_front", "rank", "n_seeds", *columns]]
-    print(shown.to_string(index=False, float_format=lambda value: f"{value:.5g}"))
-    costs = to_costs(front.dropna(subset=columns), runs.objectives)
-    reference = reference_point(costs)
-    signs = [objective.sign for objective in runs.objectives]
-    at = ", ".join(f"{name} {value * sign:.4g}" for name, value, sign in zip(columns, reference, signs, strict=True))
-    print(f"hypervolume {hypervolume(costs, reference):.4g}, reference point {at}")
-    _say_what_is_missing(runs.trials, done)
-    out.mkdir(parents=True, exist_ok=True)
-    front.to_csv(out / "pareto.csv", index=False)
-    print(out / "pareto.csv", *save_figure(figure, out / "pareto"), sep="\n")
-
-
-def table(runs: Runs, out: Path) -> None:
-    """Write both forms of Table 3 and print them."""
-    done = done_trials(runs.trials)
-    check_comparable(done)
-    tables = (
-        (
-            "Mean ± std over the epochs, the paper's convention (time, energy, emissions per epoch)",
-            "table_over_epochs.csv",
-            table_over_epochs(done, read_epochs(done, FIGURES)),
-        ),
-        (
-            "Mean ± std over seeds (last epoch's metrics; time, energy, emissions of the whole training)",
-            "table_over_seeds.csv",
-            table_over_seeds(done),
-        ),
-    )
-    out.mkdir(parents=True, exist_ok=True)
-    for title, name, frame in tables:
-        print(f"{title}\n{frame.to_string(index=False)}\n")
-        frame.to_csv(out / name, index=False)
-    print(caption(done))
-    _say_what_is_missing(runs.trials, done)
-
-
-def caption(trials: pd.DataFrame) -> str:
-    """Return where the numbers of some trials come from, in one line."""
-
-    def values(column: str) -> str:
-        return "/".join(dict.fromkeys(str(value) for value in trials[column].dropna())) or "not measured"
-
-    dataset = "/".join(dict.fromkeys(Path(str(value)).name for value in trials["config_dataset"]))
-    seeds = trials["config_seed"].nunique()
-    return (
-        f"{dataset}, {values('config_model')}, {values('config_epochs')} epochs, {seeds} "
-        f"seed{'s' if seeds > 1 else ''}; {values('cpu_model')}; energy: CPU {values('cpu_source')}, "
-        f"RAM {values('ram_source')}, GPU {values('gpu_source')}, share {values('share_method')}; "
-        f"{values('carbon_intensity_g_per_kwh')} g/kWh ({values('carbon_intensity_source')})"
-    )
-
-
-def _say_what_is_missing(trials: pd.DataFrame, done: pd.DataFrame) -> None:
-    others = trials[~trials.index.isin(done.index)]["status"]
-    if len(others):
-        words = others.replace("done", "done in a configuration that was stopped in another seed").value_counts()
-        counts = ", ".join(f"{count} {status}" for status, count in words.items())
-        print(f"left out: {counts} of {len(trials)} trials", file=sys.stderr)
-
-
-def write_files(parsed: argparse.Namespace) -> None:
-    """Run a command that writes files.
-
-    Raises:
-        AnalysisError: The runs cannot be analysed, or the files not be written.
-    """
-    if parsed.out is None and len(parsed.run_dirs) > 1:
-        raise AnalysisError("files about several runs belong to none of them, got no --out; give --out DIR")
-    out: Path = parsed.out or parsed.run_dirs[0] / "analysis"
-    runs = load_runs(parsed.run_dirs)
-    try:
-        if parsed.command == "pareto":
-            pareto(runs, out, mixed_sources=parsed.mixed_sources)
-        else:
-            table(runs, out)
-    except OSError as error:
-        raise AnalysisError(f"the output folder must be writable, {out} is not ({error}); give --out") from error
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     parsed = make_parser().parse_args(arguments)
+    if parsed.command == "completion":
+        print(completion(parsed.shell).rstrip("\n"))
+        return EXIT_DONE
     try:
         if parsed.command == "audit":
             return audit(parsed.run_dirs, parsed.json)
-        write_files(parsed)
+        code: int = COMMANDS[parsed.command][0].run(parsed)
+        return code
     except AnalysisError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
-    return EXIT_DONE
 
 
 if __name__ == "__main__":

@@ -9,14 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from analysis.load import Objective
+from analysis.pareto import is_nondominated, to_costs
+from analysis.uncertainty_drawing import (
+    draw_error_bars,
+    draw_surfaces,
+    explain_verdicts,
+    face_and_edge,
+    mark_knee,
+)
 
 # Colours that stay apart for the colour-blind (Okabe and Ito 2008), and a marker each for black and white.
 FAMILY_STYLE = {
@@ -30,7 +40,10 @@ KG_PREFIXES = (("kg", 1.0), ("g", 1e3), ("mg", 1e6), ("µg", 1e9))
 KWH_PREFIXES = (("kWh", 1.0), ("Wh", 1e3), ("mWh", 1e6))
 MOST_LABELS = 12
 PIXELS_PER_INCH = 200
-CAPTION_CHARACTERS = 120
+WIDTH_IN, NARROW_IN = 7.2, 5.0
+CAPTION_CHARACTERS_PER_INCH = 16.6
+# Type 42: text of the PDF stays text in embedded TrueType fonts, which publishers ask for.
+SAVE_STYLE: dict[Any, Any] = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.hashsalt": "lwq_tune"}
 
 Box = tuple[float, float, float, float]
 
@@ -58,45 +71,72 @@ def make_axis(objective: Objective, values: pd.Series) -> Axis:
     return Axis(objective.column, 1.0, f"{name}{' (%)' if is_fraction else unit}", is_fraction)
 
 
-def draw_pareto(front: pd.DataFrame, trials: pd.DataFrame, objectives: Sequence[Objective], caption: str) -> Figure:
+def draw_pareto(
+    front: pd.DataFrame,
+    trials: pd.DataFrame,
+    objectives: Sequence[Objective],
+    caption: str,
+    *,
+    surfaces: pd.DataFrame | None = None,
+    width_in: float = WIDTH_IN,
+) -> Figure:
     """Return the plot of the first two objectives; the costs run along x, what is maximised along y.
 
     Args:
-        front: Configurations from `analysis.pareto.pareto_front`, solid points.
+        front: Configurations from `analysis.pareto.pareto_front`, solid points, with the standard deviation over seeds
+            as bars; a ``verdict`` from `analysis.uncertainty.front_uncertainty` shows as edge and fill.
         trials: Their trials, light points.
         objectives: Axes of the front.
         caption: Where the numbers come from, below the plot.
+        surfaces: From `analysis.attainment.attainment_surfaces`, drawn behind where there are two objectives.
+        width_in: Width in inches; below 5 the type and the points are those of one column.
     """
     vertical, horizontal = sorted(objectives[:2], key=lambda objective: objective.direction)
-    y_axis = make_axis(vertical, trials[vertical.column])
-    x_axis = make_axis(horizontal, trials[horizontal.column])
-    figure = Figure(figsize=(7.2, 5.2), layout="constrained")
+    y_axis, x_axis = (make_axis(objective, trials[objective.column]) for objective in (vertical, horizontal))
+    is_narrow = width_in < NARROW_IN
+    figure = Figure(figsize=(width_in, width_in * (0.95 if is_narrow else 0.74)), layout="constrained")
     FigureCanvasAgg(figure)
     axes: Axes = figure.add_subplot()
     for family, (colour, marker) in FAMILY_STYLE.items():
-        _draw_family(axes, front, trials, family, colour, marker, x_axis, y_axis)
+        _draw_family(axes, front, trials, family, colour, marker, x_axis, y_axis, 0.45 if is_narrow else 1.0)
     axes.margins(0.14)
     if len(objectives) == 2:
+        if surfaces is not None:
+            draw_surfaces(axes, surfaces, horizontal, vertical, (x_axis.factor, y_axis.factor))
         _draw_front(axes, front, horizontal, vertical, x_axis, y_axis)
     else:
-        _ring_front(axes, front, x_axis, y_axis)
-    for axis, set_label, own in ((x_axis, axes.set_xlabel, axes.xaxis), (y_axis, axes.set_ylabel, axes.yaxis)):
-        set_label(axis.label)
-        if axis.is_fraction:
-            own.set_major_formatter(PercentFormatter(1.0, symbol=""))
-    axes.grid(alpha=0.25, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.legend(frameon=False, fontsize=8, loc="lower left", ncols=6, bbox_to_anchor=(0, 1), handletextpad=0.2)
-    figure.supxlabel("\n".join(textwrap.wrap(caption, CAPTION_CHARACTERS)), fontsize=6.5, color="0.35")
+        _ring_front(axes, front[front["on_front"]], x_axis, y_axis, "front (all objectives)")
+    mark_knee(axes, *_points(front[front["is_knee"]], x_axis, y_axis), 150 if is_narrow else 330)
+    explain_verdicts(axes, front)
+    _finish(figure, axes, x_axis, y_axis, caption, is_narrow=is_narrow)
     _label_points(figure, axes, front, x_axis, y_axis)  # last: what came before has moved the axes
     return figure
 
 
+def _finish(figure: Figure, axes: Axes, x_axis: Axis, y_axis: Axis, caption: str, *, is_narrow: bool) -> None:
+    """Set labels, legend and caption."""
+    for axis, set_label, own in ((x_axis, axes.set_xlabel, axes.xaxis), (y_axis, axes.set_ylabel, axes.yaxis)):
+        set_label(axis.label, fontsize=8 if is_narrow else 10)
+        own.set_tick_params(labelsize=7 if is_narrow else 9)
+        if axis.is_fraction:
+            own.set_major_formatter(PercentFormatter(1.0, symbol=""))
+    axes.grid(alpha=0.25, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.legend(
+        frameon=False, fontsize=6 if is_narrow else 8, loc="lower left", ncols=2 if is_narrow else 4,
+        bbox_to_anchor=(0, 1), handletextpad=0.4, columnspacing=1.2, labelspacing=0.3,
+    )  # fmt: skip
+    n_characters = int(CAPTION_CHARACTERS_PER_INCH * figure.get_figwidth() * (1.08 if is_narrow else 1.0))
+    figure.supxlabel("\n".join(textwrap.wrap(caption, n_characters)), fontsize=6 if is_narrow else 6.5, color="0.35")
+
+
 def save_figure(figure: Figure, stem: Path) -> list[Path]:
-    """Write a figure as PNG and SVG and return the files."""
-    files = [stem.with_suffix(".png"), stem.with_suffix(".svg")]
-    for file in files:
-        figure.savefig(file, dpi=PIXELS_PER_INCH, metadata={"Date": None} if file.suffix == ".svg" else None)
+    """Write a figure as PDF, PNG and SVG and return the files; the same figure gives the same bytes."""
+    undated: dict[str, Any] = {".pdf": {"CreationDate": None}, ".png": None, ".svg": {"Date": None}}
+    files = [stem.with_suffix(suffix) for suffix in undated]
+    with mpl.rc_context(SAVE_STYLE):
+        for file in files:
+            figure.savefig(file, dpi=PIXELS_PER_INCH, metadata=undated[file.suffix])
     return files
 
 
@@ -104,26 +144,37 @@ def _points(frame: pd.DataFrame, x_axis: Axis, y_axis: Axis) -> tuple[Any, Any]:
     return frame[x_axis.column] * x_axis.factor, frame[y_axis.column] * y_axis.factor
 
 
+def _spread(frame: pd.DataFrame, axis: Axis) -> Any:
+    return frame[f"{axis.column}_std"].to_numpy() * axis.factor if f"{axis.column}_std" in frame else None
+
+
 def _draw_family(
-    axes: Axes, front: pd.DataFrame, trials: pd.DataFrame, family: str, colour: str, marker: str, x: Axis, y: Axis
-) -> None:
+    axes: Axes, front: pd.DataFrame, trials: pd.DataFrame, family: str, colour: str, marker: str, x: Axis, y: Axis,
+    scale: float,
+) -> None:  # fmt: skip
     means, seeds = front[front["family"] == family], trials[trials["family"] == family]
     if means.empty:
         return
-    size = 150 if family == "full_precision" else 60
+    size = scale * (150 if family == "full_precision" else 60)
     axes.scatter(*_points(seeds, x, y), s=size * 0.4, c=colour, marker=marker, alpha=0.3, linewidths=0, zorder=2)
-    axes.scatter(
-        *_points(means, x, y), s=size, c=colour, marker=marker, edgecolors="white", linewidths=0.6, zorder=4,
-        label=family.replace("_", " "),
-    )  # fmt: skip
+    draw_error_bars(axes, _points(means, x, y), (_spread(means, x), _spread(means, y)), colour)
+    verdicts = means["verdict"] if "verdict" in means else pd.Series("", index=means.index)
+    faces, edges = face_and_edge(verdicts, colour)
+    axes.scatter(*_points(means, x, y), s=size, c=faces, marker=marker, edgecolors=edges, linewidths=1.0, zorder=4)
+    axes.scatter([], [], s=size, c=colour, marker=marker, label=family.replace("_", " "))
 
 
 def _draw_front(axes: Axes, front: pd.DataFrame, horizontal: Objective, vertical: Objective, x: Axis, y: Axis) -> None:
     """Draw the attained boundary as steps: what the vertical objective reaches at each horizontal cost.
 
-    It runs on to the edges of the axes, so that a front of one point is seen as well.
+    It runs on to the edges of the axes, so that a front of one point is seen as well. Where other figures decided on
+    the front than are drawn, members may lie off it and are ringed.
     """
-    members = front[front["on_front"]].sort_values(x.column, ascending=horizontal.sign > 0)
+    on_front = front[front["on_front"]].sort_values(x.column, ascending=horizontal.sign > 0)
+    is_boundary = is_nondominated(to_costs(on_front, [horizontal, vertical]))
+    members = on_front[is_boundary]
+    if not is_boundary.all():
+        _ring_front(axes, on_front, x, y, "front (by validation)")
     xs, ys = (list(values) for values in _points(members, x, y))
     worst_x = axes.get_xlim()[1 if horizontal.sign > 0 else 0]
     worst_y = axes.get_ylim()[1 if vertical.sign > 0 else 0]
@@ -132,7 +183,7 @@ def _draw_front(axes: Axes, front: pd.DataFrame, horizontal: Objective, vertical
         [xs[0], *xs, worst_x],
         [worst_y, *ys, ys[-1]],
         where="post",
-        color="0.45",
+        color="0.25",
         linewidth=1.2,
         linestyle="--",
         zorder=3,
@@ -140,12 +191,10 @@ def _draw_front(axes: Axes, front: pd.DataFrame, horizontal: Objective, vertical
     )
 
 
-def _ring_front(axes: Axes, front: pd.DataFrame, x: Axis, y: Axis) -> None:
-    """Ring the front of three objectives, which has no boundary in the plane of two."""
-    xs, ys = _points(front[front["on_front"]], x, y)
-    axes.scatter(
-        xs, ys, s=220, facecolors="none", edgecolors="0.45", linewidths=1.2, zorder=3, label="front (all objectives)"
-    )
+def _ring_front(axes: Axes, members: pd.DataFrame, x: Axis, y: Axis, words: str) -> None:
+    """Ring a front that has no boundary in this plane."""
+    xs, ys = _points(members, x, y)
+    axes.scatter(xs, ys, s=220, facecolors="none", edgecolors="0.45", linewidths=1.2, zorder=3, label=words)
 
 
 def _label_points(figure: Figure, axes: Axes, front: pd.DataFrame, x: Axis, y: Axis) -> None:
@@ -153,29 +202,34 @@ def _label_points(figure: Figure, axes: Axes, front: pd.DataFrame, x: Axis, y: A
     named = front.dropna(subset=[x.column, y.column])
     if len(named) > MOST_LABELS:
         named = named[named["on_front"]]
+    points_size = 6.0 if figure.get_figwidth() < NARROW_IN else 7.5
     figure.canvas.draw()
     xs, ys = _points(named, x, y)
     points = axes.transData.transform(np.column_stack([xs, ys]))
     taken = [(px - 9, py - 9, px + 9, py + 9) for px, py in points] + _line_boxes(axes)
     for (px, py), (_, row) in zip(points, named.iterrows(), strict=True):
-        width, height = 6.0 * len(row["schedule"]) + 4, 13.0
+        width, height = 0.8 * points_size * len(row["schedule"]) + 4, 13.0
         spots = [(px + 9, py - 5), (px - 9 - width, py - 5), (px - width / 2, py + 10), (px - width / 2, py - 22),
                  (px + 6, py + 8), (px - 6 - width, py - 20)]  # fmt: skip
         boxes = [(left, low, left + width, low + height) for left, low in spots]
         best = min(boxes, key=lambda box: _outside(box, axes) + sum(_overlap(box, other) for other in taken))
         taken.append(best)
         left, low = axes.transData.inverted().transform(best[:2])
-        axes.text(left, low, row["schedule"], fontsize=7.5, color=FAMILY_STYLE[row["family"]][0], zorder=5)
+        axes.text(left, low, row["schedule"], fontsize=points_size, color=FAMILY_STYLE[row["family"]][0], zorder=6,
+                  bbox={"facecolor": "white", "alpha": 0.6, "linewidth": 0, "pad": 0.4})  # fmt: skip
 
 
 def _line_boxes(axes: Axes) -> list[Box]:
-    """Return thin boxes along the drawn steps, so that names keep off them."""
-    boxes = []
+    """Return thin boxes along the drawn steps and bars, so that names keep off them."""
+    boxes: list[Box] = []
     for line in axes.lines:
         path = axes.transData.transform(line.get_xydata())
         for (x0, y0), (x1, y1) in itertools.pairwise(path):
             boxes.append((min(x0, x1), y0 - 1, max(x0, x1), y0 + 1))
             boxes.append((x1 - 1, min(y0, y1), x1 + 1, max(y0, y1)))
+    for bars in (drawn for drawn in axes.collections if isinstance(drawn, LineCollection)):
+        for path in (axes.transData.transform(segment) for segment in bars.get_segments() if len(segment)):
+            boxes.append((*(path.min(axis=0) - 1), *(path.max(axis=0) + 1)))
     return boxes
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("test_packaging")]  # they share a wheel
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

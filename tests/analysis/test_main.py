@@ -287,3 +287,106 @@ def test_a_configuration_that_a_rule_stopped_in_one_seed_is_on_no_front(
     said = capsys.readouterr().err
     assert "1 stopped" in said
     assert "1 done in a configuration that was stopped in another seed" in said
+
+
+def change_trials(run: Path, schedule: str, seed: int, **values: object) -> None:
+    """Change the row of one trial in a run's table."""
+    table = pq.read_table(run / "trials.parquet")
+    rows = table.to_pylist()
+    row = next(row for row in rows if row["schedule"] == schedule and row["config_seed"] == seed)
+    row.update(values)
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), run / "trials.parquet")
+
+
+def test_pareto_says_how_sure_the_front_is(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pareto", str(run), "--epsilon", "test_accuracy=0.1"]) == 0
+    front = pd.read_csv(run / "analysis" / "pareto.csv").set_index("schedule")
+    assert front.columns[:5].tolist() == ["family", "bit_widths", "on_front", "rank", "n_seeds"]
+    assert front["verdict"].unique().tolist() == ["undecided"], "two seeds show next to nothing"
+    assert front["on_front_probability"].between(0, 1).all()
+    # 0.90 and 0.92: standard error 0.01, t of one degree of freedom 12.706.
+    ends = front.loc["full_precision", ["test_accuracy_low", "test_accuracy_high"]].tolist()
+    assert ends == pytest.approx([0.91 - 0.12706, 0.91 + 0.12706], abs=1e-5)
+    assert front["on_family_front"].all()
+    out = capsys.readouterr().out
+    for words in ("chosen by val_accuracy and reported by test_accuracy", "95% confidence", "2 seeds", "knee: none",
+                  "--spread pooled", "(jackknife over seeds)", "tied_with"):  # fmt: skip
+        assert words in out, words
+    surfaces = pd.read_csv(run / "analysis" / "attainment.csv")
+    assert surfaces["surface"].unique().tolist() == ["best", "median", "worst"]
+    drawn = (run / "analysis" / "pareto.svg").read_text()
+    assert "attained by some to all of 2 seeds" in drawn
+    pdf = (run / "analysis" / "pareto.pdf").read_bytes()
+    assert b"/CIDFontType2" in pdf, "TrueType, fonttype 42"
+    assert b"/Type3" not in pdf
+
+
+def test_one_seed_has_no_interval_and_no_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = write_run(tmp_path / "run", {"fixed_2": ([0.5], 1e-6), "fixed_4": ([0.9], 2e-6)})
+    (run / "analysis").mkdir()
+    (run / "analysis" / "attainment.csv").write_text("of an earlier call\n")
+    assert main(["pareto", str(run), "--width-in", "3.5"]) == 0
+    front = pd.read_csv(run / "analysis" / "pareto.csv")
+    assert front["verdict"].tolist() == ["undecided (one seed)"] * 2
+    assert front[["on_front_probability", "test_accuracy_low", "emissions_kg_co2eq_high"]].isna().all(axis=None)
+    captured = capsys.readouterr()
+    assert "no interval: it needs two or more seeds" in captured.out
+    assert "none written: attainment surfaces need two or more seeds" in captured.err
+    assert not (run / "analysis" / "attainment.csv").exists()
+    with Image.open(run / "analysis" / "pareto.png") as image:
+        assert image.width == 700
+
+
+def test_what_the_test_images_would_have_chosen_is_said(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in (0, 1):
+        change_trials(run, "fixed_2", seed, val_accuracy=0.99)
+    assert main(["pareto", str(run)]) == 0
+    front = pd.read_csv(run / "analysis" / "pareto.csv").set_index("schedule")
+    assert front["on_front"].to_dict() == {
+        "ascending_234": True, "fixed_2": True, "full_precision": False, "descending_432": False,
+    }  # fmt: skip
+    err = capsys.readouterr().err
+    assert "by the reported figures themselves the front would be ascending_234, full_precision" in err
+    assert "front (by validation)" in (run / "analysis" / "pareto.svg").read_text()
+    assert main(["pareto", str(run), "--select", "test_accuracy"]) == 0
+    front = pd.read_csv(run / "analysis" / "pareto.csv").set_index("schedule")
+    assert front.loc["full_precision", "on_front"]
+    assert "looks better than it is" in capsys.readouterr().out
+
+
+def test_a_run_that_goes_on_and_what_was_not_measured_are_warned_of(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change_trials(run, "fixed_2", 1, status="pending")
+    change_trials(run, "descending_432", 0, emissions_kg_co2eq=None)
+    assert main(["pareto", str(run)]) == 0
+    err = capsys.readouterr().err
+    assert "left out: 1 pending of 8 trials" in err
+    assert "1 of 8 trials are not trained to their end yet, so the front may change" in err
+    assert "1 of 4 configurations lack an objective in a seed and are on no front" in err
+    front = pd.read_csv(run / "analysis" / "pareto.csv").set_index("schedule")
+    assert front.loc["descending_432", "verdict"] == "not measured"
+    assert front.loc["fixed_2", "verdict"] == "undecided (one seed)"
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--select", "train_accuracy"], "--select takes test_accuracy, val_accuracy"),
+        (["--epsilon", "bitops=3"], "a margin is a number from 0 for one of val_accuracy, emissions_kg_co2eq"),
+        (["--epsilon", "test_accuracy=-1"], "a margin is a number from 0"),
+    ],
+)
+def test_what_cannot_decide_is_one_message(
+    run: Path, flags: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["pareto", str(run), *flags]) == 2
+    assert message in capsys.readouterr().err
+    assert not (run / "analysis").exists()
+
+
+@pytest.mark.parametrize("flags", [["--error", "0"], ["--epsilon", "test_accuracy"], ["--spread", "none"]])
+def test_malformed_flags_are_refused_by_the_parser(run: Path, flags: list[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["pareto", str(run), *flags])
+    assert refused.value.code == 2

@@ -2,14 +2,20 @@ from __future__ import annotations
 
 import math
 import statistics
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.tables import COLUMNS, FIGURES, table_over_epochs, table_over_seeds
+from analysis.__main__ import main
+from analysis.load import load_run, read_epochs
+from analysis.paper_figures import paper_table
+from analysis.tables import COLUMNS, FIGURES, compare_with_paper, table_over_epochs, table_over_seeds
 from analysis.trials import SETTINGS
+from tests.analysis.synthetic import write_run
 
 # Schedule, seed, and the figure of each of its epochs; None was not measured.
 VALUES = st.one_of(st.none(), st.floats(0, 1))
@@ -82,3 +88,67 @@ def test_configurations_that_differ_in_a_setting_are_apart_and_the_setting_is_sh
 def test_the_folder_of_a_data_set_is_not_shown() -> None:
     frame = make_trials(["a"], [0], config_dataset="/somewhere/cifar10").assign(**dict.fromkeys(FIGURES, 0.5))
     assert table_over_seeds(frame)["Data set"].tolist() == ["cifar10"]
+
+
+def test_a_seed_that_was_trained_twice_counts_once() -> None:
+    frame = make_trials(["a", "a", "a"], [0, 0, 1]).assign(**{name: [0.2, 0.4, 0.5] for name in FIGURES})
+    table = table_over_seeds(frame)
+    assert table["n seeds"].tolist() == ["2"]
+    assert table["Test accuracy %"].tolist() == ["40.00 ± 14.14"]
+
+
+def test_the_papers_table_is_as_printed() -> None:
+    table = paper_table().set_index(["dataset", "method", "column"])
+    assert table.loc[("cifar100", "Fixed Bit", "energy_kwh")].tolist() == [8.48e-6, 3.66e-6]
+    assert table.loc[("cifar10", "Ascending", "train_loss")].tolist() == [0.2390, 0.1535]
+    assert table.loc[("cifar100", "Descending", "test_accuracy")].tolist() == [0.5115, 0.0636]
+    # In 7 of 8 lines emissions are CodeCarbon's 0.33 kg/kWh of Italy times the energy: kWh and kg, as assumed.
+    means = table["paper_mean"].unstack("column")
+    ratios = means["emissions_kg_co2eq"] / means["energy_kwh"]
+    assert sorted((ratios - 0.331).abs() < 0.003) == [False] + [True] * 7
+
+
+def test_ours_stands_beside_the_paper_in_its_convention(tmp_path: Path) -> None:
+    points = {"full_precision": ([0.90], 2e-6), "fixed_2": ([0.70], 3e-6), "mixed_242": ([0.8], 1e-6)}
+    runs = load_run(write_run(tmp_path / "run", points, config_changes={"dataset": "/data/CIFAR-10"}))
+    comparison = compare_with_paper(runs.trials, read_epochs(runs.trials, FIGURES)).set_index(["schedule", "column"])
+    assert len(comparison) == 2 * len(FIGURES)
+    row = comparison.loc[("fixed_2", "test_accuracy")]
+    # Epochs 1 and 2 have 35 and 70 %.
+    assert row[["method", "paper_mean", "mean"]].tolist() == ["Fixed Bit", pytest.approx(0.8426), pytest.approx(0.525)]
+    assert row["ratio"] == pytest.approx(0.525 / 0.8426)
+    energy = comparison.loc[("fixed_2", "energy_kwh")]
+    assert energy["mean"] == pytest.approx(3e-6), "3 mg at 0.5 kg/kWh over two epochs"
+    assert energy["to_full_precision"] == pytest.approx(1.5)
+    assert energy["paper_to_full_precision"] == pytest.approx(5.10 / 7.28)
+
+
+@pytest.mark.parametrize(
+    ("points", "config", "message"),
+    [
+        ({"fixed_2": ([0.5], 1e-6)}, {}, "this run is of digits"),
+        ({"fixed_2": ([0.5], 1e-6)}, {"dataset": "svhn"}, "this run is of svhn"),
+        ({"mixed_242": ([0.5], 1e-6)}, {"dataset": "cifar10"}, "no schedule of this run is one of the paper's"),
+        ({"fixed_2": ([0.5], 1e-6)}, {"dataset": "cifar10", "act_bit_widths": (8, 8, 8)}, "no schedule of this run"),
+    ],
+)
+def test_what_is_not_in_the_paper_is_not_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], points: Any, config: dict[str, Any], message: str
+) -> None:
+    run = write_run(tmp_path / "run", points, config_changes=config)
+    assert main(["table", str(run)]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "no comparison" in line]
+    assert message in line
+    assert not (run / "analysis" / "table_against_paper.csv").exists()
+
+
+def test_the_table_prints_the_paper_and_what_it_leaves_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = write_run(tmp_path / "run", config_changes={"dataset": "cifar100"})
+    assert main(["table", str(run)]) == 0
+    out = capsys.readouterr().out
+    assert "54.75 ± 7.19" in out
+    assert "2.730e-06 ± 1.270e-06" in out
+    assert "400 epochs" in out
+    assert "ours: 2 epochs" in out
+    assert "does not say what one time, energy and emission cover" in out
+    assert len(pd.read_csv(run / "analysis" / "table_against_paper.csv")) == 4 * len(FIGURES)

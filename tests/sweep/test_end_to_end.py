@@ -30,7 +30,7 @@ from tests.sweep.sweeps import (
     wait_for,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("test_end_to_end")]  # they share sweeps
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -256,7 +256,7 @@ def test_two_sweeps_at_once_share_one_ledger_and_both_add_up(tmp_path: Path) -> 
         audit(folder / "run", tmp_path)
         (file,) = (folder / "run" / "energy").glob("*.parquet")
         tables.append(pd.read_parquet(file))
-        assert read_epochs(folder / "run")["concurrency"].max() > 2, "trials of both count"
+    assert read_epochs(folders[1] / "run")["concurrency"].max() > 2, "trials of both count"
     # What one run's trials used is part of the other's `other`: while both ran, nothing was charged twice.
     begin_s = max(table["begin_s"].min() for table in tables)
     end_s = min((table["begin_s"] + table["time_s"]).max() for table in tables)

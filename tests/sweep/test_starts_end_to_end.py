@@ -13,7 +13,7 @@ from lwq_tune.training.export import load_export
 from tests.conftest import run_python
 from tests.sweep.sweeps import read_trials, sweep_arguments
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("test_starts_end_to_end")]  # they share sweeps
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

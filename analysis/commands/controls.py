@@ -1,0 +1,63 @@
+"""``python -m analysis controls``: is it more bits, or bits in the right place?"""
+
+from __future__ import annotations
+
+import argparse
+
+import pandas as pd
+
+from analysis.commands.common import add_run_arguments, load, say, tell
+from analysis.controls import METRIC_COLUMNS, run_controls
+from analysis.controls_pairs import TOLERANCE
+from analysis.tables import caption
+
+PAIR_COLUMNS = {
+    "first_label": "first", "second_label": "second", "equal_in": "equal in", "weight_bits_excess": "weight bits %",
+    "bitops_excess": "BitOps %", "n_seeds": "seeds", "difference": "difference", "t_low": "t low", "t_high": "t high",
+    "bootstrap_low": "boot low", "bootstrap_high": "boot high", "hedges_gz": "g_z", "p_holm": "p (Holm)",
+    "verdict": "verdict",
+}  # fmt: skip
+TERM_COLUMNS = ["model", "term", "coefficient", "low", "high", "p", "df", "vif", "detectable"]
+TITLE = (
+    "{metric}, first less second, paired over shared seeds: Student's t and percentile bootstrap, 95 % each (with few "
+    "seeds the bootstrap is too narrow)"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    add_run_arguments(parser)
+    parser.add_argument(
+        "--metric", default="test_accuracy", metavar="COLUMN", help=f"one of {', '.join(METRIC_COLUMNS)}"
+    )
+    parser.add_argument(
+        "--tolerance", type=float, default=TOLERANCE, metavar="SHARE",
+        help="up to which share weight bits, or BitOps, count as equal (default 0.02)",
+    )  # fmt: skip
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Write pairs and regression, print them and what they support, and return the exit code.
+
+    Raises:
+        AnalysisError: The runs cannot be analysed, hold no pair of equal cost, or the files cannot be written.
+    """
+    loaded = load(parsed)
+    controls = run_controls(loaded.done, parsed.metric, parsed.tolerance)
+    say(f"warning: {words}" for words in controls.warnings)
+    with loaded.writing() as out:
+        controls.pairs.to_csv(out / "controls.csv", index=False)
+        controls.regression.to_csv(out / "regression.csv", index=False)
+    tell([TITLE.format(metric=parsed.metric), _shown_pairs(controls.pairs, parsed.metric), ""])
+    if not controls.regression.empty:
+        tell([f"{parsed.metric}, regression with an intercept per seed; 95 % intervals over configurations"])
+        tell([controls.regression[TERM_COLUMNS].to_string(index=False, float_format=lambda value: f"{value:.4g}"), ""])
+    tell([*controls.sentences, caption(loaded.done), loaded.out / "controls.csv", loaded.out / "regression.csv"])
+    return 0
+
+
+def _shown_pairs(pairs: pd.DataFrame, metric: str) -> str:
+    shown = pairs[pairs["column"] == metric][list(PAIR_COLUMNS)].rename(columns=PAIR_COLUMNS)
+    for column in ("weight bits %", "BitOps %"):
+        shown[column] = [f"{100 * value:+.1f}" for value in shown[column]]
+    return shown.to_string(index=False, float_format=lambda value: f"{value:.4g}", na_rep="-")

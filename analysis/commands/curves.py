@@ -1,0 +1,38 @@
+"""``python -m analysis curves``: the paper's Figures 2 and 3."""
+
+from __future__ import annotations
+
+import argparse
+
+from analysis.commands.common import add_run_arguments, add_width_argument, load, tell
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    add_run_arguments(parser)
+    parser.add_argument(
+        "--band", choices=("range", "std"), default="range",
+        help="shade least to greatest over seeds (default), or mean ± standard deviation",
+    )  # fmt: skip
+    add_width_argument(parser, 3.5, "default 3.5, one column of two")
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Draw the curves, print where the files are, and return the exit code.
+
+    Raises:
+        AnalysisError: The runs cannot be drawn, or the files not be written.
+    """
+    from analysis.curves import curve_frame, curve_note, draw_curves
+    from analysis.drawing import save_print_figure
+    from analysis.tables import caption
+
+    loaded = load(parsed)
+    frame = curve_frame(loaded.runs)
+    figure = draw_curves(frame, band=parsed.band, width_in=parsed.width_in)
+    words = f"{curve_note(frame, parsed.band)} {caption(loaded.done)}"
+    with loaded.writing() as out:
+        frame.to_csv(out / "curves.csv", index=False)
+        files = save_print_figure(figure, out / "curves", words)
+    tell([words, out / "curves.csv", *files])
+    return 0

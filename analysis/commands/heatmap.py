@@ -1,0 +1,55 @@
+"""``python -m analysis heatmap``: accuracy and emissions of every schedule of three stages."""
+
+from __future__ import annotations
+
+import argparse
+
+from analysis.commands.common import add_run_arguments, add_width_argument, load, say, tell
+from analysis.comparable import refuse_incomparable
+from analysis.load import Objective
+from analysis.seeds import evaluated_images
+
+COSTS = {"emissions": "emissions_kg_co2eq", "energy": "energy_kwh"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    add_run_arguments(parser)
+    parser.add_argument("--panels-by", type=int, choices=(1, 2, 3), default=3, help="stage of the panels (default 3)")
+    parser.add_argument(
+        "--cost", choices=(*COSTS, "none"), default="emissions", help="second row of panels (default emissions)"
+    )
+    parser.add_argument(
+        "--mixed-sources", action="store_true", help="draw energies that were found in different ways as one"
+    )
+    add_width_argument(parser, None, "default 3.5 where cells are legible, else 7 or more")
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Draw the heat maps, print where the files are, and return the exit code.
+
+    Raises:
+        AnalysisError: The runs cannot be drawn, or the files not be written.
+    """
+    from analysis.drawing import save_print_figure
+    from analysis.heatmap import draw_heatmap, heatmap_frame, heatmap_note
+    from analysis.tables import caption
+
+    loaded = load(parsed)
+    done = loaded.done
+    objectives = [Objective(f"{evaluated_images(done)}_accuracy", "maximize")]
+    if parsed.cost != "none" and done[COSTS[parsed.cost]].notna().any():
+        cost = Objective(COSTS[parsed.cost], "minimize")
+        warnings = refuse_incomparable(done, allow=parsed.mixed_sources, objectives=[cost])
+        say(f"warning: {words}" for words in warnings)
+        objectives.append(cost)
+    elif parsed.cost != "none":
+        say([f"{parsed.cost} were not measured in any trial: only the accuracies are drawn"])
+    frame = heatmap_frame(done, [objective.column for objective in objectives])
+    figure = draw_heatmap(frame, objectives, panels_by=parsed.panels_by, width_in=parsed.width_in)
+    words = f"{heatmap_note(frame, objectives)} {caption(done)}"
+    with loaded.writing() as out:
+        frame.to_csv(out / "heatmap.csv", index=False)
+        files = save_print_figure(figure, out / "heatmap", words)
+    tell([words, out / "heatmap.csv", *files])
+    return 0

@@ -1,0 +1,184 @@
+"""``python -m analysis pareto``: the front between the objectives, how sure it is, and its plot."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from analysis.attainment import attainment_surfaces
+from analysis.commands.common import add_run_arguments, add_width_argument, load, say, tell
+from analysis.comparable import refuse_incomparable, without_origins
+from analysis.load import AnalysisError, Objective
+from analysis.pareto import is_nondominated, mark, pareto_front, reference_point, to_costs
+from analysis.tables import caption
+from analysis.trials import check_comparable, summarise_trials
+from analysis.uncertainty import UNDECIDED, front_hypervolume, front_uncertainty
+from analysis.uncertainty_differences import SPREADS
+from analysis.uncertainty_selection import select_objectives
+from analysis.uncertainty_verdicts import FAMILY_WISE_ERROR
+
+SHOWN = ["schedule", "family", "on_front", "rank", "n_seeds", "on_front_probability", "verdict", "dominated_by"]
+UNFINISHED = ("pending", "interrupted")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    add_run_arguments(parser)
+    add_width_argument(parser, None, "default 7.2; 3.5 is one column of two")
+    flag = parser.add_argument
+    flag("--mixed-sources", action="store_true", help="put energies on one front that were found in different ways")
+    flag("--select", metavar="COLUMN", help="what decides on the front (default: validation for a test figure)")
+    flag(
+        "--epsilon", action="append", default=[], metavar="COLUMN=MARGIN", type=_margin,
+        help="differences up to MARGIN, in the column's unit, are ties; once for each objective",
+    )  # fmt: skip
+    flag(
+        "--spread", choices=SPREADS, default=SPREADS[0],
+        help="verdicts with a spread of each pair of configurations, or one for all: surer with few seeds, false where "
+        "one is noisier (default separate)",
+    )  # fmt: skip
+    flag("--error", type=_error, default=FAMILY_WISE_ERROR, help="family-wise error of the verdicts (default 0.05)")
+    flag("--resamples", type=int, default=2000, metavar="N", help="bootstrap resamples of the seeds (default 2000)")
+    flag("--seed", type=int, default=0, help="of the bootstrap (default 0)")
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Write the front, its surfaces and its plot, print it, and return the exit code.
+
+    Raises:
+        AnalysisError: The runs cannot be analysed, or the files not be written.
+    """
+    from analysis.plots import WIDTH_IN, draw_pareto, save_figure
+
+    loaded = load(parsed)
+    done, objectives = loaded.done, loaded.runs.objectives
+    check_comparable(without_origins(done))
+    warnings = refuse_incomparable(done, allow=parsed.mixed_sources, objectives=objectives)
+    select, words = select_objectives(done, objectives, parsed.select)
+    summary = summarise_trials(done)
+    pareto_front(summary, objectives, select)  # refuses what has no front before anything is computed
+    uncertainty = front_uncertainty(
+        done, objectives, select=select, epsilon=_deciding_margins(parsed.epsilon, objectives, select),
+        spread=parsed.spread, error=parsed.error, n_resamples=max(1, parsed.resamples), seed=parsed.seed,
+    )  # fmt: skip
+    front = pareto_front(summary.join(uncertainty), objectives, select)
+    surfaces, why_none = _surfaces(done, objectives)
+    origins = f"{_legend(words, front)} {caption(done)}"
+    width_in = parsed.width_in or WIDTH_IN
+    figure = draw_pareto(front, done, objectives, origins, surfaces=surfaces, width_in=width_in)
+    say([f"warning: {line}" for line in [*warnings, *_doubts(loaded.runs.trials, front, objectives)]])
+    tell([_table(front, objectives), words, *_verdict_lines(front, parsed)])
+    tell([_hypervolume(done, front, objectives, select)])
+    say(why_none)
+    with loaded.writing() as out:
+        front.to_csv(out / "pareto.csv", index=False)
+        files = [out / "pareto.csv", *_write_surfaces(surfaces, out), *save_figure(figure, out / "pareto")]
+    tell(files)
+    return 0
+
+
+def _legend(words: str, front: pd.DataFrame) -> str:
+    bars = " Points: means, bars: standard deviation over seeds." if (front["n_seeds"] > 1).any() else ""
+    return f"{words[0].upper()}{words[1:].split(' (', maxsplit=1)[0]}.{bars}"
+
+
+def _margin(text: str) -> tuple[str, float]:
+    column, _, number = text.partition("=")
+    try:
+        return column, float(number)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"a margin is COLUMN=NUMBER, got {text!r}") from error
+
+
+def _error(text: str) -> float:
+    error = float(text)
+    if not 0 < error <= 0.5:
+        raise argparse.ArgumentTypeError(f"a family-wise error is more than 0 and at most 0.5, got {text}")
+    return error
+
+
+def _deciding_margins(
+    given: Sequence[tuple[str, float]], objectives: Sequence[Objective], select: Sequence[Objective]
+) -> dict[str, float]:
+    """Return margins by deciding column; they may be given by the reported one."""
+    names = {axis.column: by.column for axis, by in zip(objectives, select, strict=True)}
+    return {names.get(column, column): margin for column, margin in given}
+
+
+def _surfaces(done: pd.DataFrame, objectives: Sequence[Objective]) -> tuple[pd.DataFrame | None, list[str]]:
+    measured = done.dropna(subset=[axis.column for axis in objectives])
+    try:
+        return attainment_surfaces(measured, objectives), []
+    except AnalysisError as error:
+        return None, [f"none written: {error}"]
+
+
+def _write_surfaces(surfaces: pd.DataFrame | None, out: Path) -> list[Path]:
+    file = out / "attainment.csv"
+    file.unlink(missing_ok=True)  # of an earlier call, on other trials
+    if surfaces is None:
+        return []
+    surfaces.to_csv(file, index=False)
+    return [file]
+
+
+def _doubts(trials: pd.DataFrame, front: pd.DataFrame, objectives: Sequence[Objective]) -> list[str]:
+    """Return warnings on a run that goes on, unmeasured configurations, and what test figures would have chosen."""
+    doubts = []
+    n_open = int(trials["status"].isin(UNFINISHED).sum())
+    if n_open:
+        doubts.append(f"{n_open} of {len(trials)} trials are not trained to their end yet, so the front may change")
+    n_unmeasured = int(front["rank"].isna().sum())
+    if n_unmeasured:
+        doubts.append(f"{n_unmeasured} of {len(front)} configurations lack an objective in a seed and are on no front")
+    known = front["rank"].notna().to_numpy()
+    by_reported = mark(known, is_nondominated(to_costs(front[known], objectives)))
+    if (by_reported != front["on_front"]).any():
+        names = ", ".join(front.loc[by_reported, "schedule"])
+        doubts.append(f"by the reported figures themselves the front would be {names}")
+    return doubts
+
+
+def _table(front: pd.DataFrame, objectives: Sequence[Objective]) -> str:
+    columns = [*SHOWN, *(axis.column for axis in objectives)]
+    columns += [column for column in ("on_epsilon_front", "tied_with") if column in front]
+    return (
+        front[columns]
+        .rename(columns={"on_front_probability": "P(front)"})
+        .to_string(index=False, float_format=lambda value: f"{value:.5g}", na_rep="-")
+    )
+
+
+def _verdict_lines(front: pd.DataFrame, parsed: argparse.Namespace) -> list[str]:
+    """Return what the verdicts rest on, what would show more, and the knee."""
+    least = int(front["n_seeds"].min())
+    lines = [
+        f"verdicts: all together right with {1 - parsed.error:.0%} confidence or more (Holm; t tests, {parsed.spread} "
+        f"spread, {least} seed{'s' if least > 1 else ''}); P(front): share of bootstrap resamples, no test"
+    ]
+    if parsed.epsilon:
+        lines[0] += "; differences up to the margins count as ties in both"
+    if (front["verdict"].str.startswith(UNDECIDED)).any() and least < 5:
+        lines.append("more seeds show more: 5 or more, or --spread pooled where all configurations are equally noisy")
+    knee = front.loc[front["is_knee"], "schedule"]
+    lines.append(f"knee: {knee.iloc[0]} (farthest from the line between the extremes)" if len(knee) else
+                 "knee: none, the front has no point that bulges beyond the line between its extremes")  # fmt: skip
+    return lines
+
+
+def _hypervolume(
+    done: pd.DataFrame, front: pd.DataFrame, objectives: Sequence[Objective], select: Sequence[Objective]
+) -> str:
+    costs = to_costs(front[front["rank"].notna()], objectives)
+    reference = reference_point(costs)
+    value, low, high = front_hypervolume(done, objectives, np.asarray(reference), select)
+    at = ", ".join(f"{axis.column} {cost * axis.sign:.4g}" for axis, cost in zip(objectives, reference, strict=True))
+    interval = "no interval: it needs two or more seeds that all share" if math.isnan(low) else (
+        f"95 % interval {low:.4g} to {high:.4g} (jackknife over seeds)"
+    )  # fmt: skip
+    return f"hypervolume {value:.4g}, reference point {at}; {interval}"

@@ -1,0 +1,42 @@
+"""``python -m analysis sensitivity``: what lowering the bits of one stage alone does to accuracy."""
+
+from __future__ import annotations
+
+import argparse
+
+from analysis.commands.common import add_run_arguments, add_width_argument, load, tell
+from analysis.sensitivity import measure_sensitivity, sensitivity_words
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    add_run_arguments(parser)
+    add_width_argument(parser, 3.5, "default 3.5, one column of two")
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Draw the effects, print them with the paper's claim, and return the exit code.
+
+    Raises:
+        AnalysisError: The runs cannot be analysed, or the files not be written.
+    """
+    from analysis.drawing import save_print_figure
+    from analysis.sensitivity_drawing import draw_sensitivity
+    from analysis.tables import caption
+
+    loaded = load(parsed)
+    found = measure_sensitivity(loaded.done)
+    figure = draw_sensitivity(found, width_in=parsed.width_in)
+    words = [*sensitivity_words(found), caption(loaded.done)]
+    shown = found.effects.drop(columns=["from_bits", "to_bits"])
+    shown[["mean", "low", "high"]] *= 100
+    with loaded.writing() as out:
+        found.effects.to_csv(out / "sensitivity.csv", index=False)
+        found.pairs.to_csv(out / "sensitivity_pairs.csv", index=False)
+        files = save_print_figure(figure, out / "sensitivity", " ".join(words))
+    tell([
+        "Change of accuracy in points, mean and 95 % interval over seeds",
+        shown.to_string(index=False, na_rep="-", float_format=lambda value: f"{value:.2f}"),
+        *words, out / "sensitivity.csv", out / "sensitivity_pairs.csv", *files,
+    ])  # fmt: skip
+    return 0

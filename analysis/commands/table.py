@@ -1,0 +1,55 @@
+"""``python -m analysis table``: the paper's Table 3 in both conventions, and the paper's figures beside it."""
+
+from __future__ import annotations
+
+import argparse
+
+from analysis.commands.common import add_run_arguments, load, tell
+from analysis.load import read_epochs
+from analysis.tables import (
+    FIGURES,
+    caption,
+    compare_with_paper,
+    format_comparison,
+    paper_notes,
+    table_over_epochs,
+    table_over_seeds,
+)
+from analysis.trials import check_comparable
+
+OVER_EPOCHS = "Mean ± std over the epochs, the paper's convention (time, energy, emissions per epoch)"
+OVER_SEEDS = "Mean ± std over seeds (last epoch's metrics; time, energy, emissions of the whole training)"
+BESIDE = "Beside Ikram et al. 2025, Table 3: mean ± std over the epochs of both (energy kWh, emissions kg CO2eq)"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    add_run_arguments(parser)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Write both forms of Table 3 and the comparison, print them, and return the exit code.
+
+    Raises:
+        AnalysisError: The runs cannot be analysed, or the files not be written.
+    """
+    loaded = load(parsed)
+    done = loaded.done
+    check_comparable(done)
+    epochs = read_epochs(done, FIGURES)
+    comparison = compare_with_paper(done, epochs)
+    tables = (
+        (OVER_EPOCHS, "table_over_epochs.csv", table_over_epochs(done, epochs)),
+        (OVER_SEEDS, "table_over_seeds.csv", table_over_seeds(done)),
+    )
+    with loaded.writing() as out:
+        for title, name, frame in tables:
+            frame.to_csv(out / name, index=False)
+            tell([title, frame.to_string(index=False), ""])
+        against = out / "table_against_paper.csv"
+        against.unlink(missing_ok=True)  # of an earlier call, on other trials
+        if not comparison.empty:
+            comparison.to_csv(against, index=False)
+            tell([BESIDE, format_comparison(comparison).to_string(index=False), ""])
+    tell([*paper_notes(done, comparison), caption(done)])
+    return 0

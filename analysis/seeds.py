@@ -1,0 +1,70 @@
+"""What tables and figures share: means per seed, names of configurations, and which images an accuracy is of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from analysis.load import AnalysisError
+from analysis.trials import SETTINGS, configuration_keys, dataset_names, is_constant
+
+
+def seed_means(trials: pd.DataFrame, figures: Sequence[str]) -> pd.DataFrame:
+    """Return one row per configuration and seed, repetitions of a seed by their mean; NaN where one is.
+
+    Args:
+        trials: Finished trials.
+        figures: Columns to take the mean of.
+
+    Returns:
+        Columns of `analysis.trials.configuration_keys`, ``config_dataset``, ``config_seed`` and ``figures``.
+    """
+    keys = [*configuration_keys(trials), "config_seed"]
+    groups = trials.groupby(keys, sort=False, dropna=False)
+    means = groups[list(figures)].mean(skipna=False)
+    return means.assign(config_dataset=groups["config_dataset"].first()).reset_index()
+
+
+def configuration_labels(trials: pd.DataFrame) -> pd.Series:
+    """Return what to call the configuration of each trial: its schedule, and the settings in which trials differ.
+
+    >>> frame = pd.DataFrame({"schedule": ["fixed_2"] * 2, "bit_widths": [(2, 2)] * 2, "act_bit_widths": [(2, 2)] * 2})
+    >>> settings = {name: [1, 1] for name in SETTINGS} | {"config_lr": [0.1, 0.01]}
+    >>> configuration_labels(frame.assign(**settings)).tolist()
+    ['fixed_2, lr 0.1', 'fixed_2, lr 0.01']
+    """
+    labels = trials["schedule"].astype(str)
+    own_activations = trials["act_bit_widths"] != trials["bit_widths"]
+    bits = trials["act_bit_widths"].map(lambda bits: "-".join(map(str, bits)))
+    labels = labels.where(~own_activations, labels + ", activations " + bits)
+    for name in SETTINGS:
+        if not is_constant(trials[name]):
+            labels = labels + f", {name.removeprefix('config_')} " + trials[name].astype(str)
+    return labels
+
+
+def evaluated_images(frame: pd.DataFrame) -> str:
+    """Return which images the figures of a frame were evaluated on, as columns begin: ``test``, else ``val``.
+
+    A space may leave the test images alone, then its accuracies are of the validation images.
+
+    Raises:
+        AnalysisError: No accuracy is a number.
+    """
+    for images in ("test", "val"):
+        if np.isfinite(frame[f"{images}_accuracy"].to_numpy(dtype=float)).any():
+            return images
+    raise AnalysisError("a figure of accuracies needs trials with one, no test or validation accuracy was measured")
+
+
+def check_one_dataset(trials: pd.DataFrame) -> None:
+    """Refuse trials of several data sets; accuracies may come from any machine, but not from other images.
+
+    Raises:
+        AnalysisError: Names the data sets.
+    """
+    names = sorted(set(dataset_names(trials)))
+    if len(names) > 1:
+        raise AnalysisError(f"accuracies of several data sets are not comparable, got {', '.join(names)}; draw each")

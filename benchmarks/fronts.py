@@ -1,0 +1,140 @@
+"""Finding the front of many points, beside pymoo and moocore.
+
+Points of two and three objectives, minimised: even in the unit cube (few are on the front), all on the front, and of
+few distinct values (ties and duplicates). Each filter finds the same front, all of equal points or none. Calls take
+turns, so that a drift falls on all alike; the figure is the fastest of the rounds. Where pymoo is not installed, the
+benchmark says so. pymoo 0.6.2 calls moocore itself: ``find_non_dominated`` its filter, ``NonDominatedSorting`` its
+ranks.
+
+Run: python -m benchmarks.fronts --json fronts.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import moocore
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.pareto import is_nondominated
+from benchmarks.common import version_of, write_json
+from lwq_tune.results.provenance import available_cpus, cpu_model
+
+Points = NDArray[np.float64]
+SIZES = (10, 100, 1000, 10_000, 100_000, 1_000_000)
+KINDS = ("even", "all on the front", "few values")
+FIND, SORT = "pymoo find_non_dominated", "pymoo NonDominatedSorting"
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fronts", description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), metavar="N")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N")
+    parser.add_argument("--most-in-three", type=int, default=10_000, metavar="N", help="points of three objectives")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    arguments = parser.parse_args()
+    if min(*arguments.sizes, arguments.rounds) < 1:
+        parser.error("--sizes and --rounds must be at least 1")
+    figures = {
+        "cases": measure(arguments.sizes, arguments.rounds, arguments.most_in_three),
+        "machine": {
+            "cpu_model": cpu_model(), "cpus": available_cpus(),
+            **{name: version_of(name) for name in ("numpy", "moocore", "pymoo")},
+        },
+    }  # fmt: skip
+    _print(figures)
+    write_json(arguments.json, figures)
+
+
+def measure(sizes: Sequence[int], n_rounds: int, most_in_three: int) -> list[dict[str, Any]]:
+    """Return of each number of objectives, kind and size the shortest time of each filter in seconds.
+
+    Raises:
+        SystemExit: Two filters find different fronts.
+    """
+    cases = []
+    for n_objectives in (2, 3):
+        for kind in KINDS:
+            for size in (size for size in sizes if n_objectives == 2 or size <= most_in_three):
+                points = make_points(kind, size, n_objectives, np.random.default_rng(0))
+                times, on_front = time_filters(points, n_rounds)
+                cases.append(
+                    {"objectives": n_objectives, "kind": kind, "points": size, "on_front": on_front, "times_s": times}
+                )
+    return cases
+
+
+def make_points(kind: str, size: int, n_objectives: int, generator: np.random.Generator) -> Points:
+    """Return points of a kind of ``KINDS``, shape (size, n_objectives)."""
+    points = generator.random((size, n_objectives))
+    if kind == "all on the front":
+        points[:, -1] = -points[:, :-1].sum(axis=1)
+    elif kind == "few values":
+        points = np.floor(points * 50)
+    return points
+
+
+def filters() -> dict[str, Callable[[Points], NDArray[np.int64]]]:
+    """Return the filters that are installed, each from points to the indices of the front."""
+    found: dict[str, Callable[[Points], NDArray[np.int64]]] = {
+        "ours": lambda points: is_nondominated(points).nonzero()[0],
+        "moocore": lambda points: moocore.is_nondominated(points, keep_weakly=True).nonzero()[0],
+    }
+    try:
+        from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting, find_non_dominated
+    except ImportError:
+        return found
+    found[FIND] = find_non_dominated
+    found[SORT] = lambda points: NonDominatedSorting().do(points, only_non_dominated_front=True)
+    return found
+
+
+def time_filters(points: Points, n_rounds: int) -> tuple[dict[str, float], int]:
+    """Return the shortest time of each filter in seconds, and the number of points on the front.
+
+    Raises:
+        SystemExit: Two filters find different fronts.
+    """
+    shortest: dict[str, float] = {}
+    expected: NDArray[np.int64] | None = None
+    n_calls = max(1, 2000 // len(points))
+    for _ in range(n_rounds):
+        for name, find in filters().items():
+            begin_s = time.perf_counter()
+            for _ in range(n_calls):
+                front = find(points)
+            time_s = (time.perf_counter() - begin_s) / n_calls
+            shortest[name] = min(time_s, shortest.get(name, np.inf))
+            expected = np.sort(front) if expected is None else expected
+            if not np.array_equal(np.sort(front), expected):
+                raise SystemExit(f"{name} finds another front of {len(points)} points than ours")
+    return shortest, 0 if expected is None else len(expected)
+
+
+def _print(figures: Mapping[str, Any]) -> None:
+    host = figures["machine"]
+    print(f"{host['cpu_model']}, {host['cpus']} CPUs, numpy {host['numpy']}, moocore {host['moocore']}, milliseconds")
+    if host["pymoo"] is None:
+        print("pymoo is not installed, so nothing is compared with it: pip install pymoo")
+    names = list(figures["cases"][0]["times_s"])
+    print(f"{'objectives, kind':<22}{'points':>9}{'on front':>9}" + "".join(f"{name:>28}" for name in names))
+    for case in figures["cases"]:
+        times = "".join(f"{1000 * case['times_s'][name]:>28.3f}" for name in names)
+        label = f"{case['objectives']}, {case['kind']}"
+        print(f"{label:<22}{case['points']:>9}{case['on_front']:>9}{times}")
+    peers = [name for name in names if name.startswith("pymoo")]
+    ratios = [
+        case["times_s"]["ours"] / min(case["times_s"][name] for name in peers) for case in figures["cases"] if peers
+    ]
+    if ratios:
+        print(f"ours over the faster of pymoo's: {min(ratios):.2f} to {max(ratios):.2f}")
+
+
+if __name__ == "__main__":
+    main()
