@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from analysis.audit_tables import load_tables
-from analysis.commands import controls, curves, heatmap, ledgers, pareto, sensitivity, table
+from analysis.commands import audit, controls, curves, heatmap, ledgers, pareto, sensitivity, table
 from analysis.load import AnalysisError
 
-EXIT_DONE, EXIT_AUDIT_FAILED, EXIT_BAD_INPUT = 0, 1, 2
+EXIT_DONE, EXIT_BAD_INPUT = 0, 2
 # Each is a module with `add_arguments(parser)` and `run(parsed)`, which returns the exit code.
 COMMANDS = {
     "pareto": (pareto, "the front between the objectives, how sure it is, and its plot: pareto.csv, .png, .svg, .pdf"),
@@ -21,6 +19,7 @@ COMMANDS = {
     "sensitivity": (sensitivity, "what lowering the bits of one stage alone does to accuracy"),
     "ledgers": (ledgers, "training energy as recorded and inference energy as modelled, side by side"),
     "controls": (controls, "more bits, or bits in the right place: pairs of equal cost, and a regression"),
+    "audit": (audit, "add up the recorded energies again; exit code 1 where something does not add up"),
 }
 
 
@@ -30,11 +29,6 @@ def make_parser() -> argparse.ArgumentParser:
         prog="python -m analysis", description="Fronts and tables from the run folders of lwq_tune."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    made = {}
-    for name, words in (("audit", "add up the recorded energies again; exit code 1 where something does not add up"),):
-        command = made[name] = commands.add_parser(name, help=words, description=words)
-        command.add_argument("run_dirs", nargs="+", type=Path, metavar="RUN_DIR")
-    made["audit"].add_argument("--json", type=Path, metavar="FILE", help="write the same figures as JSON")
     for name, (module, words) in COMMANDS.items():
         module.add_arguments(commands.add_parser(name, help=words, description=words))
     shell = commands.add_parser("completion", help="print the completion script of a shell")
@@ -57,18 +51,6 @@ def completion(shell: str) -> str:
     return script
 
 
-def audit(run_dirs: Sequence[Path], json_file: Path | None) -> int:
-    """Print what an audit of each run found and return the exit code."""
-    from analysis.audit_figures import audit_run
-    from analysis.audit_report import count_failed, report, verdict, write_json
-
-    audits = [audit_run(load_tables(run_dir)) for run_dir in run_dirs]
-    if json_file is not None:
-        write_json(audits, json_file)
-    print(*map(report, audits), verdict(audits), sep="\n")
-    return EXIT_AUDIT_FAILED if count_failed(audits)[0] else EXIT_DONE
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     parsed = make_parser().parse_args(arguments)
@@ -76,8 +58,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(completion(parsed.shell).rstrip("\n"))
         return EXIT_DONE
     try:
-        if parsed.command == "audit":
-            return audit(parsed.run_dirs, parsed.json)
         code: int = COMMANDS[parsed.command][0].run(parsed)
         return code
     except AnalysisError as error:

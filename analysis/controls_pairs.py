@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from analysis.controls_statistics import (
     LEVEL,
-    critical,
     detectable,
     hedges_correction,
     holm,
@@ -17,6 +16,7 @@ from analysis.controls_statistics import (
 )
 from analysis.controls_table import Configurations
 from analysis.uncertainty_replicates import smallest_step
+from analysis.uncertainty_student import student_quantile
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -57,13 +57,23 @@ def find_pairs(table: pd.DataFrame, tolerance: float = TOLERANCE) -> pd.DataFram
         first over that of the second, less 1.
     """
     n_rows = len(table)
+    ranked = np.lexsort((np.arange(n_rows), -table["weight_bits"], -table["order"]))
+    place = np.argsort(ranked)
     i, j = np.triu_indices(n_rows, k=1)
-    rank = np.lexsort((np.arange(n_rows), -table["weight_bits"], -table["order"]))
-    place = np.empty(n_rows, dtype=np.int64)
-    place[rank] = np.arange(n_rows)
     i, j = np.where(place[i] < place[j], i, j), np.where(place[i] < place[j], j, i)
-    value = {name: table[name].to_numpy() for name in table}
-    is_same = value["group"][i] == value["group"][j]
+    group = table["group"].to_numpy()
+    reasons = _reasons(table, i, j, tolerance)
+    kept = np.flatnonzero((group[i] == group[j]) & np.any(list(reasons.values()), axis=0))
+    named = [" + ".join(words for words, holds in reasons.items() if holds[pair]) for pair in kept]
+    i, j = i[kept], j[kept]
+    cost = {measure: table[measure].to_numpy() for measure in MEASURES}
+    excesses = {f"{measure}_excess": values[i] / values[j] - 1 for measure, values in cost.items()}
+    return pd.DataFrame({"i": i, "j": j, "equal_in": named, **excesses})
+
+
+def _reasons(table: pd.DataFrame, i: Indices, j: Indices, tolerance: float) -> dict[str, NDArray[np.bool_]]:
+    """Return for each way of being equal in cost, and of being next above in full precision, which pairs are it."""
+    value = {name: table[name].to_numpy() for name in ("width", "sum_of_bits", *MEASURES)}
     is_same_shape = (value["width"][i] == value["width"][j]) & (_n_stages(table)[i] == _n_stages(table)[j])
     reasons: dict[str, NDArray[np.bool_]] = {
         words: excess(value[measure][i], value[measure][j]) <= tolerance + 1e-12 for measure, words in MEASURES.items()
@@ -73,17 +83,7 @@ def find_pairs(table: pd.DataFrame, tolerance: float = TOLERANCE) -> pd.DataFram
         above = _dearer_full_precision(table, measure, tolerance)
         is_next = (above[i] == j) | (above[j] == i)
         reasons[f"full precision above in {words}"] = is_next & ~reasons[words]
-    kept = np.flatnonzero(is_same & np.any(list(reasons.values()), axis=0))
-    named = [" + ".join(words for words, holds in reasons.items() if holds[pair]) for pair in kept]
-    i, j = i[kept], j[kept]
-    return pd.DataFrame(
-        {
-            "i": i,
-            "j": j,
-            "equal_in": named,
-            **{f"{measure}_excess": value[measure][i] / value[measure][j] - 1 for measure in MEASURES},
-        }
-    )
+    return reasons
 
 
 def _n_stages(table: pd.DataFrame) -> Indices:
@@ -147,7 +147,7 @@ def _fill(frame: pd.DataFrame, rows: Indices, differences: Array, floor: float, 
         is_spread = error > 1e-12 * np.abs(mean)
         error = np.where(is_spread, error, np.nan)
         low, high = percentile_bootstrap(differences)
-        reach, wide = critical(LEVEL / 2, df) * error, critical(LEVEL / 2 / n_tests, df) * error
+        reach, wide = student_quantile(LEVEL / 2, df) * error, student_quantile(LEVEL / 2 / n_tests, df) * error
         effect = np.where(is_spread, mean / np.where(is_spread, spread, 1), np.nan)
         found |= {
             "std": spread, "t_low": mean - reach, "t_high": mean + reach,

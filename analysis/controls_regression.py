@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.controls_statistics import LEVEL, critical, detectable, two_sided_p
+from analysis.controls_statistics import LEVEL, detectable, two_sided_p
 from analysis.controls_table import Configurations
+from analysis.uncertainty_student import student_quantile
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -153,26 +154,24 @@ def fit(panel: Panel, model: str) -> pd.DataFrame:
     error = np.full(len(coefficients), np.nan)
     if df > 0 and can_tell.any():
         error = np.where(can_tell, _jackknife_error(panel, coefficients), np.nan)
-    reach = critical(LEVEL / 2, max(df, 1)) * error
+    known_df = max(df, 1)  # with none left, every error is NaN
+    reach = student_quantile(LEVEL / 2, known_df) * error
     terms = [str(term) for term in panel.terms]
-    return pd.DataFrame(
-        {
-            "model": model,
-            "term": terms,
-            "unit": [UNITS[term] for term in terms],
-            "coefficient": np.where(can_tell, coefficients, np.nan),
-            "std_error": error,
-            "low": coefficients - reach,
-            "high": coefficients + reach,
-            "p": two_sided_p(coefficients / error, max(df, 1)),
-            "df": df,
-            "explained_by_others": shares,
-            "vif": 1 / np.maximum(1 - shares, 1e-300),
-            "detectable": detectable(error, max(df, 1)),
-            "n_configurations": n,
-            "n_rows": len(panel.figure),
-        }
-    ).assign(vif=lambda frame: frame["vif"].where(can_tell, math.inf))
+    columns = {
+        "model": model,
+        "term": terms,
+        "unit": [UNITS[term] for term in terms],
+        "coefficient": np.where(can_tell, coefficients, np.nan),
+        "std_error": error,
+        "low": coefficients - reach,
+        "high": coefficients + reach,
+        "p": two_sided_p(coefficients / error, known_df),
+        "df": df,
+        "explained_by_others": shares,
+        "vif": np.where(can_tell, 1 / np.maximum(1 - shares, 1e-300), math.inf),
+        "detectable": detectable(error, known_df),
+    }
+    return pd.DataFrame(columns).assign(n_configurations=n, n_rows=len(panel.figure))
 
 
 def _rank(panel: Panel) -> int:

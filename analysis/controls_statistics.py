@@ -19,16 +19,6 @@ N_RESAMPLES = 4000
 CHUNK = 256
 
 
-@functools.cache
-def critical(tail: float, df: int) -> float:
-    """Return the value that Student's t exceeds with probability ``tail``; remembered, since pairs share it.
-
-    >>> round(critical(0.025, 2), 3)
-    4.303
-    """
-    return student_quantile(tail, df)
-
-
 def two_sided_p(t: Array, df: int) -> Array:
     """Return the probability of a t at least as far from 0.
 
@@ -75,7 +65,7 @@ def detectable(std_error: Array, df: int, tail: float = LEVEL / 2) -> Array:
     >>> detectable(np.array([1.0]), 10).round(2).tolist()
     [3.11]
     """
-    return (critical(tail, df) + critical(1 - POWER, df)) * std_error
+    return (student_quantile(tail, df) + student_quantile(1 - POWER, df)) * std_error
 
 
 @functools.cache

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.trials import SETTINGS, configuration_keys, is_constant
+from analysis.seeds import configuration_labels
+from analysis.trials import SETTINGS, configuration_keys
 
 FULL_PRECISION_BITS = 32
 Array = NDArray[np.float64]
@@ -74,7 +75,7 @@ def _describe(first: pd.DataFrame) -> pd.DataFrame:
     bits = first["bit_widths"]
     return pd.DataFrame(
         {
-            "label": _labels(first, [key for key in others if not is_constant(first[key])]),
+            "label": configuration_labels(first),
             "schedule": first["schedule"],
             "bit_widths": bits,
             "width": first["config_width"].astype(float),
@@ -87,16 +88,3 @@ def _describe(first: pd.DataFrame) -> pd.DataFrame:
             "is_quantized": bits.map(lambda widths: FULL_PRECISION_BITS not in widths),
         }
     )
-
-
-def _labels(first: pd.DataFrame, varying: list[str]) -> list[str]:
-    """Return a name for each configuration that tells it from all others."""
-    has_widths = not is_constant(first["config_width"])
-    labels = []
-    for _, row in first.iterrows():
-        parts = [f"width {row['config_width']:g}"] if has_widths and row["config_width"] != 1 else []
-        if row["act_bit_widths"] != row["bit_widths"]:
-            parts.append(f"activations {'-'.join(map(str, row['act_bit_widths']))}")
-        parts += [f"{key.removeprefix('config_')} {row[key]}" for key in varying]
-        labels.append(f"{row['schedule']} ({', '.join(parts)})" if parts else row["schedule"])
-    return labels

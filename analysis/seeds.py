@@ -30,19 +30,28 @@ def seed_means(trials: pd.DataFrame, figures: Sequence[str]) -> pd.DataFrame:
 def configuration_labels(trials: pd.DataFrame) -> pd.Series:
     """Return what to call the configuration of each trial: its schedule, and the settings in which trials differ.
 
+    A width of 1 is not named, it is the network that others are narrower or wider than.
+
     >>> frame = pd.DataFrame({"schedule": ["fixed_2"] * 2, "bit_widths": [(2, 2)] * 2, "act_bit_widths": [(2, 2)] * 2})
     >>> settings = {name: [1, 1] for name in SETTINGS} | {"config_lr": [0.1, 0.01]}
     >>> configuration_labels(frame.assign(**settings)).tolist()
-    ['fixed_2, lr 0.1', 'fixed_2, lr 0.01']
+    ['fixed_2 (lr 0.1)', 'fixed_2 (lr 0.01)']
     """
-    labels = trials["schedule"].astype(str)
-    own_activations = trials["act_bit_widths"] != trials["bit_widths"]
-    bits = trials["act_bit_widths"].map(lambda bits: "-".join(map(str, bits)))
-    labels = labels.where(~own_activations, labels + ", activations " + bits)
-    for name in SETTINGS:
-        if not is_constant(trials[name]):
-            labels = labels + f", {name.removeprefix('config_')} " + trials[name].astype(str)
-    return labels
+    varying = [name for name in SETTINGS if name in trials and not is_constant(trials[name])]
+    own_activations = (trials["act_bit_widths"] != trials["bit_widths"]).to_numpy()
+    bits = trials["act_bit_widths"].map(lambda bits: "-".join(map(str, bits))).to_numpy()
+    settings = [
+        [f"activations {bits[row]}"] * bool(own_activations[row])
+        + [
+            f"{name.removeprefix('config_')} {value}"
+            for name, value in zip(varying, values, strict=True)
+            if (name, value) != ("config_width", 1)
+        ]
+        for row, values in enumerate(trials[varying].itertuples(index=False, name=None))
+    ]
+    schedules = trials["schedule"].astype(str)
+    labels = [f"{name} ({', '.join(own)})" if own else name for name, own in zip(schedules, settings, strict=True)]
+    return pd.Series(labels, index=trials.index, dtype=object)
 
 
 def evaluated_images(frame: pd.DataFrame) -> str:

@@ -25,6 +25,8 @@ from analysis.uncertainty_verdicts import FAMILY_WISE_ERROR, Claims, find_claims
 ON_FRONT, DOMINATED, UNDECIDED = "on the front", "dominated", "undecided"
 ONE_SEED, NOT_MEASURED = "undecided (one seed)", "not measured"
 INTERVAL_ERROR = 0.05
+# What stands for a configuration that lacks a figure.
+UNMEASURED: dict[str, Any] = {"verdict": NOT_MEASURED, "dominated_by": "", "tied_with": "", "on_epsilon_front": False}
 MOST_DOMINATORS = 3
 
 
@@ -76,14 +78,9 @@ def front_uncertainty(
             "tied_with": _ties(decided, margins, names),
         }
     frame = pd.DataFrame(columns, index=np.flatnonzero(is_measured)).reindex(range(len(is_measured)))
-    unmeasured: dict[str, Any] = {
-        "verdict": NOT_MEASURED,
-        "dominated_by": "",
-        "tied_with": "",
-        "on_epsilon_front": False,
-    }
-    for column in [column for column in unmeasured if column in frame]:
-        frame.loc[~is_measured, column] = unmeasured[column]
+    for column, value in UNMEASURED.items():
+        if column in frame:
+            frame.loc[~is_measured, column] = value
     return frame.join(_intervals(trials, list(dict.fromkeys([*objectives, *deciding]))))
 
 

@@ -1,4 +1,4 @@
-"""What people call a trial: its schedule, and its width where the trials beside it have others."""
+"""What people call a trial: its schedule, and its width where that is not 1 and the trials beside it have others."""
 
 from __future__ import annotations
 
@@ -15,4 +15,8 @@ def name_trials(trials: Iterable[TrialConfig]) -> Callable[[TrialConfig], str]:
     ('fixed_2 at width 0.5', 'fixed_4')
     """
     has_widths = len({trial.width for trial in trials}) > 1
-    return lambda trial: f"{trial.schedule} at width {trial.width:g}" if has_widths else trial.schedule
+
+    def name(trial: TrialConfig) -> str:
+        return f"{trial.schedule} at width {trial.width:g}" if has_widths and trial.width != 1 else trial.schedule
+
+    return name

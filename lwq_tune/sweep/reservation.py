@@ -86,17 +86,18 @@ def share_hosts(config: SweepConfig, hosts: Sequence[Host], n_trials: int) -> Sl
         return _whole_hosts(config, serving, n_trials, gpus)
     wanted = max(1, n_trials) if config.max_concurrent is None else min(max(1, n_trials), config.max_concurrent)
     has_memory_limit = not gpus and config.max_concurrent is None
+    choices = [float(c) for c in range(1, largest + 1)] if config.cpus_per_trial is None else [config.cpus_per_trial]
+    together = {cpus: min(wanted, _most_together(serving, cpus, gpus, has_memory_limit)) for cpus in choices}
+    n_slots = max(together.values())
+    return Slots(n_slots, max(cpus for cpus, n in together.items() if n == n_slots), gpus)
 
-    def n_at_a_time(cpus: float) -> int:
-        fitting = [min(_fits(host.cpus, cpus), _most_by_gpus(host, gpus)) for host in serving]
-        memory = [_most_by_memory(host) for host in serving] if has_memory_limit else fitting
-        # Ray hands out the CPUs of a host until none is left, so one that could take in too many limits them all.
-        return min([wanted, sum(fitting), *(most for fits, most in zip(fitting, memory, strict=True) if fits > most)])
 
-    if config.cpus_per_trial is not None:
-        return Slots(n_at_a_time(config.cpus_per_trial), config.cpus_per_trial, gpus)
-    n_slots = max(n_at_a_time(cpus) for cpus in range(1, largest + 1))
-    return Slots(n_slots, float(max(c for c in range(1, largest + 1) if n_at_a_time(c) == n_slots)), gpus)
+def _most_together(hosts: Sequence[Host], cpus: float, gpus: float, has_memory_limit: bool) -> int:
+    """Return how many trials that reserve so much run at a time on all hosts."""
+    fitting = [min(_fits(host.cpus, cpus), _most_by_gpus(host, gpus)) for host in hosts]
+    memory = [_most_by_memory(host) for host in hosts] if has_memory_limit else fitting
+    # Ray hands out the CPUs of a host until none is left, so one that could take in too many limits them all.
+    return min([sum(fitting), *(most for fits, most in zip(fitting, memory, strict=True) if fits > most)])
 
 
 def _most_by_gpus(host: Host, gpus: float) -> int:

@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 
 from analysis.controls_statistics import (
-    critical,
     detectable,
     hedges_correction,
     holm,
     percentile_bootstrap,
     two_sided_p,
 )
+from analysis.uncertainty_student import student_quantile
 
 
 # Student's t, two-sided 5 %: Fisher and Yates, table III.
 @pytest.mark.parametrize(("df", "value"), [(1, 12.706), (2, 4.303), (4, 2.776), (9, 2.262), (23, 2.069), (120, 1.980)])
 def test_critical_values_are_those_of_the_table(df: int, value: float) -> None:
-    assert critical(0.025, df) == pytest.approx(value, abs=5e-4)
+    assert student_quantile(0.025, df) == pytest.approx(value, abs=5e-4)
     assert two_sided_p(np.array([value]), df)[0] == pytest.approx(0.05, abs=1e-4)
 
 
@@ -40,7 +40,7 @@ def test_the_detectable_difference_is_detected_about_four_times_in_five(n_seeds:
     true = detectable(np.array([1 / n_seeds**0.5]), n_seeds - 1)[0]
     drawn = np.random.default_rng(0).normal(true, 1, (100_000, n_seeds))
     t = drawn.mean(axis=1) / (drawn.std(axis=1, ddof=1) / n_seeds**0.5)
-    assert (t > critical(0.025, n_seeds - 1)).mean() == pytest.approx(0.8, abs=0.07)
+    assert (t > student_quantile(0.025, n_seeds - 1)).mean() == pytest.approx(0.8, abs=0.07)
 
 
 def test_the_bootstrap_lies_within_what_was_seen_and_is_the_same_each_time() -> None:

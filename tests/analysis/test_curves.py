@@ -82,7 +82,7 @@ def test_settings_that_differ_are_lines_of_their_own(tmp_path: Path) -> None:
     write_run(tmp_path / "one", TWO)
     write_run(tmp_path / "two", TWO, config_changes={"lr": 0.01})
     frame = curve_frame(load_runs([tmp_path / "one", tmp_path / "two"]))
-    assert set(frame["label"]) == {f"{name}, lr {lr}" for name in TWO for lr in (0.1, 0.01)}
+    assert set(frame["label"]) == {f"{name} (lr {lr})" for name in TWO for lr in (0.1, 0.01)}
 
 
 def test_lines_are_told_apart_without_colour(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_several_settings_of_a_triple_are_refused(tmp_path: Path) -> None:
     points: dict[str, tuple[list[float], float]] = {"fixed_2": ([0.5], 1e-6)}
     one = load_run(write_run(tmp_path / "one", points)).trials
     two = load_run(write_run(tmp_path / "two", points, config_changes={"lr": 0.5})).trials
-    with pytest.raises(AnalysisError, match="fixed_2, lr 0.1; fixed_2, lr 0.5"):
+    with pytest.raises(AnalysisError, match="fixed_2 \\(lr 0.1\\); fixed_2 \\(lr 0.5\\)"):
         heatmap_frame(pd.concat([one, two], ignore_index=True), ["test_accuracy"])
 
 
