@@ -5,8 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from lwq_tune.errors import ResultsError
 from lwq_tune.sweep_config import SweepConfig
+
+if TYPE_CHECKING:
+    from lwq_tune.results.store import RunFolder
 
 
 def address_of(storage: str) -> str:
@@ -34,6 +39,16 @@ def check_storage(config: SweepConfig) -> None:
     storage = Storage.parse(config.storage)
     storage.probe()
     check_new_run(storage.child(config.run))
+
+
+def discard_unused(folder: RunFolder, config: SweepConfig) -> None:
+    """Take away a new run in which no trial has started, here and from its storage, so that its name stays free."""
+    if config.storage is not None and not folder.log.exists():
+        from lwq_tune.results.storage import Storage
+
+        with contextlib.suppress(ResultsError):  # why the sweep ended is the news
+            Storage.parse(config.storage).child(config.run).delete()
+    folder.discard_if_unused()
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ from lwq_tune.commands.common import (
     say,
 )
 from lwq_tune.commands.location import find_intensities, tell_intensities
-from lwq_tune.commands.storage import address_of, check_storage, mirrored
+from lwq_tune.commands.storage import address_of, check_storage, discard_unused, mirrored
 from lwq_tune.commands.work import Work, count_trials, list_trials, plan_work
 from lwq_tune.energy.intensity import IntensitySeries
 from lwq_tune.errors import ConfigError
@@ -121,7 +121,7 @@ def _run_sweep(
             plan = _plan(work, config, intensities, folder)
             return run_session(plan, recorder, estimate)
         except BaseException:
-            folder.discard_if_unused()
+            discard_unused(folder, config)
             raise
 
 

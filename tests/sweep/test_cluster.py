@@ -18,7 +18,7 @@ from tests.data.hub import write_hub_folder
 from tests.sweep.ray_nodes import RayNodes, free_port
 from tests.sweep.sweeps import (
     LONGER,
-    audit,
+    assert_whole,
     n_rows,
     read_epochs,
     read_trials,
@@ -62,20 +62,6 @@ def finished(
     return folder / "run", result
 
 
-def assert_complete(run: Path, n_epochs: int, folder: Path) -> None:
-    """See that each epoch of each trial counts once, that energies go on from each other, and that all adds up."""
-    trials, epochs = read_trials(run), read_epochs(run)
-    assert set(trials["status"]) == {"done"}
-    last = epochs.sort_values("attempt").drop_duplicates(["trial_key", "epoch"], keep="last")
-    for key, group in last.groupby("trial_key"):
-        rows = group.sort_values("epoch")
-        assert rows["epoch"].tolist() == list(range(1, n_epochs + 1))
-        energy_kwh = trials.set_index("trial_key").loc[key]["energy_kwh"]
-        assert energy_kwh == pytest.approx(rows["energy_kwh"].sum(), rel=1e-9)
-        assert rows["cumulative_energy_kwh"].is_monotonic_increasing
-    audit(run, folder)
-
-
 def test_a_sweep_uses_all_nodes_and_leaves_the_cluster_as_it_was(
     nodes: RayNodes, finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
@@ -83,7 +69,7 @@ def test_a_sweep_uses_all_nodes_and_leaves_the_cluster_as_it_was(
     assert result.stdout.splitlines()[-1] == str(run)
     assert "WARNING" not in result.stderr
     assert "Traceback" not in result.stderr
-    assert_complete(run, 6, tmp_path)
+    assert_whole(run, 6)
     assert [host["cpus"] for host in json.loads((run / "hosts.json").read_text())["hosts"]] == [1, 1]
     assert read_epochs(run)["concurrency"].max() == 2
     (parts,) = parts_by_host(run).values()  # two nodes on one host have one ledger
@@ -105,7 +91,7 @@ def test_a_driver_that_ends_takes_its_trials_along_and_a_resumed_sweep_ends_with
     assert_left_alone(nodes)
     resumed = run_python("-m", "lwq_tune", "resume", str(run), "--address", nodes.address, cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
-    assert_complete(run, 6, tmp_path)
+    assert_whole(run, 6)
     assert training_numbers(run) == training_numbers(finished[0])
     assert_left_alone(nodes)
 
@@ -120,7 +106,7 @@ def test_two_sweeps_on_one_cluster_do_not_meet(nodes: RayNodes, tmp_path: Path) 
     _, err = first.communicate(timeout=300)
     assert (first.returncode, second.returncode) == (0, 0), err + second.stderr
     for folder in folders:
-        assert_complete(folder / "run", 3, tmp_path)
+        assert_whole(folder / "run", 3)
     assert training_numbers(folders[0] / "run") == training_numbers(folders[1] / "run")
 
 
@@ -149,8 +135,9 @@ def test_a_node_without_the_code_is_sent_it(nodes: RayNodes, tmp_path: Path) -> 
     packages = sysconfig.get_path("purelib", vars={"base": str(bare), "platbase": str(bare)})
     Path(packages, "base.pth").write_text(sysconfig.get_path("purelib") + "\n")
     python = str(bare / "bin" / "python")
-    found = run_bare(python, "import importlib.util as u, ray; print(u.find_spec('lwq_tune'))", bare)
-    if found != "None":
+    program = "import importlib.util as u, ray; print(u.find_spec('lwq_tune'))"
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    if b"None" not in subprocess.check_output([python, "-c", program], cwd=bare, env=env):
         pytest.skip("lwq_tune lies beside its dependencies here")
     third = nodes.start("--num-cpus=1", python=python, PYTHONPATH="")
     try:
@@ -159,14 +146,8 @@ def test_a_node_without_the_code_is_sent_it(nodes: RayNodes, tmp_path: Path) -> 
     finally:
         nodes.end(third)
     assert result.returncode == 0, result.stderr
-    assert_complete(tmp_path / "run", 3, tmp_path)
+    assert_whole(tmp_path / "run", 3)
     assert read_epochs(tmp_path / "run")["concurrency"].max() == 3
-
-
-def run_bare(python: str, program: str, cwd: Path) -> str:
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run([python, "-c", program], cwd=cwd, env=env, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 def test_a_node_that_crashes_loses_no_epoch_and_its_trial_moves(nodes: RayNodes, tmp_path: Path) -> None:
@@ -180,7 +161,7 @@ def test_a_node_that_crashes_loses_no_epoch_and_its_trial_moves(nodes: RayNodes,
         nodes.crash(third)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
-    assert_complete(run, 6, tmp_path)
+    assert_whole(run, 6)
     trials = read_trials(run)
     assert sorted(trials["attempts"]) == [1, 1, 2]
     assert trials["discarded_energy_kwh"].gt(0).sum() == 1
@@ -198,11 +179,13 @@ def test_an_address_where_no_cluster_is_costs_seconds_and_leaves_nothing(
     address: str, words: str, tmp_path: Path
 ) -> None:
     port = free_port()
-    arguments = sweep_arguments(tmp_path / "results")
+    stored = tmp_path / "stored"
+    arguments = [*sweep_arguments(tmp_path / "results"), "--storage", str(stored)]
     result = run_python(*arguments, "--address", address.format(port=port), cwd=tmp_path)
     assert result.returncode == 2, result.stderr
     assert words.format(port=port) in result.stderr.splitlines()[-1]
     assert not (tmp_path / "results").exists()
+    assert not [path for path in stored.rglob("*") if path.is_file()]
 
 
 def test_a_cluster_that_wants_a_token_is_joined_with_it_only(tmp_path: Path) -> None:
@@ -258,7 +241,7 @@ def test_each_host_keeps_its_own_books_and_a_host_that_is_cut_off_costs_its_last
         hosts.second.plug("down")
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
-    assert_complete(run, 6, hosts.shared)
+    assert_whole(run, 6)
     hosts_of = read_epochs(run).groupby("trial_key")["hostname"].agg(set)
     assert sorted(hosts_of.map(len)) == [1, 2], "one trial has moved to the host that was left"
     assert parts_by_host(run).keys() == {"node-a", "node-b"}
