@@ -6,6 +6,7 @@ import json
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from lwq_tune.results.run_lock import run_lock
 from lwq_tune.results.schema import ENDED
 from lwq_tune.results.store import RunFolder, write_json
 from lwq_tune.sweep.checkpoints import shelf_of_run
-from lwq_tune.sweep.dashboard import ask_for_dashboard
+from lwq_tune.sweep.dashboard import find_dashboard
 from lwq_tune.sweep.initial import n_together
 from lwq_tune.sweep.loggers import check_installed, choose_loggers
 from lwq_tune.sweep.plan import Plan, find_checkpoints, make_search
@@ -57,7 +58,7 @@ def run(arguments: Namespace) -> int:
                 recorder.finish()
             return report_end(folder.path, recorder.trial_rows())
         check_installed(choose_loggers(config))
-        ask_for_dashboard(arguments.dashboard, config.address, say)
+        plan = replace(plan, dashboard=find_dashboard(arguments.dashboard, config.address, say))
         check_dataset_loads(work.dataset.dataset, config.data_dir)
         manifest["sweep"] = config.model_dump(mode="json")
         manifest["sessions"].append(new_session(sys.argv[1:], utc_now()))

@@ -8,7 +8,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from lwq_tune.commands.storage import address_of, check_storage, discard_unused,
 from lwq_tune.commands.work import Work, count_trials, list_trials, plan_work
 from lwq_tune.energy.intensity import IntensitySeries
 from lwq_tune.errors import ConfigError
-from lwq_tune.sweep.dashboard import ask_for_dashboard
+from lwq_tune.sweep.dashboard import Dashboard, find_dashboard
 from lwq_tune.sweep.initial import n_together
 from lwq_tune.sweep.loggers import check_installed, choose_loggers
 from lwq_tune.sweep.space import SearchSpace, load_space
@@ -64,7 +64,7 @@ def run(arguments: Namespace) -> int:
         wandb=arguments.wandb,
     )
     check_installed(choose_loggers(config))
-    ask_for_dashboard(arguments.dashboard, config.address, say)
+    dashboard = find_dashboard(arguments.dashboard, config.address, say)
     if config.carbon_budget is not None:
         parse_budget(config.carbon_budget)
     work = plan_work(space, config)
@@ -74,7 +74,9 @@ def run(arguments: Namespace) -> int:
         return exit_codes.DONE
     tell_intensities(intensities)
     estimate = None if arguments.estimate is None else _estimate(work, config, intensities, arguments.estimate)
-    return exit_codes.DONE if arguments.estimate == "only" else _run_sweep(work, config, intensities, estimate)
+    if arguments.estimate == "only":
+        return exit_codes.DONE
+    return _run_sweep(work, config, intensities, estimate, dashboard)
 
 
 def _estimate(work: Work, config: SweepConfig, intensities: dict[str, IntensitySeries], extent: str) -> dict[str, Any]:
@@ -97,7 +99,11 @@ def _estimate(work: Work, config: SweepConfig, intensities: dict[str, IntensityS
 
 
 def _run_sweep(
-    work: Work, config: SweepConfig, intensities: dict[str, IntensitySeries], estimate: dict[str, Any] | None
+    work: Work,
+    config: SweepConfig,
+    intensities: dict[str, IntensitySeries],
+    estimate: dict[str, Any] | None,
+    dashboard: Dashboard | None,
 ) -> int:
     from lwq_tune.results.provenance import available_cpus
     from lwq_tune.results.recorder import RunRecorder, utc_now
@@ -118,7 +124,7 @@ def _run_sweep(
             say(f"sweep {work.space.name}: {count_trials(work)}, {_how(config)}; results in {folder.path}")
             metadata, init_energies_kwh = table_metadata(manifest), manifest["init_energies_kwh"]
             recorder = RunRecorder(folder, work.trials, work.costs, metadata, work.initial, init_energies_kwh)
-            plan = _plan(work, config, intensities, folder)
+            plan = replace(_plan(work, config, intensities, folder), dashboard=dashboard)
             return run_session(plan, recorder, estimate)
         except BaseException:
             discard_unused(folder, config)

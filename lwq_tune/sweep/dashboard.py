@@ -9,7 +9,6 @@ import importlib.util
 import os
 import socket
 from collections.abc import Callable
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,17 +30,38 @@ PACKAGES = {
 
 
 @dataclass(frozen=True)
-class _Asked:
+class Dashboard:
+    """A dashboard that the Ray of one session is to have; no manifest keeps it, since the next host may lack the port.
+
+    Attributes:
+        port: Where it listens, `FIRST_FREE` for Ray's choice.
+        tell: Takes one line with the addresses, once they are known.
+    """
+
     port: int
     tell: Callable[[str], None]
 
+    def init_arguments(self) -> dict[str, Any]:
+        """Return what `ray.init` is to be told of it."""
+        return {"dashboard_host": HOST, "dashboard_port": self.port or None}
 
-# A wish of this session alone: the manifest keeps no port, which the next host may not have.
-_asked: ContextVar[_Asked | None] = ContextVar("dashboard", default=None)
+    def tell_addresses(self, url: str) -> None:
+        """Say where the dashboard and the metrics of this host are.
+
+        Args:
+            url: As `ray.init` returns it, ``host:port``.
+        """
+        import ray
+
+        (node,) = ray.nodes()  # type: ignore[no-untyped-call]
+        # Ray 2.60 guards a local dashboard too: it opens with the user's token, which `ray.init` has made if need be.
+        token = " (it asks for a token: ray get-auth-token)" if os.environ.get("RAY_AUTH_MODE") == "token" else ""
+        metrics = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
+        self.tell(f"Ray's dashboard: http://{url}{token}; Prometheus metrics: {metrics}")
 
 
-def ask_for_dashboard(port: int | None, address: str | None, tell: Callable[[str], None]) -> None:
-    """Let the Ray that this session starts have a dashboard; nothing is started or imported yet.
+def find_dashboard(port: int | None, address: str | None, tell: Callable[[str], None]) -> Dashboard | None:
+    """Return the dashboard that a user asks for; nothing is started or imported yet.
 
     Args:
         port: Where it listens, `FIRST_FREE` for Ray's choice, None for no dashboard.
@@ -51,9 +71,8 @@ def ask_for_dashboard(port: int | None, address: str | None, tell: Callable[[str
     Raises:
         ConfigError: The sweep joins a cluster, packages are missing, or the port is not free.
     """
-    _asked.set(None)
     if port is None:
-        return
+        return None
     if address is not None:
         raise ConfigError(
             f"--dashboard is for a Ray of the sweep's own, the cluster at {address} has its own dashboard; leave it "
@@ -62,33 +81,7 @@ def ask_for_dashboard(port: int | None, address: str | None, tell: Callable[[str
     problems = [*_missing_packages(), *_taken(port)]
     if problems:
         raise ConfigError("\n".join(problems))
-    _asked.set(_Asked(port, tell))
-
-
-def init_arguments() -> dict[str, Any]:
-    """Return what `ray.init` is to be told of the dashboard."""
-    asked = _asked.get()
-    if asked is None:
-        return {"include_dashboard": False}
-    return {"include_dashboard": True, "dashboard_host": HOST, "dashboard_port": asked.port or None}
-
-
-def tell_addresses(dashboard_url: str | None) -> None:
-    """Say where the dashboard and the metrics of this host are, where they were asked for.
-
-    Args:
-        dashboard_url: As `ray.init` returns it, ``host:port``.
-    """
-    asked = _asked.get()
-    if asked is None:
-        return
-    import ray
-
-    (node,) = ray.nodes()  # type: ignore[no-untyped-call]
-    # Newer Rays guard a local dashboard too: it opens with the user's token, which `ray.init` has made if need be.
-    token = " (it asks for a token: ray get-auth-token)" if os.environ.get("RAY_AUTH_MODE") == "token" else ""
-    metrics = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
-    asked.tell(f"Ray's dashboard: http://{dashboard_url}{token}; Prometheus metrics: {metrics}")
+    return Dashboard(port, tell)
 
 
 def _missing_packages() -> list[str]:

@@ -17,6 +17,7 @@ from lwq_tune.openmp import n_threads
 from lwq_tune.quantization.schedules import BitWidths
 from lwq_tune.results.store import RunFolder
 from lwq_tune.sweep.checkpoints import CheckpointShelf, shelf_of_run
+from lwq_tune.sweep.dashboard import Dashboard
 from lwq_tune.sweep.reservation import Slots
 from lwq_tune.sweep.space import SearchSpace
 from lwq_tune.sweep.space_models import Search
@@ -68,6 +69,7 @@ class Plan:
         stopping: Rules that end trials and the sweep early.
         n_seeds: Trials of each configuration.
         failed_before: Trials that a session before recorded as failed and this one trains again.
+        dashboard: What the Ray of this session is to have.
         session: Names this session in the energy logs.
     """
 
@@ -82,6 +84,7 @@ class Plan:
     stopping: Stopping = NO_RULES
     n_seeds: int = 1
     failed_before: frozenset[str] = frozenset()
+    dashboard: Dashboard | None = None
     session: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def started_from(self) -> frozenset[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lwq_tune.errors import ConfigError
-from lwq_tune.sweep.dashboard import init_arguments, tell_addresses
+from lwq_tune.sweep.dashboard import Dashboard
 from lwq_tune.sweep.loggers import ENVIRONMENT as LOGGER_ENVIRONMENT
 
 # Set before Ray is imported; what the user has set stands.
@@ -35,11 +35,12 @@ AUTH_MODE = "RAY_AUTH_MODE"
 
 
 @contextlib.contextmanager
-def local_ray(n_cpus: int) -> Iterator[None]:
+def local_ray(n_cpus: int, dashboard: Dashboard | None = None) -> Iterator[None]:
     """Run a Ray of our own for the body; SIGTERM ends a sweep as Ctrl-C does.
 
     Args:
         n_cpus: CPUs it may hand out.
+        dashboard: What it is to have, if anything.
 
     Raises:
         ConfigError: Ray could not start.
@@ -57,7 +58,8 @@ def local_ray(n_cpus: int) -> Iterator[None]:
             num_cpus=n_cpus,
             log_to_driver=False,
             logging_level=logging.CRITICAL,
-            **init_arguments(),
+            include_dashboard=dashboard is not None,
+            **({} if dashboard is None else dashboard.init_arguments()),
         )
     except OSError as error:  # a full disk, or a path that is too long for a socket
         raise ConfigError(
@@ -70,7 +72,8 @@ def local_ray(n_cpus: int) -> Iterator[None]:
             "See that the host is not overloaded, then try again"
         ) from error
     with _connected():
-        tell_addresses(context.dashboard_url)
+        if dashboard is not None:
+            dashboard.tell_addresses(str(context.dashboard_url))
         yield
 
 

@@ -78,7 +78,7 @@ def open_site(plan: Plan) -> Iterator[Site]:
         ResultsError: The run folder could not be read or written.
     """
     if plan.config.address is None:
-        with local_ray(available_cpus()):
+        with local_ray(available_cpus(), plan.dashboard):
             import ray
 
             n_gpus = ray.cluster_resources().get("GPU", 0.0)  # type: ignore[no-untyped-call]

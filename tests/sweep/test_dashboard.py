@@ -9,7 +9,6 @@ import socket
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -21,9 +20,8 @@ from lwq_tune.sweep.dashboard import (
     FIRST_FREE,
     HOST,
     PACKAGES,
-    ask_for_dashboard,
-    init_arguments,
-    tell_addresses,
+    Dashboard,
+    find_dashboard,
 )
 from tests.conftest import run_python
 from tests.sweep.sweeps import n_rows, sweep_arguments, sweeping, used_kwh, wait_for
@@ -33,40 +31,26 @@ TOKEN = "0123456789abcdef" * 2  # ours; whoever has one already is not asked for
 
 
 @pytest.fixture
-def _nobody_asked() -> Iterator[None]:
-    yield
-    ask_for_dashboard(None, None, print)
-
-
-@pytest.fixture
-def _installed(monkeypatch: pytest.MonkeyPatch, _nobody_asked: None) -> None:
+def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
 
 
 def test_nobody_asked_and_there_is_none() -> None:
-    ask_for_dashboard(None, "10.0.0.1:6379", print)
-    assert init_arguments() == {"include_dashboard": False}
-    tell_addresses("")
+    assert find_dashboard(None, "10.0.0.1:6379", print) is None
 
 
 @pytest.mark.usefixtures("_installed")
 @pytest.mark.parametrize(("port", "told"), [(FIRST_FREE, None), (48265, 48265)])
 def test_ray_is_told_of_the_port_and_of_loopback(port: int, told: int | None) -> None:
-    ask_for_dashboard(port, None, print)
-    assert init_arguments() == {"include_dashboard": True, "dashboard_host": "127.0.0.1", "dashboard_port": told}
-
-
-@pytest.mark.usefixtures("_installed")
-def test_a_later_sweep_of_the_same_process_has_to_ask_again() -> None:
-    ask_for_dashboard(FIRST_FREE, None, print)
-    ask_for_dashboard(None, None, print)
-    assert init_arguments() == {"include_dashboard": False}
+    dashboard = find_dashboard(port, None, print)
+    assert dashboard == Dashboard(port, print)
+    assert dashboard.init_arguments() == {"dashboard_host": "127.0.0.1", "dashboard_port": told}
 
 
 @pytest.mark.usefixtures("_installed")
 def test_the_dashboard_of_a_cluster_is_the_cluster_s_own() -> None:
     with pytest.raises(ConfigError, match=r"the cluster at 10.0.0.1:6379 has its own dashboard; .* --address local$"):
-        ask_for_dashboard(FIRST_FREE, "10.0.0.1:6379", print)
+        find_dashboard(FIRST_FREE, "10.0.0.1:6379", print)
 
 
 @pytest.mark.usefixtures("_installed")
@@ -74,11 +58,9 @@ def test_a_port_that_is_taken_is_refused() -> None:
     with socket.create_server((HOST, 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(ConfigError, match=rf"{port} is not \(Address already in use\); give another one, or none"):
-            ask_for_dashboard(port, None, print)
-    assert init_arguments() == {"include_dashboard": False}
+            find_dashboard(port, None, print)
 
 
-@pytest.mark.usefixtures("_nobody_asked")
 @pytest.mark.parametrize(
     ("absent", "named"),
     [
@@ -95,7 +77,7 @@ def test_all_missing_packages_are_named_at_once(absent: list[str], named: str, m
 
     monkeypatch.setattr(importlib.util, "find_spec", find_spec)
     with pytest.raises(ConfigError) as caught:
-        ask_for_dashboard(FIRST_FREE, None, print)
+        find_dashboard(FIRST_FREE, None, print)
     assert str(caught.value) == (
         f"--dashboard needs packages that are not installed here: {named}; pip install 'lwq-tune[dashboard]'"
     )
