@@ -116,7 +116,7 @@ def make_step(
     optimizer = make_optimizer(model, lr=1e-3, momentum=0.9, weight_decay=1e-4, scale_weight_decay=0.0)
 
     def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         loss, _ = engine.step(model, images, labels)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lwq_tune.data.batches import Normalizer
 from lwq_tune.data.images import ImageSet
 from lwq_tune.training.engine import Engine, loss_and_correct
+from lwq_tune.training.sgd import SGD
 
 # On a CPU larger batches are no faster and take memory that training has not: with 500 images a CIFAR-10 trial peaked
 # at 1.6 GiB, with 128 at 1.35 (2 cores of an AMD EPYC VM, torch 2.15, float32, batch 128).
@@ -46,7 +47,7 @@ def train_pass(
     model: nn.Module,
     batches: Iterable[tuple[Tensor, Tensor]],
     normalize: Normalizer,
-    optimizer: torch.optim.Optimizer,
+    optimizer: SGD,
     lr_of_step: Callable[[int], float],
     engine: Engine,
     device: torch.device,
@@ -67,7 +68,7 @@ def train_pass(
     for step, (images, labels) in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = lr_of_step(step)
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         loss, n_correct = engine.step(model, normalize(images), labels)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -14,6 +14,7 @@ from lwq_tune.quantization.calibrate import quantizers
 from lwq_tune.quantization.prepare import first_last_bit_width, prepare_qat, used_bit_widths
 from lwq_tune.quantization.schedules import FULL_PRECISION_BITS
 from lwq_tune.quantization.scheme import Scheme
+from lwq_tune.training.sgd import SGD
 
 
 def build_model(config: TrialConfig, num_classes: int, initial: dict[str, Tensor] | None = None) -> CifarResNet:
@@ -95,7 +96,7 @@ def check_device(device: str) -> None:
 
 def make_optimizer(
     model: nn.Module, *, lr: float, momentum: float, weight_decay: float, scale_weight_decay: float
-) -> torch.optim.SGD:
+) -> SGD:
     """Return SGD with momentum, as one fused kernel per step.
 
     Args:
@@ -111,7 +112,7 @@ def make_optimizer(
     groups: list[dict[str, Any]] = [{"params": others, "weight_decay": weight_decay}]
     if learned:
         groups.append({"params": learned, "weight_decay": scale_weight_decay})
-    return torch.optim.SGD(groups, lr=lr, momentum=momentum, fused=True)
+    return SGD(groups, lr=lr, momentum=momentum)
 
 
 def scale_weight_decay(config: TrialConfig) -> float:

@@ -244,8 +244,8 @@ def test_two_sweeps_at_once_share_one_ledger_and_both_add_up(tmp_path: Path) -> 
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
         folder.mkdir()
-    # The first trains from before the second begins until after it has ended.
-    with sweeping(sweep_arguments(folders[0], "epochs=2000"), tmp_path) as first:
+    # The first trains its one trial from before the second begins until after it has ended.
+    with sweeping(sweep_arguments(folders[0], "epochs=2000", schedules="[full_precision]"), tmp_path) as first:
         wait_for(lambda: n_rows(folders[0] / "run") >= 1, first)
         second = run_python(*sweep_arguments(folders[1]), cwd=tmp_path)
         first.send_signal(signal.SIGINT)
@@ -275,9 +275,9 @@ def ledgers() -> list[psutil.Process]:
 
 def test_a_ledger_that_is_killed_is_replaced_and_the_sweep_says_what_nobody_measured(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    process = start(sweep_arguments(tmp_path, "epochs=24", "width=0.5"), tmp_path)
-    # Four times: a gap may fall between two training passes, whose rows then know nothing of it.
-    for n_before in (2, 8, 14, 20):
+    process = start(sweep_arguments(tmp_path, "epochs=12", "width=0.5"), tmp_path)
+    # Three times: a gap may fall between two training passes, whose rows then know nothing of it.
+    for n_before in (2, 8, 14):
         wait_for(lambda: n_rows(run) >= n_before and len(ledgers()) == 1, process)  # noqa: B023 (waited for right here)
         ledgers()[0].kill()
     _, err = process.communicate(timeout=300)

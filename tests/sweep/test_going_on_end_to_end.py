@@ -92,7 +92,7 @@ def test_a_carbon_budget_ends_the_sweep_with_the_running_epoch_and_a_larger_one_
     tmp_path: Path, undisturbed: Undisturbed
 ) -> None:
     run = tmp_path / "run"
-    budget_kwh = float(f"{2 * undisturbed.used_kwh:.3g}")
+    budget_kwh = float(f"{1.5 * undisturbed.used_kwh:.3g}")
     said = f"the sweep ended early: the carbon budget of {budget_kwh:.4g} kWh is used"
     with sweeping(fault_arguments(tmp_path, "--carbon-budget", f"{budget_kwh}kWh"), tmp_path) as process:
         held = hold(run, process, n_epochs=1)
