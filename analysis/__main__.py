@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from analysis.commands import audit, controls, curves, heatmap, ledgers, pareto, sensitivity, table
+from analysis.commands import audit, controls, curves, heatmap, ledgers, pareto, report, sensitivity, table
 from analysis.load import AnalysisError
 
 EXIT_DONE, EXIT_BAD_INPUT = 0, 2
@@ -19,6 +19,7 @@ COMMANDS = {
     "sensitivity": (sensitivity, "what lowering the bits of one stage alone does to accuracy"),
     "ledgers": (ledgers, "training energy as recorded and inference energy as modelled, side by side"),
     "controls": (controls, "more bits, or bits in the right place: pairs of equal cost, and a regression"),
+    "report": (report, "all of it in one HTML file without network: interactive front, curves, tables, audit, sources"),
     "audit": (audit, "add up the recorded energies again; exit code 1 where something does not add up"),
 }
 

@@ -22,6 +22,7 @@ Band = Literal["range", "std"]
 BAND_WORDS = {"range": "least to greatest over seeds", "std": "mean ± standard deviation over seeds"}
 QUANTITIES = ("accuracy", "loss")
 IMAGE_WORDS = {"train": "training", "val": "validation", "test": "test"}
+FIGURES = [f"{images}_{quantity}" for images in IMAGE_WORDS for quantity in QUANTITIES]
 MOST_NAMED = len(FAMILY_STYLE) + 3  # more lines than that cannot be told apart by eye
 LOG_LOSS_FACTOR = 50.0
 HEIGHT_SHARE = 0.82
@@ -46,12 +47,24 @@ def curve_frame(runs: Runs) -> pd.DataFrame:
         AnalysisError: No trial ended, several data sets, or no epoch has an accuracy.
     """
     done = done_trials(runs.trials)
-    check_one_dataset(done)
-    figures = [f"{images}_{quantity}" for images in IMAGE_WORDS for quantity in QUANTITIES]
-    epochs = read_epochs(done, figures)
+    return curves_over_seeds(done, read_epochs(done, FIGURES), configuration_labels(done))
+
+
+def curves_over_seeds(trials: pd.DataFrame, epochs: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
+    """Return the same of epochs that are at hand.
+
+    Args:
+        trials: Finished trials.
+        epochs: Theirs, from `analysis.load.read_epochs` with the columns `FIGURES`.
+        labels: What to call each trial's configuration, see `analysis.seeds.configuration_labels`.
+
+    Raises:
+        AnalysisError: Several data sets, or no epoch has an accuracy.
+    """
+    check_one_dataset(trials)
     splits = ("train", evaluated_images(epochs))
     keys = ["label", "schedule", "family", "bit_widths"]
-    named = done.assign(label=configuration_labels(done))[[*keys, "config_seed"]]
+    named = trials.assign(label=labels)[[*keys, "config_seed"]]
     columns = [f"{images}_{quantity}" for images in splits for quantity in QUANTITIES]
     rows = epochs[["epoch", *columns]].join(named).replace([np.inf, -np.inf], np.nan)
     by_seed = rows.groupby([*keys, "epoch", "config_seed"], sort=False)[columns].mean(skipna=False).reset_index()
@@ -64,7 +77,9 @@ def curve_frame(runs: Runs) -> pd.DataFrame:
     n_all = named.groupby("label")["config_seed"].nunique()
     is_partial = frame["n_seeds"].to_numpy() < n_all.loc[frame["label"]].to_numpy()
     frame.loc[is_partial, ["mean", "std", "low", "high"]] = np.nan
-    frame[["images", "quantity"]] = frame.pop("column").str.split("_", expand=True)
+    names = frame.pop("column")
+    for part, place in (("images", 0), ("quantity", 1)):
+        frame[part] = names.map({column: column.split("_")[place] for column in columns})
     return frame[[*keys, "images", "quantity", "epoch", "mean", "std", "low", "high", "n_seeds"]]
 
 

@@ -134,8 +134,14 @@ def _is_full_precision(frame: pd.DataFrame) -> pd.Series:
     return (bits == FULL_PRECISION_BITS).all(axis=1)
 
 
-def heatmap_note(frame: pd.DataFrame, objectives: Sequence[Objective]) -> str:
-    """Return what the cells are, what is missing, and what full precision has."""
+def heatmap_note(frame: pd.DataFrame, objectives: Sequence[Objective], untrained: str = "Hatched") -> str:
+    """Return what the cells are, what is missing, and what full precision has.
+
+    Args:
+        frame: From `heatmap_frame`.
+        objectives: Figures that are drawn.
+        untrained: How cells look that were not trained.
+    """
     grid, reference = frame[~_is_full_precision(frame)], frame[_is_full_precision(frame)]
     seeds = sorted(set(grid["n_seeds"]) - {0})
     counts = "-".join(dict.fromkeys(map(str, (seeds[0], seeds[-1]))))
@@ -150,7 +156,7 @@ def heatmap_note(frame: pd.DataFrame, objectives: Sequence[Objective]) -> str:
         words.append(f"Standard deviation over seeds (median of cells): {spreads}.")
     n_missing = int((grid["n_seeds"] == 0).sum())
     if n_missing:
-        words.append(f"Hatched: {n_missing} of {len(grid)} schedules not trained.")
+        words.append(f"{untrained}: {n_missing} of {len(grid)} schedules not trained.")
     if grid.loc[grid["n_seeds"] > 0, [objective.column for objective in objectives]].isna().any(axis=None):
         words.append("n/a: not measured.")
     if len(reference):

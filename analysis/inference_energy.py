@@ -131,6 +131,7 @@ def mac_energy_pj(weight_bit_width: int, act_bit_width: int) -> float:
     return multiply + INT_ADD_PJ_PER_BIT * ACCUMULATOR_BITS
 
 
+@functools.lru_cache(maxsize=256)
 def network_layers(blocks: tuple[int, ...], width: float, num_classes: int) -> tuple[Layer, ...]:
     """Return the layers of the CIFAR residual network that the columns ``config_blocks`` and ``config_width`` name.
 

@@ -50,7 +50,7 @@ def ledger_frame(trials: pd.DataFrame) -> pd.DataFrame:
         ratio=ratios.mean(), ratio_low=ratios.min(), ratio_high=ratios.max(), n_ratio_seeds=ratios.count(),
         init_energy_kwh=energies.mean(skipna=False)["init_energy_kwh"],
         coverage=known["coverage"].astype(float).groupby(numbers).min(),
-        sources=known[list(SOURCE_COLUMNS)].apply(_sources, axis=1).groupby(numbers).agg(_joined),
+        sources=_sources(known).groupby(numbers).agg(_joined),
         bitops=first["bitops"],
         **{column.replace("_energy_uj", "_mj"): first[column] for column in MODELLED},
     )  # fmt: skip
@@ -72,17 +72,32 @@ def _ratios(by_seed: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"number": by_seed["number"], "ratio": ratio.where(~is_base)})
 
 
-def _sources(trial: pd.Series) -> str:
-    """Return where the parts of a trial's energy come from; empty where none was measured or estimated."""
-    return ", ".join(
-        f"{name.removesuffix('_source').removesuffix('_method')} {trial[name]}"
-        for name in SOURCE_COLUMNS
-        if isinstance(trial[name], str) and trial[name] != "none"
-    )
+def _sources(trials: pd.DataFrame) -> pd.Series:
+    """Return where the parts of each trial's energy come from; empty where none was measured or estimated."""
+    names = [name.removesuffix("_source").removesuffix("_method") for name in SOURCE_COLUMNS]
+    words = [
+        ", ".join(
+            f"{name} {label}" for name, label in zip(names, labels, strict=True)
+            if isinstance(label, str) and label != "none"
+        )
+        for labels in trials[list(SOURCE_COLUMNS)].itertuples(index=False, name=None)
+    ]  # fmt: skip
+    return pd.Series(words, index=trials.index, dtype=object)
 
 
 def _joined(values: pd.Series) -> str:
     return "; ".join(dict.fromkeys(value for value in values if value))
+
+
+def energy_kind(sources: str) -> str:
+    """Return what may be called measured, by the labels of the sources.
+
+    >>> energy_kind("cpu estimated:tdp*load^3, gpu measured:nvml-energy-counter"), energy_kind("")
+    ('estimated in part', 'not measured')
+    """
+    if "estimated" in sources:
+        return "estimated in part" if "measured" in sources else "estimated"
+    return "measured" if "measured" in sources else "of unknown source" if sources else "not measured"
 
 
 def ledger_words(frame: pd.DataFrame) -> list[str]:
@@ -94,10 +109,9 @@ def _training_words(frame: pd.DataFrame) -> list[str]:
     if frame["training_energy_kwh"].isna().all():
         return ["training energy was not measured"]
     sources = _joined(frame["sources"])
-    kind = "measured"
-    if "estimated" in sources:
-        kind = "estimated in part" if "measured" in sources else "estimated"
-    words = [f"training energy, {kind}: {sources}; coverage at least {_percent(frame['coverage'].min())}"]
+    words = [
+        f"training energy, {energy_kind(sources)}: {sources}; coverage at least {_percent(frame['coverage'].min())}"
+    ]
     if frame["init_energy_kwh"].gt(0).any():
         words.append("trials start from trained networks, whose training energy is in init_energy_kwh and in no ratio")
     quantized = frame[frame["n_ratio_seeds"] > 0]

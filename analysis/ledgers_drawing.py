@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from analysis.drawing import COLUMN_WIDTH_IN, PRINT_STYLE, add_note, make_figure
+from analysis.ledgers import energy_kind
 from analysis.load import Objective
 from analysis.plots import FAMILY_STYLE, make_axis
 
@@ -55,16 +56,21 @@ def draw_ledgers(frame: pd.DataFrame, *, width_in: float = COLUMN_WIDTH_IN) -> F
     return figure
 
 
-def ledger_note(frame: pd.DataFrame) -> str:
-    """Return what points and bars are, and that the two are apart."""
+def ledger_note(frame: pd.DataFrame, places: tuple[str, str] = ("Left", "Right")) -> str:
+    """Return what points and bars are, and that the two are apart.
+
+    Args:
+        frame: From `analysis.ledgers.ledger_frame`.
+        places: Where the recorded and the modelled energy stand.
+    """
     seeds = sorted(set(frame["n_seeds"]))
     counts = "-".join(dict.fromkeys(map(str, (seeds[0], seeds[-1]))))
     spread = "; bars: standard deviation over seeds" if seeds[-1] > 1 else "; no spread"
-    estimated = ""
-    if frame["sources"].str.contains("estimated").any():
-        estimated = " (estimated in part)" if frame["sources"].str.contains("measured").any() else " (estimated)"
+    kind = energy_kind("; ".join(frame["sources"]))
+    estimated = f" ({kind})" if "estimated" in kind else ""
     return (
-        f"Left: recorded{estimated}, mean over {counts} seed{'' if seeds[-1] == 1 else 's'}{spread}. Right: model of "
+        f"{places[0]}: recorded{estimated}, mean over {counts} seed{'' if seeds[-1] == 1 else 's'}{spread}. "
+        f"{places[1]}: model of "
         "45 nm arithmetic and memory, logarithmic; no measurement. The two are not added."
     )
 

@@ -53,8 +53,8 @@ class Runs:
     """One or several runs.
 
     Attributes:
-        trials: One row per trial of the search space, columns of `lwq_tune.results.schema.TRIAL_COLUMNS` and
-            ``folder``.
+        trials: One row per trial of the search space, failed and unfinished ones included: the columns of
+            `lwq_tune.results.schema.TRIAL_COLUMNS`, in the units it names, and ``folder``. Not measured is NaN or None.
         initial: The same of trials that were trained only because others start from them; they are on no front.
         objectives: Axes of the front.
     """
@@ -75,19 +75,19 @@ class Runs:
 
 
 def load_run(run_dir: Path) -> Runs:
-    """Return one run.
+    """Return the run in a folder, as a sweep prints it.
 
     Raises:
-        AnalysisError: The folder holds no sweep, or its tables cannot be read.
+        AnalysisError: The folder holds no sweep, or its table of trials cannot be read.
     """
     return load_runs([run_dir])
 
 
 def load_runs(run_dirs: Sequence[Path]) -> Runs:
-    """Return several runs as one; their epochs, which may be millions, are left to `read_epochs`.
+    """Return the runs in several folders as one; their epochs, which may be millions, are left to `read_epochs`.
 
     Raises:
-        AnalysisError: A folder holds no sweep, its tables cannot be read, or the runs have other objectives.
+        AnalysisError: A folder comes twice or holds no sweep, its tables cannot be read, or objectives differ.
     """
     trials, objectives = [], []
     folders = [run_dir.resolve() for run_dir in run_dirs]
@@ -118,10 +118,11 @@ def trials_file(run_dir: Path) -> Path:
     """
     file = run_dir / "trials.parquet"
     if not file.is_file():
-        raise AnalysisError(
-            f"a run folder holds trials.parquet, {run_dir} does not; run `python -m lwq_tune sweep` first, "
-            "it prints the folder on its last line"
-        )
+        if (run_dir / "manifest.json").is_file():
+            way_out = "its sweep has begun and no trial has ended yet, see `python -m lwq_tune status`"
+        else:
+            way_out = "run `python -m lwq_tune sweep` first, it prints the folder on its last line"
+        raise AnalysisError(f"a run folder holds trials.parquet, {run_dir} does not; {way_out}")
     return file
 
 

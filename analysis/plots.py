@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from analysis.fronts_drawing import boundary, draw_family_fronts, draw_line_key, draw_steps
 from analysis.load import Objective
-from analysis.pareto import is_nondominated, to_costs
+from analysis.point_names import place_names
 from analysis.uncertainty_drawing import (
     draw_error_bars,
     draw_surfaces,
@@ -44,8 +42,6 @@ WIDTH_IN, NARROW_IN = 7.2, 5.0
 CAPTION_CHARACTERS_PER_INCH = 16.6
 # Type 42: text of the PDF stays text in embedded TrueType fonts, which publishers ask for.
 SAVE_STYLE: dict[Any, Any] = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.hashsalt": "lwq_tune"}
-
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -78,17 +74,20 @@ def draw_pareto(
     caption: str,
     *,
     surfaces: pd.DataFrame | None = None,
+    with_families: bool = False,
     width_in: float = WIDTH_IN,
 ) -> Figure:
     """Return the plot of the first two objectives; the costs run along x, what is maximised along y.
 
     Args:
         front: Configurations from `analysis.pareto.pareto_front`, solid points, with the standard deviation over seeds
-            as bars; a ``verdict`` from `analysis.uncertainty.front_uncertainty` shows as edge and fill.
+            as bars; a ``verdict`` from `analysis.uncertainty.front_uncertainty` shows as edge and fill. They are called
+            by their ``label`` where there is one, else by their schedule.
         trials: Their trials, light points.
         objectives: Axes of the front.
         caption: Where the numbers come from, below the plot.
         surfaces: From `analysis.attainment.attainment_surfaces`, drawn behind where there are two objectives.
+        with_families: Whether each family's own front is drawn as a thin line, where there are two objectives.
         width_in: Width in inches; below 5 the type and the points are those of one column.
     """
     vertical, horizontal = sorted(objectives[:2], key=lambda objective: objective.direction)
@@ -97,23 +96,30 @@ def draw_pareto(
     figure = Figure(figsize=(width_in, width_in * (0.95 if is_narrow else 0.74)), layout="constrained")
     FigureCanvasAgg(figure)
     axes: Axes = figure.add_subplot()
-    for family, (colour, marker) in FAMILY_STYLE.items():
-        _draw_family(axes, front, trials, family, colour, marker, x_axis, y_axis, 0.45 if is_narrow else 1.0)
+    has_lines = with_families and len(objectives) == 2
+    for family in FAMILY_STYLE:
+        _draw_family(axes, front, trials, family, x_axis, y_axis, 0.45 if is_narrow else 1.0, has_line=has_lines)
     axes.margins(0.14)
     if len(objectives) == 2:
+        factors = x_axis.factor, y_axis.factor
         if surfaces is not None:
-            draw_surfaces(axes, surfaces, horizontal, vertical, (x_axis.factor, y_axis.factor))
-        _draw_front(axes, front, horizontal, vertical, x_axis, y_axis)
+            draw_surfaces(axes, surfaces, horizontal, vertical, factors)
+        _draw_front(axes, front, horizontal, vertical, x_axis, y_axis, is_wide=has_lines)
+        if has_lines:
+            draw_family_fronts(axes, front, horizontal, vertical, factors, FAMILY_STYLE)
     else:
         _ring_front(axes, front[front["on_front"]], x_axis, y_axis, "front (all objectives)")
     mark_knee(axes, *_points(front[front["is_knee"]], x_axis, y_axis), 150 if is_narrow else 330)
     explain_verdicts(axes, front)
-    _finish(figure, axes, x_axis, y_axis, caption, is_narrow=is_narrow)
-    _label_points(figure, axes, front, x_axis, y_axis)  # last: what came before has moved the axes
+    _finish(figure, axes, x_axis, y_axis, caption, is_narrow=is_narrow, key_length=2.6 if has_lines else 2.0)
+    figure.canvas.draw()  # what came before has moved the axes
+    _label_points(axes, front, x_axis, y_axis, 6.0 if is_narrow else 7.5)
     return figure
 
 
-def _finish(figure: Figure, axes: Axes, x_axis: Axis, y_axis: Axis, caption: str, *, is_narrow: bool) -> None:
+def _finish(
+    figure: Figure, axes: Axes, x_axis: Axis, y_axis: Axis, caption: str, *, is_narrow: bool, key_length: float
+) -> None:
     """Set labels, legend and caption."""
     for axis, set_label, own in ((x_axis, axes.set_xlabel, axes.xaxis), (y_axis, axes.set_ylabel, axes.yaxis)):
         set_label(axis.label, fontsize=8 if is_narrow else 10)
@@ -124,7 +130,7 @@ def _finish(figure: Figure, axes: Axes, x_axis: Axis, y_axis: Axis, caption: str
     axes.set_axisbelow(True)
     axes.legend(
         frameon=False, fontsize=6 if is_narrow else 8, loc="lower left", ncols=2 if is_narrow else 4,
-        bbox_to_anchor=(0, 1), handletextpad=0.4, columnspacing=1.2, labelspacing=0.3,
+        bbox_to_anchor=(0, 1), handletextpad=0.4, columnspacing=1.2, labelspacing=0.3, handlelength=key_length,
     )  # fmt: skip
     n_characters = int(CAPTION_CHARACTERS_PER_INCH * figure.get_figwidth() * (1.08 if is_narrow else 1.0))
     figure.supxlabel("\n".join(textwrap.wrap(caption, n_characters)), fontsize=6 if is_narrow else 6.5, color="0.35")
@@ -149,46 +155,48 @@ def _spread(frame: pd.DataFrame, axis: Axis) -> Any:
 
 
 def _draw_family(
-    axes: Axes, front: pd.DataFrame, trials: pd.DataFrame, family: str, colour: str, marker: str, x: Axis, y: Axis,
+    axes: Axes,
+    front: pd.DataFrame,
+    trials: pd.DataFrame,
+    family: str,
+    x: Axis,
+    y: Axis,
     scale: float,
-) -> None:  # fmt: skip
+    *,
+    has_line: bool,
+) -> None:
+    colour, marker = FAMILY_STYLE[family]
     means, seeds = front[front["family"] == family], trials[trials["family"] == family]
     if means.empty:
         return
     size = scale * (150 if family == "full_precision" else 60)
     axes.scatter(*_points(seeds, x, y), s=size * 0.4, c=colour, marker=marker, alpha=0.3, linewidths=0, zorder=2)
-    draw_error_bars(axes, _points(means, x, y), (_spread(means, x), _spread(means, y)), colour)
+    alpha = 0.3 if has_line else 0.55
+    draw_error_bars(axes, _points(means, x, y), (_spread(means, x), _spread(means, y)), colour, alpha)
     verdicts = means["verdict"] if "verdict" in means else pd.Series("", index=means.index)
     faces, edges = face_and_edge(verdicts, colour)
     axes.scatter(*_points(means, x, y), s=size, c=faces, marker=marker, edgecolors=edges, linewidths=1.0, zorder=4)
-    axes.scatter([], [], s=size, c=colour, marker=marker, label=family.replace("_", " "))
+    name = family.replace("_", " ")
+    if has_line:
+        draw_line_key(axes, family, colour, marker, 0.65 * size**0.5, name)
+    else:
+        axes.scatter([], [], s=size, c=colour, marker=marker, label=name)
 
 
-def _draw_front(axes: Axes, front: pd.DataFrame, horizontal: Objective, vertical: Objective, x: Axis, y: Axis) -> None:
-    """Draw the attained boundary as steps: what the vertical objective reaches at each horizontal cost.
-
-    It runs on to the edges of the axes, so that a front of one point is seen as well. Where other figures decided on
-    the front than are drawn, members may lie off it and are ringed.
-    """
-    on_front = front[front["on_front"]].sort_values(x.column, ascending=horizontal.sign > 0)
-    is_boundary = is_nondominated(to_costs(on_front, [horizontal, vertical]))
-    members = on_front[is_boundary]
-    if not is_boundary.all():
+def _draw_front(
+    axes: Axes, front: pd.DataFrame, horizontal: Objective, vertical: Objective, x: Axis, y: Axis, *, is_wide: bool
+) -> None:
+    """Draw the front of all; where other figures decided on it than are drawn, members off it are ringed too."""
+    on_front = front[front["on_front"]]
+    corners = boundary(on_front, horizontal, vertical)
+    if len(corners) < len(on_front):
         _ring_front(axes, on_front, x, y, "front (by validation)")
-    xs, ys = (list(values) for values in _points(members, x, y))
-    worst_x = axes.get_xlim()[1 if horizontal.sign > 0 else 0]
-    worst_y = axes.get_ylim()[1 if vertical.sign > 0 else 0]
-    axes.autoscale(False)
-    axes.step(
-        [xs[0], *xs, worst_x],
-        [worst_y, *ys, ys[-1]],
-        where="post",
-        color="0.25",
-        linewidth=1.2,
-        linestyle="--",
-        zorder=3,
-        label="front (means)",
-    )
+    # Wide and pale below the fronts of families, which run along it in parts.
+    style: dict[str, Any] = {"color": "0.25", "linewidth": 1.2, "linestyle": "--", "zorder": 3}
+    if is_wide:
+        ends = {"solid_joinstyle": "miter", "solid_capstyle": "butt"}
+        style = {"color": "0.8", "linewidth": 4.5, "zorder": 1.5, **ends}
+    draw_steps(axes, corners, horizontal, vertical, (x.factor, y.factor), label="front (means)", **style)
 
 
 def _ring_front(axes: Axes, members: pd.DataFrame, x: Axis, y: Axis, words: str) -> None:
@@ -197,47 +205,10 @@ def _ring_front(axes: Axes, members: pd.DataFrame, x: Axis, y: Axis, words: str)
     axes.scatter(xs, ys, s=220, facecolors="none", edgecolors="0.45", linewidths=1.2, zorder=3, label=words)
 
 
-def _label_points(figure: Figure, axes: Axes, front: pd.DataFrame, x: Axis, y: Axis) -> None:
-    """Name the configurations, or only the front where they are many, each where it covers least."""
+def _label_points(axes: Axes, front: pd.DataFrame, x: Axis, y: Axis, size: float) -> None:
+    """Name the configurations, or only the front where they are many."""
     named = front.dropna(subset=[x.column, y.column])
     if len(named) > MOST_LABELS:
         named = named[named["on_front"]]
-    points_size = 6.0 if figure.get_figwidth() < NARROW_IN else 7.5
-    figure.canvas.draw()
-    xs, ys = _points(named, x, y)
-    points = axes.transData.transform(np.column_stack([xs, ys]))
-    taken = [(px - 9, py - 9, px + 9, py + 9) for px, py in points] + _line_boxes(axes)
-    for (px, py), (_, row) in zip(points, named.iterrows(), strict=True):
-        width, height = 0.8 * points_size * len(row["schedule"]) + 4, 13.0
-        spots = [(px + 9, py - 5), (px - 9 - width, py - 5), (px - width / 2, py + 10), (px - width / 2, py - 22),
-                 (px + 6, py + 8), (px - 6 - width, py - 20)]  # fmt: skip
-        boxes = [(left, low, left + width, low + height) for left, low in spots]
-        best = min(boxes, key=lambda box: _outside(box, axes) + sum(_overlap(box, other) for other in taken))
-        taken.append(best)
-        left, low = axes.transData.inverted().transform(best[:2])
-        axes.text(left, low, row["schedule"], fontsize=points_size, color=FAMILY_STYLE[row["family"]][0], zorder=6,
-                  bbox={"facecolor": "white", "alpha": 0.6, "linewidth": 0, "pad": 0.4})  # fmt: skip
-
-
-def _line_boxes(axes: Axes) -> list[Box]:
-    """Return thin boxes along the drawn steps and bars, so that names keep off them."""
-    boxes: list[Box] = []
-    for line in axes.lines:
-        path = axes.transData.transform(line.get_xydata())
-        for (x0, y0), (x1, y1) in itertools.pairwise(path):
-            boxes.append((min(x0, x1), y0 - 1, max(x0, x1), y0 + 1))
-            boxes.append((x1 - 1, min(y0, y1), x1 + 1, max(y0, y1)))
-    for bars in (drawn for drawn in axes.collections if isinstance(drawn, LineCollection)):
-        for path in (axes.transData.transform(segment) for segment in bars.get_segments() if len(segment)):
-            boxes.append((*(path.min(axis=0) - 1), *(path.max(axis=0) + 1)))
-    return boxes
-
-
-def _outside(box: Box, axes: Axes) -> float:
-    """Return the area of a box beyond the axes."""
-    inner = axes.bbox.x0, axes.bbox.y0, axes.bbox.x1, axes.bbox.y1
-    return (box[2] - box[0]) * (box[3] - box[1]) - _overlap(box, inner)
-
-
-def _overlap(a: Box, b: Box) -> float:
-    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+    names = named["label" if "label" in named else "schedule"].astype(str).tolist()
+    place_names(axes, _points(named, x, y), names, [FAMILY_STYLE[family][0] for family in named["family"]], size)

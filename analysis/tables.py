@@ -33,6 +33,9 @@ def table_over_epochs(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFram
     Args:
         trials: Finished trials, one row each.
         epochs: Their epochs, from `analysis.load.read_epochs` with the columns `FIGURES`.
+
+    Returns:
+        One row per configuration, its figures as text: mean ± standard deviation (ddof 1).
     """
     return _format(trials, epochs, "n epochs")
 
@@ -44,6 +47,9 @@ def table_over_seeds(trials: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         trials: Finished trials, one row each.
+
+    Returns:
+        One row per configuration, its figures as text: mean ± standard deviation (ddof 1), or the mean of one seed.
     """
     by_seed = seed_means(trials, FIGURES)
     return _format(by_seed, by_seed, "n seeds")
@@ -172,9 +178,9 @@ def caption(trials: pd.DataFrame) -> str:
     """Return where the numbers of some trials come from, in one line."""
 
     def values(column: str) -> str:
-        return "/".join(dict.fromkeys(str(value) for value in trials[column].dropna())) or "not measured"
+        return "/".join(dict.fromkeys(str(value) for value in trials[column].dropna().unique())) or "not measured"
 
-    dataset = "/".join(dict.fromkeys(Path(str(value)).name for value in trials["config_dataset"]))
+    dataset = "/".join(dict.fromkeys(Path(str(value)).name for value in trials["config_dataset"].unique()))
     seeds = trials["config_seed"].nunique()
     return (
         f"{dataset}, {values('config_model')}, {values('config_epochs')} epochs, {seeds} "

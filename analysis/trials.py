@@ -31,6 +31,12 @@ def done_trials(trials: pd.DataFrame) -> pd.DataFrame:
 
     A rule stops what looks bad: the mean over the seeds that were left would look too good.
 
+    Args:
+        trials: Trials of one or several runs, such as `analysis.load.Runs.trials`.
+
+    Returns:
+        Those rows, with their index.
+
     Raises:
         AnalysisError: There are none.
     """
@@ -45,6 +51,10 @@ def done_trials(trials: pd.DataFrame) -> pd.DataFrame:
 
 def check_comparable(trials: pd.DataFrame) -> None:
     """Refuse trials whose figures cannot stand on one front.
+
+    Args:
+        trials: Finished trials; those of `analysis.comparable.without_origins` are compared in all but how their
+            energies were found, which `analysis.comparable.refuse_incomparable` looks at.
 
     Raises:
         AnalysisError: Names what differs.
@@ -70,7 +80,7 @@ def stated_intensities(trials: pd.DataFrame) -> pd.Series:
 
 def dataset_names(trials: pd.DataFrame) -> pd.Series:
     """Return what tells data sets apart: built-in names, and of a folder its name and the digest of its content."""
-    names = trials["config_dataset"].map(lambda name: Path(str(name)).name)
+    names = trials["config_dataset"].map({name: Path(str(name)).name for name in trials["config_dataset"].unique()})
     digests = trials["config_dataset_digest"]
     return names.where(digests.isna(), "sha256:" + digests.astype(str))
 
@@ -88,6 +98,10 @@ def summarise_trials(trials: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         trials: Finished trials, comparable with one another.
+
+    Returns:
+        Configurations in the order in which they come first: the columns of `NAMES`, of `SETTINGS` those that differ,
+        ``n_seeds``, and of each column of `FIGURES` the mean and ``COLUMN_std``, in the unit of the trial's column.
     """
     keys = configuration_keys(trials)
     by_seed = trials.groupby([*keys, "config_seed"], sort=False, dropna=False)[FIGURES].mean(skipna=False).reset_index()

@@ -23,7 +23,7 @@ from analysis.uncertainty_student import student_quantile
 from analysis.uncertainty_verdicts import FAMILY_WISE_ERROR, Claims, find_claims
 
 ON_FRONT, DOMINATED, UNDECIDED = "on the front", "dominated", "undecided"
-ONE_SEED, NOT_MEASURED = "undecided (one seed)", "not measured"
+ONE_SEED, NOT_TESTED, NOT_MEASURED = "undecided (one seed)", "not tested", "not measured"
 INTERVAL_ERROR = 0.05
 # What stands for a configuration that lacks a figure.
 UNMEASURED: dict[str, Any] = {"verdict": NOT_MEASURED, "dominated_by": "", "tied_with": "", "on_epsilon_front": False}
@@ -40,6 +40,7 @@ def front_uncertainty(
     error: float = FAMILY_WISE_ERROR,
     n_resamples: int = 2000,
     seed: int = 0,
+    wanted: Sequence[int] | None = None,
 ) -> pd.DataFrame:
     """Return how sure each configuration's place is; rows as in `analysis.trials.summarise_trials`.
 
@@ -52,10 +53,11 @@ def front_uncertainty(
         error: Largest chance that one or more of all verdicts are false.
         n_resamples: Bootstrap resamples of the seeds.
         seed: Of the bootstrap.
+        wanted: Rows to give verdicts for, all without it; the others are ``not tested``. Each is compared with all.
 
     Returns:
         ``on_front_probability`` (NaN for one seed), ``verdict`` (on the front, dominated, undecided, undecided (one
-        seed), not measured), ``dominated_by`` (names, empty where none), of every axis ``COLUMN_low`` and
+        seed), not tested, not measured), ``dominated_by`` (names, empty where none), of every axis ``COLUMN_low`` and
         ``COLUMN_high``, the 95 % interval of that mean alone (Student, in its unit, NaN for one seed); with margins
         ``on_epsilon_front`` and ``tied_with``, those within them in every objective.
 
@@ -66,10 +68,13 @@ def front_uncertainty(
     is_measured, decided, _ = split_replicates(trials, deciding, objectives)
     margins = _margins(deciding, epsilon)
     names = [name for name, known in zip(configuration_names(trials), is_measured, strict=True) if known]
-    claims = find_claims(decided, epsilon=margins, spread=spread, error=error)
+    is_wanted = np.isin(np.flatnonzero(is_measured), np.arange(len(is_measured)) if wanted is None else wanted)
+    claims = find_claims(
+        decided, epsilon=margins, spread=spread, error=error, wanted=np.flatnonzero(is_wanted)
+    )  # fmt: skip
     columns: dict[str, Any] = {
         "on_front_probability": on_front_probability(decided, np.random.default_rng(seed), n_resamples, margins),
-        "verdict": _verdicts(claims, decided.n_seeds),
+        "verdict": _verdicts(claims, decided.n_seeds, is_wanted),
         "dominated_by": [_list_names(names, found) for found in claims.dominators],
     }
     if margins.any():
@@ -96,7 +101,11 @@ def front_hypervolume(
         trials: Finished trials.
         objectives: Axes that are reported, and span the volume.
         reference: Point that it is measured from, in costs, shape (n_objectives,).
-        select: Axes that decide on the front.
+        select: Axes that decide on the front; the same without it.
+
+    Returns:
+        Value, low, high, in the product of the units of the objectives. The ends are NaN where the configurations do
+        not share two seeds or more.
     """
     _, decided, reported = split_replicates(trials, tuple(select or objectives), objectives)
     return hypervolume_interval(decided, reported, reference, INTERVAL_ERROR)
@@ -132,8 +141,11 @@ def _margins(deciding: Sequence[Objective], epsilon: Mapping[str, float] | None)
     return np.array([given.get(column, 0.0) for column in columns])
 
 
-def _verdicts(claims: Claims, n_seeds: NDArray[np.int64]) -> list[str]:
-    undecided = [ONE_SEED if n == 1 else UNDECIDED for n in n_seeds]
+def _verdicts(claims: Claims, n_seeds: NDArray[np.int64], is_wanted: NDArray[np.bool_]) -> list[str]:
+    undecided = [
+        ONE_SEED if n == 1 else UNDECIDED if wanted else NOT_TESTED
+        for n, wanted in zip(n_seeds, is_wanted, strict=True)
+    ]
     return [
         ON_FRONT if shown else DOMINATED if beaten else words
         for shown, beaten, words in zip(claims.on_front, claims.dominators, undecided, strict=True)

@@ -16,13 +16,16 @@ SPREADS = ("separate", "pooled")
 VALUES_AT_ONCE = 500_000
 
 
-def statistics(replicates: Replicates, margins: Array, spread: str) -> Iterator[tuple[Rows, Array, Counts]]:
+def statistics(
+    replicates: Replicates, margins: Array, spread: str, wanted: Rows | None = None
+) -> Iterator[tuple[Rows, Array, Counts]]:
     """Yield of some configurations after others how far they are from being dominated by each other one.
 
     Args:
         replicates: Measured ones.
         margins: What the others must be better by, shape (n_objectives,).
         spread: ``separate`` or ``pooled``, see `analysis.uncertainty_verdicts`.
+        wanted: Which configurations, all without it; each is compared with all others.
 
     Returns:
         Rows of these configurations; t, shape (n_rows, n_configurations, n_objectives): the other's cost plus margin
@@ -33,8 +36,9 @@ def statistics(replicates: Replicates, margins: Array, spread: str) -> Iterator[
     n, _, n_objectives = replicates.costs.shape
     at_once = max(1, VALUES_AT_ONCE // (n * n_objectives))
     pooled = _pooled_variance(replicates) if spread == "pooled" else None
-    for begin in range(0, n, at_once):
-        rows = np.arange(begin, min(begin + at_once, n))
+    every = np.arange(n) if wanted is None else wanted
+    for begin in range(0, len(every), at_once):
+        rows = every[begin : begin + at_once]
         if pooled is not None:
             difference, variance, df = _pooled_difference(replicates, rows, *pooled)
         elif replicates.is_complete:

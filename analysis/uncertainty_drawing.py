@@ -38,10 +38,12 @@ def explain_verdicts(axes: Axes, front: pd.DataFrame) -> None:
             axes.scatter([], [], s=42, linewidths=1.1, label=words, c=face, edgecolors=edge)
 
 
-def draw_error_bars(axes: Axes, xy: tuple[Array, Array], std: tuple[Array | None, Array | None], colour: str) -> None:
+def draw_error_bars(
+    axes: Axes, xy: tuple[Array, Array], std: tuple[Array | None, Array | None], colour: str, alpha: float
+) -> None:
     """Draw the standard deviation over seeds through each mean; what has none has no bar."""
     x_std, y_std = (None if values is None else np.nan_to_num(values) for values in std)
-    axes.errorbar(*xy, xerr=x_std, yerr=y_std, fmt="none", ecolor=colour, elinewidth=0.9, alpha=0.55, zorder=3)
+    axes.errorbar(*xy, xerr=x_std, yerr=y_std, fmt="none", ecolor=colour, elinewidth=0.9, alpha=alpha, zorder=3)
 
 
 def mark_knee(axes: Axes, x: Any, y: Any, size: float) -> None:

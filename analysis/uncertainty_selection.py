@@ -24,6 +24,9 @@ def select_objectives(
         objectives: Axes that are reported.
         column: What decides instead: an axis itself (``test_accuracy``), or its figure of the validation images.
 
+    Returns:
+        The deciding axes, in the order of ``objectives``, and the line.
+
     Raises:
         AnalysisError: ``column`` stands for no axis, or was not recorded of every trial.
     """

@@ -62,6 +62,7 @@ def find_claims(
     epsilon: Array | None = None,
     spread: str = "separate",
     error: float = FAMILY_WISE_ERROR,
+    wanted: Indices | None = None,
 ) -> Claims:
     """Return what is shown of each configuration.
 
@@ -70,6 +71,7 @@ def find_claims(
         epsilon: Margin of each objective in its unit, none negative, shape (n_objectives,); none without it.
         spread: ``separate`` or ``pooled``, see above.
         error: Largest chance of one or more false claims.
+        wanted: Configurations to test, all without it; levels remain those of all, whatever chose them.
 
     Raises:
         ValueError: ``spread`` is neither, or ``error`` not in (0, 0.5].
@@ -77,14 +79,14 @@ def find_claims(
     if spread not in SPREADS or not 0 < error <= 0.5:
         raise ValueError(f"spread must be one of {SPREADS} and error in (0, 0.5], got {spread!r} and {error}")
     n = len(replicates.costs)
-    if n < 2:
-        return Claims(np.ones(n, dtype=bool), ((),) * n)
+    if n < 2 or (wanted is not None and not len(wanted)):
+        return Claims(np.full(n, n < 2), ((),) * n)
     margins = np.zeros(replicates.costs.shape[2]) if epsilon is None else np.asarray(epsilon, dtype=float)
     n_tests = max(1, int((~replicates.is_exact).sum()))
-    p_front, winners, losers, p_dominance = np.zeros(n), [], [], []
+    p_front, winners, losers, p_dominance = np.ones(n), [], [], []
     # Of n (n - 1) pairs at most half can be claimed, and of the fronts all: Holm's levels end four times higher.
     most_p = min(0.5, 4 * error / (2 * n * (n - 1)))
-    for rows, t, df in statistics(replicates, margins, spread):
+    for rows, t, df in statistics(replicates, margins, spread, wanted):
         farthest = t.max(axis=2)
         p_front[rows] = np.minimum(1.0, n_tests * _largest_p(farthest, df))
         against = np.where(_is_exactly_equal(replicates, rows, margins), -np.inf, -farthest)

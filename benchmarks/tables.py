@@ -1,4 +1,4 @@
-"""Reading a large run and reducing it to its front and its tables, as ``python -m analysis`` does it.
+"""Reading a large run and reducing it to its front, its tables and its report, as ``python -m analysis`` does it.
 
 A run of ``--trials`` trials of ``--epochs`` epochs is made up in a temporary folder, two seeds of each configuration.
 Its files are read while they are still in the page cache. ``one_file`` reads the same columns of all epochs from a
@@ -53,7 +53,8 @@ def main() -> None:
         figures = {
             "settings": {"trials": arguments.trials, "epochs": arguments.epochs},
             "size_mib": sum(path.stat().st_size for path in run.rglob("*") if path.is_file()) / 2**20,
-            "commands": {name: measure_command(name, run) for name in ("pareto", "table")},
+            "commands": {name: measure_command(name, run) for name in ("pareto", "table", "report")},
+            "report_size_mb": (run / "analysis" / "report.html").stat().st_size / 1e6,
             **measure_steps(run),
             "machine": {
                 "cpu_model": cpu_model(), "cpus": available_cpus(), "pyarrow": pa.__version__,
@@ -121,6 +122,7 @@ def _print(figures: Mapping[str, Any]) -> None:
             f"  python -m analysis {name:<8} {cost['time_s']:7.1f} s   CPU {cost['cpu_time_s']:.1f} s, "
             f"peak memory {cost['peak_memory_mib']:.0f} MiB"
         )
+    print(f"  report.html has {figures['report_size_mb']:.1f} MB")
     for name, time_s in figures["steps_s"].items():
         print(f"    {name.replace('_', ' '):<24} {time_s:6.2f} s")
     ratio = figures["read_epochs_over_one_file"]

@@ -194,9 +194,27 @@ def _add_data_and_location(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def without_port(arguments: Sequence[str]) -> list[str]:
+    """Return a command line where the RUN_DIR of ``resume`` is not taken for the port of ``--dashboard`` before it.
+
+    A port is digits. Where something else follows, the flag is put last, where argparse gives it no value.
+
+    >>> without_port(["resume", "--dashboard", "results/night"])
+    ['resume', 'results/night', '--dashboard']
+    """
+    given = list(arguments)
+    if given[:1] != ["resume"] or "--dashboard" not in given:
+        return given
+    place = given.index("--dashboard")
+    following = given[place + 1 : place + 2]
+    if not following or following[0].isdecimal() or following[0].startswith("-"):
+        return given
+    return [*given[:place], *given[place + 1 :], "--dashboard"]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
-    parsed = make_parser().parse_args(arguments)
+    parsed = make_parser().parse_args(without_port(sys.argv[1:] if arguments is None else arguments))
     let_idle_threads_sleep()
     try:
         command = importlib.import_module(f"lwq_tune.commands.{parsed.command}")

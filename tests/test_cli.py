@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lwq_tune.cli import main
+from lwq_tune.cli import main, make_parser, without_port
 from tests.conftest import run_python
 from tests.data.hub import write_hub_folder
 
@@ -128,3 +128,40 @@ def test_spaces_are_listed_and_printed(capsys: pytest.CaptureFixture[str]) -> No
     assert "paper_cifar100" in listed
     assert main(["spaces", "named_schedules"]) == 0
     assert capsys.readouterr().out.startswith("# Fixed, ascending and descending")
+
+
+@pytest.mark.parametrize(
+    ("line", "run_dir", "port"),
+    [
+        ("resume --dashboard results/night", "results/night", 0),
+        ("resume --dashboard results/night --retry-failed", "results/night", 0),
+        ("resume --dashboard s3://bucket/night", "s3://bucket/night", 0),
+        ("resume --dashboard 8266 results/night", "results/night", 8266),
+        ("resume --dashboard=8266 results/night", "results/night", 8266),
+        ("resume results/night --dashboard 8266", "results/night", 8266),
+        ("resume results/night --dashboard", "results/night", 0),
+        ("resume --dashboard --retry-failed results/night", "results/night", 0),
+        ("resume --dashboard -- results/night", "results/night", 0),
+        ("resume results/night", "results/night", None),
+    ],
+)
+def test_a_run_folder_is_not_taken_for_the_port_before_it(line: str, run_dir: str, port: int | None) -> None:
+    parsed = make_parser().parse_args(without_port(line.split()))
+    assert (parsed.run_dir, parsed.dashboard, parsed.retry_failed) == (run_dir, port, "--retry-failed" in line)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("resume --dashboard 8266", "the following arguments are required: RUN_DIR"),
+        ("resume --dashboard 70000 results/night", "a port is a number from 1 to 65535, got '70000'"),
+        ("sweep --space named_schedules --dashboard night", "a port is a number from 1 to 65535, got 'night'"),
+    ],
+)
+def test_what_is_no_port_and_no_run_folder_is_refused(
+    line: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(line.split())
+    assert refused.value.code == 2
+    assert message in capsys.readouterr().err

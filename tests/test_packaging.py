@@ -43,6 +43,7 @@ def test_the_wheel_holds_both_packages_the_spaces_and_the_types(wheel: Path) -> 
     spaces = {f"lwq_tune/search_spaces/{path.name}" for path in (REPOSITORY / "search_spaces").glob("*.yaml")}
     assert len(spaces) >= 4
     assert names >= spaces | {"lwq_tune/py.typed", "analysis/__main__.py", "lwq_tune/sweep/runner.py"}
+    assert names >= {"analysis/report/report.css", "analysis/report/report.js"}
     assert not any(name.startswith(("tests/", "search_spaces/", "benchmarks/")) for name in names)
 
 

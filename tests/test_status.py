@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lwq_tune.cli import main
+from lwq_tune.config import TrialConfig
 from lwq_tune.results.manifest import REQUIRED
 from lwq_tune.results.run_lock import holder_of, run_lock
 from lwq_tune.results.schema import SCHEMA_VERSION
@@ -20,9 +21,13 @@ from tests.results.small_run import epoch_row, recorder_of
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """A run of three trials of three epochs: one done, one under way after an epoch, one failed."""
-    folder = RunFolder(tmp_path / "run")
+    return write_run(tmp_path / "run", [small_config(seed=seed, epochs=3) for seed in (0, 1, 2)])
+
+
+def write_run(path: Path, configs: list[TrialConfig]) -> Path:
+    folder = RunFolder(path)
     folder.create()
-    trials = {trial.trial_key: trial for trial in (small_config(seed=seed, epochs=3) for seed in (0, 1, 2))}
+    trials = {trial.trial_key: trial for trial in configs}
     begin = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=40)
     manifest = dict.fromkeys(REQUIRED, None) | {
         "schema_version": SCHEMA_VERSION, "run": "run", "dataset": {"num_classes": 10}, "initial_trials": [],
@@ -68,6 +73,21 @@ def test_the_same_as_json(run: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert (state["run"], state["held_by"], state["epochs_left"]) == ("run", None, 2)
     assert state["remaining_s"] == pytest.approx(20.0, abs=2.0)
     assert [trial["status"] for trial in state["trials"]] == ["done", "interrupted", "failed"]
+
+
+def test_where_widths_vary_trials_are_named_by_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = write_run(tmp_path / "run", [small_config(width=width, epochs=3) for width in (1.0, 0.5, 0.25)])
+    assert main(["status", str(run)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[1] for line in lines[1:4]] == [
+        "ascending_234", "ascending_234 at width 0.5", "ascending_234 at width 0.25",
+    ]  # fmt: skip
+    assert lines[4].startswith("failed: ascending_234 at width 0.25 seed 0: ")
+    assert main(["status", str(run), "--json"]) == 0
+    trials = json.loads(capsys.readouterr().out)["trials"]
+    assert [(trial["schedule"], trial["width"]) for trial in trials] == [
+        ("ascending_234", 1.0), ("ascending_234", 0.5), ("ascending_234", 0.25),
+    ]  # fmt: skip
 
 
 def test_looking_changes_nothing_and_needs_no_lock(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,16 +13,27 @@ import pandas as pd
 from analysis.attainment import attainment_surfaces
 from analysis.commands.common import add_run_arguments, add_width_argument, load, say, tell
 from analysis.comparable import refuse_incomparable, without_origins
+from analysis.families import family_fronts
 from analysis.load import AnalysisError, Objective
 from analysis.pareto import is_nondominated, mark, pareto_front, reference_point, to_costs
 from analysis.tables import caption
 from analysis.trials import check_comparable, summarise_trials
-from analysis.uncertainty import UNDECIDED, front_hypervolume, front_uncertainty
+from analysis.uncertainty import UNDECIDED, configuration_names, front_hypervolume, front_uncertainty
 from analysis.uncertainty_differences import SPREADS
 from analysis.uncertainty_selection import select_objectives
 from analysis.uncertainty_verdicts import FAMILY_WISE_ERROR
 
-SHOWN = ["schedule", "family", "on_front", "rank", "n_seeds", "on_front_probability", "verdict", "dominated_by"]
+SHOWN = ["label", "family", "on_front", "rank", "n_seeds", "on_front_probability", "verdict", "dominated_by"]
+SHOWN_OF_FAMILIES = {
+    "family": "family",
+    "n_configurations": "configurations",
+    "hypervolume": "hypervolume",
+    "hypervolume_low": "95 % low",
+    "hypervolume_high": "95 % high",
+    "members": "its own front",
+}
+NO_LINES = "none drawn: the fronts of families are lines where there are two objectives; they are listed above"
+NO_INTERVAL = "no interval: it needs two or more seeds that all share"
 UNFINISHED = ("pending", "interrupted")
 
 
@@ -31,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run_arguments(parser)
     add_width_argument(parser, None, "default 7.2; 3.5 is one column of two")
     flag = parser.add_argument
+    flag("--families", action="store_true", help="draw the own front of each family of schedules as a thin line")
     flag("--mixed-sources", action="store_true", help="put energies on one front that were found in different ways")
     flag("--select", metavar="COLUMN", help="what decides on the front (default: validation for a test figure)")
     flag(
@@ -60,7 +72,7 @@ def run(parsed: argparse.Namespace) -> int:
     check_comparable(without_origins(done))
     warnings = refuse_incomparable(done, allow=parsed.mixed_sources, objectives=objectives)
     select, words = select_objectives(done, objectives, parsed.select)
-    summary = summarise_trials(done)
+    summary = summarise_trials(done).assign(label=configuration_names(done))
     pareto_front(summary, objectives, select)  # refuses what has no front before anything is computed
     uncertainty = front_uncertainty(
         done, objectives, select=select, epsilon=_deciding_margins(parsed.epsilon, objectives, select),
@@ -68,13 +80,16 @@ def run(parsed: argparse.Namespace) -> int:
     )  # fmt: skip
     front = pareto_front(summary.join(uncertainty), objectives, select)
     surfaces, why_none = _surfaces(done, objectives)
-    origins = f"{_legend(words, front)} {caption(done)}"
-    width_in = parsed.width_in or WIDTH_IN
-    figure = draw_pareto(front, done, objectives, origins, surfaces=surfaces, width_in=width_in)
+    has_lines = parsed.families and len(objectives) == 2
+    origins = f"{_legend(words, front, has_lines=has_lines)} {caption(done)}"
+    figure = draw_pareto(
+        front, done, objectives, origins, surfaces=surfaces, with_families=has_lines,
+        width_in=parsed.width_in or WIDTH_IN,
+    )  # fmt: skip
     say([f"warning: {line}" for line in [*warnings, *_doubts(loaded.runs.trials, front, objectives)]])
     tell([_table(front, objectives), words, *_verdict_lines(front, parsed)])
-    tell([_hypervolume(done, front, objectives, select)])
-    say(why_none)
+    tell(_hypervolumes(done, front, objectives, select))
+    say([*why_none, *([NO_LINES] if parsed.families and not has_lines else [])])
     with loaded.writing() as out:
         front.to_csv(out / "pareto.csv", index=False)
         files = [out / "pareto.csv", *_write_surfaces(surfaces, out), *save_figure(figure, out / "pareto")]
@@ -82,9 +97,10 @@ def run(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _legend(words: str, front: pd.DataFrame) -> str:
+def _legend(words: str, front: pd.DataFrame, *, has_lines: bool) -> str:
     bars = " Points: means, bars: standard deviation over seeds." if (front["n_seeds"] > 1).any() else ""
-    return f"{words[0].upper()}{words[1:].split(' (', maxsplit=1)[0]}.{bars}"
+    lines = " Thin lines: the front of each family alone." if has_lines else ""
+    return f"{words[0].upper()}{words[1:].split(' (', maxsplit=1)[0]}.{bars}{lines}"
 
 
 def _margin(text: str) -> tuple[str, float]:
@@ -139,7 +155,7 @@ def _doubts(trials: pd.DataFrame, front: pd.DataFrame, objectives: Sequence[Obje
     known = front["rank"].notna().to_numpy()
     by_reported = mark(known, is_nondominated(to_costs(front[known], objectives)))
     if (by_reported != front["on_front"]).any():
-        names = ", ".join(front.loc[by_reported, "schedule"])
+        names = ", ".join(front.loc[by_reported, "label"])
         doubts.append(f"by the reported figures themselves the front would be {names}")
     return doubts
 
@@ -149,7 +165,7 @@ def _table(front: pd.DataFrame, objectives: Sequence[Objective]) -> str:
     columns += [column for column in ("on_epsilon_front", "tied_with") if column in front]
     return (
         front[columns]
-        .rename(columns={"on_front_probability": "P(front)"})
+        .rename(columns={"label": "schedule", "on_front_probability": "P(front)"})
         .to_string(index=False, float_format=lambda value: f"{value:.5g}", na_rep="-")
     )
 
@@ -165,20 +181,28 @@ def _verdict_lines(front: pd.DataFrame, parsed: argparse.Namespace) -> list[str]
         lines[0] += "; differences up to the margins count as ties in both"
     if (front["verdict"].str.startswith(UNDECIDED)).any() and least < 5:
         lines.append("more seeds show more: 5 or more, or --spread pooled where all configurations are equally noisy")
-    knee = front.loc[front["is_knee"], "schedule"]
+    knee = front.loc[front["is_knee"], "label"]
     lines.append(f"knee: {knee.iloc[0]} (farthest from the line between the extremes)" if len(knee) else
                  "knee: none, the front has no point that bulges beyond the line between its extremes")  # fmt: skip
     return lines
 
 
-def _hypervolume(
+def _hypervolumes(
     done: pd.DataFrame, front: pd.DataFrame, objectives: Sequence[Objective], select: Sequence[Objective]
-) -> str:
-    costs = to_costs(front[front["rank"].notna()], objectives)
-    reference = reference_point(costs)
-    value, low, high = front_hypervolume(done, objectives, np.asarray(reference), select)
+) -> list[str]:
+    """Return the hypervolume of the front, and a table of the fronts of the families."""
+    reference = np.asarray(reference_point(to_costs(front[front["rank"].notna()], objectives)))
+    value, low, high = front_hypervolume(done, objectives, reference, select)
     at = ", ".join(f"{axis.column} {cost * axis.sign:.4g}" for axis, cost in zip(objectives, reference, strict=True))
-    interval = "no interval: it needs two or more seeds that all share" if math.isnan(low) else (
-        f"95 % interval {low:.4g} to {high:.4g} (jackknife over seeds)"
-    )  # fmt: skip
-    return f"hypervolume {value:.4g}, reference point {at}; {interval}"
+    interval = NO_INTERVAL if math.isnan(low) else f"95 % interval {low:.4g} to {high:.4g} (jackknife over seeds)"
+    families = family_fronts(done, front, objectives, reference, select)
+    table = (
+        families[list(SHOWN_OF_FAMILIES)]
+        .rename(columns=SHOWN_OF_FAMILIES)
+        .to_string(index=False, float_format=lambda number: f"{number:.4g}", na_rep="-")
+    )
+    return [
+        f"hypervolume {value:.4g}, reference point {at}; {interval}",
+        "each family alone, from the same reference point:",
+        table,
+    ]

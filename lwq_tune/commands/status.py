@@ -15,6 +15,7 @@ from lwq_tune.config import TrialConfig
 from lwq_tune.results.schema import ENDED
 from lwq_tune.results.store import RunFolder, read_log
 from lwq_tune.text import duration, format_columns, fraction, wh
+from lwq_tune.trial_names import name_trials
 
 
 def run(arguments: Namespace) -> int:
@@ -46,10 +47,13 @@ def _progress(
     trials: Mapping[str, TrialConfig], rows: Sequence[Mapping[str, Any]], epoch_s: float | None
 ) -> dict[str, Any]:
     """Return what the rows tell: each trial's state, epochs, and the time that is left at so many seconds an epoch."""
+    name = name_trials(trials.values())
     listed = [
         {
             "trial_key": row["trial_key"],
+            "name": name(trials[row["trial_key"]]),
             "schedule": row["schedule"],
+            "width": trials[row["trial_key"]].width,
             "seed": row["config_seed"],
             "status": row["status"],
             "epochs_done": row["epochs_done"],
@@ -85,10 +89,10 @@ def _text(state: Mapping[str, Any]) -> str:
         status = "running" if is_running and trial["status"] == "interrupted" else trial["status"]
         epochs = f"{trial['epochs_done']}/{trial['epochs']}"
         accuracy, energy = fraction(trial["val_accuracy"]), wh(trial["energy_kwh"]) if trial["epochs_done"] else "-"
-        cells.append([trial["trial_key"], trial["schedule"], status, str(trial["seed"]), epochs, accuracy, energy])
+        cells.append([trial["trial_key"], trial["name"], status, str(trial["seed"]), epochs, accuracy, energy])
     table = format_columns(["trial", "schedule", "status", "seed", "epochs", "val", "energy"], cells)
     reasons = [
-        f"{trial['status']}: {trial['schedule']} seed {trial['seed']}: {trial['error'] or trial['stop_reason']}"
+        f"{trial['status']}: {trial['name']} seed {trial['seed']}: {trial['error'] or trial['stop_reason']}"
         for trial in state["trials"]
         if trial["error"] or trial["stop_reason"]
     ]

@@ -185,8 +185,18 @@ def _write_atomically(path: Path, write: Any) -> None:
         part.unlink(missing_ok=True)
         raise ResultsError(
             f"results must be writable, {path} is not ({error.strerror or error}); make room, then: "
-            "python -m lwq_tune resume RUN_DIR"
+            f"python -m lwq_tune resume {_run_folder(path)}"
         ) from error
+
+
+def _run_folder(file: Path) -> Path:
+    """Return the run folder of a file of a run.
+
+    >>> _run_folder(Path("results/night/epochs/3f.parquet")), _run_folder(Path("results/night/manifest.json"))
+    (PosixPath('results/night'), PosixPath('results/night'))
+    """
+    run = RunFolder(file.parent.parent)
+    return run.path if file.parent in (run.epochs, run.energy, run.ray) else file.parent
 
 
 def count_rows(path: Path) -> int | None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 
 from lwq_tune.config import TrialConfig
 from lwq_tune.energy.ledger_client import RunSpec
@@ -89,6 +91,7 @@ def work(connection: Connection, tasks: Sequence[ProbeTask], own: Sequence[int],
         slot: Which of them it is.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which closes the pipe
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     os.nice(RAY_NICENESS)
     with contextlib.suppress(EOFError, ConnectionError):
         try:
@@ -98,6 +101,14 @@ def work(connection: Connection, tasks: Sequence[ProbeTask], own: Sequence[int],
             raise
         except Exception as error:  # noqa: BLE001 (the boundary: any error of a process is told to the parent)
             connection.send(Failure(f"one failed with {type(error).__name__}: {error}"))
+
+
+def _end_with_parent() -> None:
+    """End this process at once when the one that started it has, also in the middle of a step."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _measurements(

@@ -90,7 +90,7 @@ def own_tasks(n_tasks: int, slot: int, n_slots: int) -> tuple[int, ...]:
 
 
 class _Worker:
-    """A process and our end of the pipe to it; should we be killed, the pipe closes and it ends after its step."""
+    """A process and our end of the pipe to it; should we be killed, it ends as well."""
 
     def __init__(self, tasks: Sequence[ProbeTask], own: Sequence[int], bench: Bench, slot: int) -> None:
         context = multiprocessing.get_context("spawn")

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from lwq_tune.commands.common import trial_costs
 from lwq_tune.config import TrialConfig
 from lwq_tune.quantization.schedules import parse_schedule
@@ -72,6 +75,15 @@ def write_run(
             write_table(folder / "epochs" / f"{config.trial_key}.parquet", EPOCH_COLUMNS, rows, metadata)
     write_table(folder / "trials.parquet", TRIAL_COLUMNS, trials, metadata)
     return folder
+
+
+def change_trials(run: Path, schedule: str, seed: int, **values: object) -> None:
+    """Change the row of one trial in a run's table."""
+    table = pq.read_table(run / "trials.parquet")
+    rows = table.to_pylist()
+    row = next(row for row in rows if row["schedule"] == schedule and row["config_seed"] == seed)
+    row.update(values)
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), run / "trials.parquet")
 
 
 Rows = list[dict[str, Any]]

@@ -17,7 +17,7 @@ from analysis.pareto import pareto_front
 from analysis.plots import draw_pareto
 from analysis.trials import summarise_trials
 from lwq_tune.results.schema import SCHEMA_VERSION
-from tests.analysis.synthetic import OBJECTIVES, POINTS, write_run
+from tests.analysis.synthetic import OBJECTIVES, POINTS, change_trials, write_run
 
 
 @pytest.fixture
@@ -287,15 +287,6 @@ def test_a_configuration_that_a_rule_stopped_in_one_seed_is_on_no_front(
     said = capsys.readouterr().err
     assert "1 stopped" in said
     assert "1 done in a configuration that was stopped in another seed" in said
-
-
-def change_trials(run: Path, schedule: str, seed: int, **values: object) -> None:
-    """Change the row of one trial in a run's table."""
-    table = pq.read_table(run / "trials.parquet")
-    rows = table.to_pylist()
-    row = next(row for row in rows if row["schedule"] == schedule and row["config_seed"] == seed)
-    row.update(values)
-    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), run / "trials.parquet")
 
 
 def test_pareto_says_how_sure_the_front_is(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -129,6 +129,17 @@ def test_what_is_no_number_is_refused_and_no_points_have_no_front() -> None:
     assert is_nondominated(np.zeros((0, 2))).tolist() == []
 
 
+@pytest.mark.parametrize("n_objectives", [2, 3])
+@pytest.mark.parametrize("n", [3, 300, 3000])
+def test_infinities_are_costs_and_nan_is_none_whatever_the_number_of_points(n: int, n_objectives: int) -> None:
+    costs = np.random.default_rng(0).random((n, n_objectives))
+    costs[0], costs[1, 0], costs[2] = np.inf, -np.inf, 1.7e308  # finite, but two of them overflow in a sum
+    assert is_nondominated(costs)[:3].tolist() == [False, True, False]
+    costs[n // 2, -1] = np.nan
+    with pytest.raises(ValueError, match="got NaN in 1 points"):
+        is_nondominated(costs)
+
+
 def test_the_knee_is_farthest_from_the_line_between_the_extremes() -> None:
     # Scaled: (0, 1), (0.2, 0.5), (0.5, 0.1), (1, 0); 1 - sum is 0, 0.3, 0.4, 0.
     front = np.array([[0.0, 100.0], [2.0, 50.0], [5.0, 10.0], [10.0, 0.0]])

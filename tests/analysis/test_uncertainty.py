@@ -76,6 +76,19 @@ def test_verdicts_name_who_dominates_and_leave_ties_open() -> None:
     assert claims.dominators[0] == claims.dominators[3] == ()
 
 
+def test_verdicts_of_some_are_those_that_all_together_get() -> None:
+    some = cloud((1.0, 1.0), (1.5, 1.5), (1.0, 1.02), (3.0, 3.0), (0.5, 4.0))
+    whole = find_claims(some)
+    assert whole.on_front.tolist().count(True) >= 1
+    wanted = np.array([0, 3])
+    part = find_claims(some, wanted=wanted)
+    assert part.on_front[wanted].tolist() == whole.on_front[wanted].tolist()
+    assert [part.dominators[row] for row in wanted] == [whole.dominators[row] for row in wanted]
+    assert not part.on_front[[1, 2, 4]].any()
+    assert [part.dominators[row] for row in (1, 2, 4)] == [()] * 3
+    assert not find_claims(some, wanted=wanted[:0]).on_front.any()
+
+
 def test_margins_make_ties_of_small_differences() -> None:
     clear = cloud((0, 10), (10, 0), (0.2, 10.2), noise=0.01)
     assert find_claims(clear).dominators[2] == (0,)

@@ -76,9 +76,12 @@ def test_the_benchmark_reads_all_epochs_for_table_3_and_none_for_the_front(tmp_p
     assert figures["configurations"] == 10
     assert 1 <= figures["on_front"] <= 10
     assert figures["size_mib"] > 0.5
+    assert set(figures["commands"]) == {"pareto", "table", "report"}
+    assert 4 < figures["report_size_mb"] < 15
     for cost in figures["commands"].values():
         assert cost["cpu_time_s"] > 0
         assert 50 < cost["peak_memory_mib"] < 1000
     assert set(figures["steps_s"]) >= {"read_trials", "front", "read_epochs", "table_over_epochs"}
     assert figures["read_epochs_over_one_file"] > 0
     assert "python -m analysis pareto" in result.stdout
+    assert "report.html has" in result.stdout

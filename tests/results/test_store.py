@@ -48,6 +48,17 @@ def test_plain_pandas_reads_a_table_and_arrow_its_units(tmp_path: Path) -> None:
     assert read_metadata(schema) == {"schema_version": SCHEMA_VERSION, "run": "r"}
 
 
+@pytest.mark.parametrize("name", ["trials.parquet", "epochs/key.parquet", "energy/host.parquet"])
+def test_a_table_that_cannot_be_written_names_the_run_to_resume(tmp_path: Path, name: str) -> None:
+    run = tmp_path / "results" / "a run"
+    (run / name).mkdir(parents=True)
+    with pytest.raises(ResultsError) as refused:
+        write_table(run / name, TRIAL_COLUMNS, [], {})
+    assert f"{run / name} is not (Is a directory)" in str(refused.value)
+    assert str(refused.value).endswith(f"make room, then: python -m lwq_tune resume {run}")
+    assert not list(run.rglob("*.tmp"))
+
+
 def test_a_record_is_in_the_file_before_append_returns(tmp_path: Path) -> None:
     log = RowLog(tmp_path / "rows.jsonl")
     for number in range(3):

@@ -60,7 +60,7 @@ def audit(run: Path, folder: Path) -> str:
 def assert_whole(run: Path, n_epochs: int, gaps: bool = False) -> None:
     """Every trial is done, with each of its epochs once, energies that continue each other, and books that add up.
 
-    With ``gaps``, an epoch may lie as a whole where nobody measured: it has no energy, nor has a sum that it is part of.
+    With ``gaps``, an epoch may lie as a whole where nobody measured: it has no energy, nor has a sum that holds it.
     """
     trials, epochs = read_trials(run), read_epochs(run)
     assert set(trials["status"]) == {"done"}, trials[["schedule", "status", "error"]].to_dict("records")

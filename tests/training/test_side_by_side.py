@@ -5,11 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +25,7 @@ from lwq_tune.estimate import Work
 from lwq_tune.training.probe import MIN_REPEATS
 from lwq_tune.training.probe_process import Bench, ProbeTask
 from lwq_tune.training.side_by_side import measure_side_by_side, own_tasks
-from tests.conftest import small_config
+from tests.conftest import REPOSITORY, small_config
 
 DIGITS = count_images("digits")
 
@@ -115,6 +118,33 @@ def test_a_killed_process_is_told_and_nobody_waits_for_it(when_s: float) -> None
         thread.join()
     assert time.monotonic() - begin_s < 120
     assert multiprocessing.active_children() == []
+
+
+MEASURE_LONG_STEPS = """
+from lwq_tune.training.probe_process import Bench
+from lwq_tune.training.side_by_side import measure_side_by_side
+from tests.training.test_side_by_side import task
+
+if __name__ == "__main__":
+    measure_side_by_side([task(width=4.0, batch_size=1024)], Bench(1, 1.0, 0.0, 10), limit_s=600.0)
+"""
+
+
+@pytest.mark.slow
+def test_a_process_ends_in_the_middle_of_a_step_when_its_parent_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(MEASURE_LONG_STEPS)
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    parent = subprocess.Popen([sys.executable, "program.py"], cwd=tmp_path, env=env)
+    measuring = None
+    while measuring is None:
+        assert parent.poll() is None
+        children = psutil.Process(parent.pid).children()
+        measuring = next((child for child in children if child.cpu_times().user > 10), None)  # torch is imported
+        time.sleep(0.1)
+    parent.kill()
+    parent.wait()
+    _, alive = psutil.wait_procs([measuring], timeout=5)
+    assert alive == []
 
 
 def _when_children(wait_s: float, act: Callable[[int], None]) -> None:

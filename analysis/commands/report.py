@@ -1,0 +1,39 @@
+"""``python -m analysis report``: one HTML file that shows what the runs found."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from analysis.commands.common import left_out, load, say, tell
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("run_dirs", nargs="+", type=Path, metavar="RUN_DIR")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="where it goes (default for one run: RUN_DIR/analysis/report.html)"
+    )
+    parser.add_argument(
+        "--mixed-sources", action="store_true", help="show energies that were found in different ways together"
+    )
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Write the report, print where it is, and return the exit code.
+
+    Raises:
+        AnalysisError: The runs cannot be analysed or compared, or the file not be written.
+    """
+    from analysis.report.evidence import gather
+    from analysis.report.page import build_page, write_page
+
+    loaded = load(parsed)
+    file = parsed.out or loaded.out / "report.html"
+    others = left_out(loaded.runs.trials, loaded.done)
+    evidence = gather(loaded.runs, loaded.done, parsed.run_dirs, others, mixed=parsed.mixed_sources)
+    page = build_page(evidence)
+    say(f"warning: {words}" for words in evidence.warnings if words not in others)
+    write_page(page, file)
+    tell([file])
+    return 0

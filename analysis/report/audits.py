@@ -1,0 +1,48 @@
+"""The audits of the runs of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.audit_figures import Figures, audit_run
+from analysis.audit_tables import load_tables
+from analysis.load import AnalysisError
+
+MOST_EPOCH_ROWS = 200_000  # of one run; more take longer than the rest of the report
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit of one run found, or why there is none."""
+
+    run: str
+    figures: Figures | None
+    reason: str
+
+
+def audit_runs(folders: Sequence[Path], trials: pd.DataFrame) -> list[Audit]:
+    """Return one audit for each run.
+
+    Args:
+        folders: Run folders.
+        trials: Their trials, with ``folder`` and ``epochs_done``.
+    """
+    rows = trials["epochs_done"].fillna(0).groupby(trials["folder"]).sum()
+    return [_audit(folder, int(rows.get(str(folder.resolve()), 0))) for folder in folders]
+
+
+def _audit(folder: Path, n_rows: int) -> Audit:
+    if n_rows > MOST_EPOCH_ROWS:
+        return Audit(
+            folder.name, None,
+            f"not audited here: {n_rows:,} rows of epochs take longer than the rest of the report; "
+            "`python -m analysis audit RUN_DIR` adds them up",
+        )  # fmt: skip
+    try:
+        return Audit(folder.name, audit_run(load_tables(folder)), "")
+    except AnalysisError as error:
+        return Audit(folder.name, None, f"not audited: {error}")

@@ -1,0 +1,141 @@
+"""What a report says of a single configuration: its facts, and its curves at few points."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.curves import QUANTITIES
+from analysis.plots import Axis, make_axis
+from analysis.report.evidence import Evidence, Missing
+from analysis.report.figure import interval_text, plain, rounded
+from analysis.report.styles import Values
+
+Facts = list[tuple[str, str]]
+
+
+def objective_axes(evidence: Evidence) -> list[Axis]:
+    """Return how the axes of the front are written."""
+    return [make_axis(axis, evidence.done[axis.column]) for axis in evidence.objectives]
+
+
+def describe(evidence: Evidence) -> dict[int, Facts]:
+    """Return what is known of each configuration, by ``number``: pairs of a term and its words."""
+    axes = objective_axes(evidence)
+    origins = _origins(evidence.ledgers)
+    ends = [f"{axis.column}{end}" for axis in axes for end in ("", "_low", "_high")]
+    columns = ["number", "label", "bit_widths", "act_bit_widths", "family", "n_seeds", "verdict", "dominated_by",
+               "on_front_probability", *ends]  # fmt: skip
+    rows = evidence.front[[column for column in columns if column in evidence.front]]
+    return {
+        int(row["number"]): [
+            *_identity(row),
+            *((axis.label.rpartition(" (")[0] or axis.label, interval_text(row, axis)) for axis in axes),
+            *_verdict(row),
+            *(origins[int(row["number"])] if origins else []),
+        ]
+        for row in rows.to_dict("records")
+    }
+
+
+def _identity(row: Any) -> Facts:
+    bits = "-".join(map(str, row["bit_widths"]))
+    acts = "-".join(map(str, row["act_bit_widths"]))
+    words = bits if acts == bits else f"{bits}, activations {acts}"
+    return [
+        ("configuration", str(row["label"])),
+        ("bits per stage", words),
+        ("family", str(row["family"]).replace("_", " ")),
+        ("seeds", str(int(row["n_seeds"]))),
+    ]
+
+
+def verdict_words(row: Any) -> str:
+    """Return the verdict on a configuration, with what dominates it."""
+    by = row.get("dominated_by")
+    return f"{row['verdict']} by {by}" if isinstance(by, str) and by else str(row["verdict"])
+
+
+def probability_words(row: Any) -> str:
+    """Return the bootstrap probability of being on the front; with one seed there is none."""
+    share = row.get("on_front_probability", math.nan)
+    return f"{share:.0%}".replace("%", " %") if isinstance(share, float) and math.isfinite(share) else "unknown"
+
+
+def _verdict(row: Any) -> Facts:
+    return [("verdict", verdict_words(row)), ("share of resamples on the front", probability_words(row))]
+
+
+def _origins(ledgers: pd.DataFrame | Missing) -> list[Facts]:
+    """Return of each configuration where its energy comes from, and how much of its training the meter saw."""
+    if isinstance(ledgers, Missing):
+        return []
+    return [
+        _origin(sources, coverage) for sources, coverage in zip(ledgers["sources"], ledgers["coverage"], strict=True)
+    ]
+
+
+def _origin(sources: str, coverage: float) -> Facts:
+    seen = "unknown" if math.isnan(coverage) else f"{coverage:.1%}".replace("%", " %")
+    return [("energy sources", sources or "not measured"), ("coverage of the training time", f"at least {seen}")]
+
+
+def hover_texts(facts: dict[int, Facts]) -> dict[int, str]:
+    """Return what a point says when it is pointed at."""
+    texts = {}
+    for number, ((_, label), *pairs) in facts.items():
+        lines = [f"<b>{plain(label)}</b>", *(f"{plain(term)}: {_wrapped(words)}" for term, words in pairs)]
+        texts[number] = "<br>".join(lines)
+    return texts
+
+
+def _wrapped(words: str, width: int = 46) -> str:
+    """Return escaped text in lines that fit a phone."""
+    lines = [""]
+    for word in words.split(" "):
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+            lines.append(word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}".strip()
+    return "<br>   ".join(map(plain, lines))
+
+
+def detail_curves(evidence: Evidence) -> dict[str, Values]:
+    """Return the curves of the shown configurations by label: epochs, and mean, low and high of each quantity.
+
+    With one seed there is no low and no high.
+    """
+    frame = evidence.curves
+    if isinstance(frame, Missing):
+        return {}
+    found: dict[str, Values] = {}
+    for (label, images, quantity), part in frame.groupby(["label", "images", "quantity"], sort=False):
+        ends = ("low", "high") if (part["n_seeds"] > 1).any() else ()
+        entry = found.setdefault(str(label), {"epochs": part["epoch"].astype(int).tolist(), "series": {}})
+        entry["series"][f"{images} {quantity}"] = [
+            curve_numbers(part[column], str(quantity)) for column in ("mean", *ends)
+        ]
+    return found
+
+
+def curve_numbers(values: pd.Series, quantity: str) -> list[float | None]:
+    """Return the points of a curve: accuracies in per cent to 0.01, losses to four digits, None where there is none."""
+    numbers = values.to_numpy(dtype=float)
+    if quantity == QUANTITIES[0]:
+        return [value if math.isfinite(value) else None for value in np.round(100 * numbers, 2).tolist()]
+    return [rounded(value, 4) for value in numbers.tolist()]
+
+
+def detail_data(evidence: Evidence, facts: dict[int, Facts]) -> list[Values]:
+    """Return what the page knows of the shown configurations: facts and curves, in order of rank."""
+    curves = detail_curves(evidence)
+    return [
+        {
+            "number": int(number), "label": label, "family": family, "facts": facts[int(number)],
+            "curves": curves.get(label),
+        }
+        for number, label, family in evidence.shown[["number", "label", "family"]].itertuples(index=False, name=None)
+    ]  # fmt: skip

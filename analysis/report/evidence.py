@@ -1,0 +1,240 @@
+"""Everything a report shows, computed once; what cannot be shown is a reason instead."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+
+from analysis.attainment import attainment_surfaces
+from analysis.comparable import refuse_incomparable, without_origins
+from analysis.controls import ENERGIES, Controls, run_controls
+from analysis.curves import FIGURES as CURVE_FIGURES
+from analysis.curves import curves_over_seeds
+from analysis.heatmap import heatmap_frame
+from analysis.ledgers import ledger_frame
+from analysis.load import AnalysisError, Objective, Runs, read_epochs
+from analysis.pareto import pareto_front
+from analysis.report.audits import Audit, audit_runs
+from analysis.seeds import configuration_labels, evaluated_images
+from analysis.sensitivity import Sensitivity, measure_sensitivity
+from analysis.tables import FIGURES as TABLE_FIGURES
+from analysis.tables import caption
+from analysis.trials import check_comparable, configuration_keys, dataset_names, summarise_trials
+from analysis.uncertainty import NOT_MEASURED, front_uncertainty
+from analysis.uncertainty_selection import select_objectives
+
+Result = TypeVar("Result")
+MOST_SHOWN = 300  # configurations with rows, curves and verdicts of their own
+MOST_CONTROLLED = 400  # pairs grow with the square: 27 triples x 10 settings are within it
+MOST_EPOCHS = 100  # points of a curve
+FEW_RESAMPLES, MANY_RESAMPLES = 500, 2000
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Why something cannot be shown."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the runs hold.
+
+    Attributes:
+        runs: The runs.
+        folders: Their folders.
+        done: Finished trials; ``number`` counts their configurations from 0, ``label`` names them.
+        objectives: Axes of the front.
+        front: One row per configuration, by rank: columns of `analysis.pareto.pareto_front` and
+            `analysis.uncertainty.front_uncertainty`, ``number`` and ``label``. Without a front, by accuracy.
+        no_front: Why there is no front; empty where there is one.
+        choice: Which figures decide on the front.
+        n_resamples: Of the probabilities on the front.
+        surfaces: From `analysis.attainment.attainment_surfaces`.
+        warnings: On the energies, and on trials that are left out.
+        mixed: Whether energies found in different ways are shown together.
+    """
+
+    runs: Runs
+    folders: tuple[Path, ...]
+    done: pd.DataFrame
+    objectives: tuple[Objective, ...]
+    front: pd.DataFrame
+    no_front: str
+    choice: str
+    n_resamples: int
+    surfaces: pd.DataFrame | Missing
+    warnings: tuple[str, ...]
+    mixed: bool
+
+    @functools.cached_property
+    def shown(self) -> pd.DataFrame:
+        """Rows of ``front`` that are shown one by one: the first by rank, and full precision."""
+        is_reference = (self.front["family"] == "full_precision").to_numpy()
+        is_first = np.arange(len(self.front)) < MOST_SHOWN
+        return self.front[is_first | (is_reference & (is_reference.cumsum() <= 10))]
+
+    @functools.cached_property
+    def shown_trials(self) -> pd.DataFrame:
+        """Finished trials of the shown configurations."""
+        return self.done[self.done["number"].isin(self.shown["number"])]
+
+    @functools.cached_property
+    def epochs(self) -> pd.DataFrame | Missing:
+        """Epochs of `shown_trials`: columns of Table 3 and of the curves."""
+        columns = list(dict.fromkeys([*TABLE_FIGURES, *CURVE_FIGURES]))
+        return attempt(lambda: read_epochs(self.shown_trials, columns))
+
+    @functools.cached_property
+    def curves(self) -> pd.DataFrame | Missing:
+        """Curves of the shown configurations, from `analysis.curves.curves_over_seeds`."""
+        epochs = self.epochs
+        if isinstance(epochs, Missing):
+            return epochs
+        if epochs.empty:
+            return Missing("curves need the tables of epochs, the runs have none in epochs/")
+        trials = self.shown_trials
+        return attempt(lambda: curves_over_seeds(trials, thin_epochs(epochs), trials["label"]))
+
+    @functools.cached_property
+    def origin(self) -> str:
+        """Where all numbers come from, in one line."""
+        return f"{caption(self.done)}."
+
+    @functools.cached_property
+    def shown_origin(self) -> str:
+        """The same of `shown_trials`."""
+        return self.origin if len(self.shown_trials) == len(self.done) else f"{caption(self.shown_trials)}."
+
+    @functools.cached_property
+    def sources(self) -> str:
+        """Labels of the sources of energy of all finished trials."""
+        labels = [label for name in ("cpu_source", "ram_source", "gpu_source") for label in self.done[name].unique()]
+        return "; ".join(label for label in dict.fromkeys(labels) if isinstance(label, str) and label != "none")
+
+    @functools.cached_property
+    def ledgers(self) -> pd.DataFrame | Missing:
+        """Both ledgers of all configurations, by ``number``."""
+        return attempt(lambda: ledger_frame(self.done))
+
+    @functools.cached_property
+    def images(self) -> str:
+        """Which images accuracies are of, ``test`` or ``val``."""
+        return evaluated_images(self.done)
+
+    @functools.cached_property
+    def heatmap_objectives(self) -> list[Objective]:
+        """Figures of the heat maps: accuracy, and emissions or energy where one was measured."""
+        costs = [name for name in ("emissions_kg_co2eq", "energy_kwh") if self.done[name].notna().any()]
+        return [Objective(f"{self.images}_accuracy", "maximize"), *(Objective(name, "minimize") for name in costs[:1])]
+
+    @functools.cached_property
+    def heatmap(self) -> pd.DataFrame | Missing:
+        """All triples, from `analysis.heatmap.heatmap_frame`."""
+        return attempt(lambda: heatmap_frame(self.done, [axis.column for axis in self.heatmap_objectives]))
+
+    @functools.cached_property
+    def controls(self) -> Controls | Missing:
+        """Pairs of equal cost and the regression."""
+        if (few := self._few_enough("controls", "pairs of configurations")) is not None:
+            return few
+        return attempt(lambda: run_controls(self.done, f"{self.images}_accuracy"))
+
+    @functools.cached_property
+    def sensitivity(self) -> Sensitivity | Missing:
+        """What lowering the bits of one stage alone does."""
+        if (few := self._few_enough("sensitivity", "pairs of configurations")) is not None:
+            return few
+        return attempt(lambda: measure_sensitivity(self.done))
+
+    @functools.cached_property
+    def audits(self) -> list[Audit]:
+        """What the audit of each run found."""
+        return audit_runs(self.folders, self.runs.trials)
+
+    def _few_enough(self, command: str, what: str) -> Missing | None:
+        n = len(self.front)
+        if n <= MOST_CONTROLLED:
+            return None
+        return Missing(
+            f"the report compares {what} for up to {MOST_CONTROLLED} of them, these are {n:,}; "
+            f"`python -m analysis {command} RUN_DIR` compares all"
+        )
+
+
+def thin_epochs(epochs: pd.DataFrame, most: int = MOST_EPOCHS) -> pd.DataFrame:
+    """Return the rows of at most about ``most`` epochs, evenly spaced; the last of each trial is kept.
+
+    Args:
+        epochs: From `analysis.load.read_epochs`: a row per epoch, the index is that of the trial.
+        most: Epochs that all trials keep.
+    """
+    numbers = epochs["epoch"]
+    every = np.unique(numbers.to_numpy())
+    kept = every[np.unique(np.linspace(0, len(every) - 1, min(len(every), most)).round().astype(np.int64))]
+    is_last = ~epochs.index.duplicated(keep="last")
+    return epochs[numbers.isin(kept).to_numpy() | is_last]
+
+
+def attempt(compute: Callable[[], Result]) -> Result | Missing:
+    """Return what a function returns, or why it cannot be answered."""
+    try:
+        return compute()
+    except AnalysisError as error:
+        return Missing(str(error))
+
+
+def gather(
+    runs: Runs, done: pd.DataFrame, folders: Sequence[Path], warnings: Sequence[str], *, mixed: bool = False
+) -> Evidence:
+    """Return the evidence of some runs.
+
+    Args:
+        runs: From `analysis.load.load_runs`.
+        done: Their finished trials, from `analysis.trials.done_trials`.
+        folders: Their folders.
+        warnings: What else a reader must know, such as how many trials are left out.
+        mixed: Whether energies that were found in different ways may stand together.
+
+    Raises:
+        AnalysisError: The records cannot be compared, or no accuracy was measured.
+    """
+    check_comparable(without_origins(done))
+    evaluated_images(done)
+    objectives = runs.objectives
+    axes = (objectives, *([Objective(column, "minimize")] for column in ENERGIES))
+    doubts = dict.fromkeys(words for axis in axes for words in refuse_incomparable(done, allow=mixed, objectives=axis))
+    numbers = done.groupby(configuration_keys(done), sort=False, dropna=False).ngroup()
+    named = done.assign(number=numbers, label=configuration_labels(done), dataset=dataset_names(done))
+    front, no_front, choice, n_resamples = _front(named, objectives)
+    measured = named.dropna(subset=[axis.column for axis in objectives])
+    surfaces = Missing(no_front) if no_front else attempt(lambda: attainment_surfaces(measured, objectives))
+    return Evidence(
+        runs, tuple(folder.resolve() for folder in folders), named, objectives, front, no_front, choice, n_resamples,
+        surfaces, (*warnings, *doubts), mixed,
+    )  # fmt: skip
+
+
+def _front(done: pd.DataFrame, objectives: tuple[Objective, ...]) -> tuple[pd.DataFrame, str, str, int]:
+    """Return the configurations by rank, why they have none, what decides, and the resamples."""
+    first = done[~done["number"].duplicated()]
+    summary = summarise_trials(done).assign(number=range(len(first)), label=first["label"].to_numpy())
+    n_resamples = MANY_RESAMPLES if len(summary) <= MOST_CONTROLLED else FEW_RESAMPLES
+    try:
+        select, choice = select_objectives(done, objectives)
+        ranked = pareto_front(summary, objectives, select)
+    except AnalysisError as error:
+        accuracy = f"{evaluated_images(done)}_accuracy"
+        ordered = summary.sort_values(accuracy, ascending=False, kind="stable").reset_index(drop=True)
+        unknown = {"on_front": False, "rank": None, "is_knee": False, "verdict": NOT_MEASURED}
+        return ordered.assign(**unknown), str(error), "", 0
+    wanted = ranked["number"].head(MOST_SHOWN).tolist()
+    found = front_uncertainty(done, objectives, select=select, n_resamples=n_resamples, wanted=wanted)
+    return ranked.join(found, on="number"), "", choice, n_resamples

@@ -1,0 +1,92 @@
+"""The sections that are tables: Table 3, the audit, provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from analysis.audit_report import report, verdict
+from analysis.commands.table import BESIDE, OVER_EPOCHS, OVER_SEEDS
+from analysis.report.audits import Audit
+from analysis.report.evidence import Evidence, Missing, attempt
+from analysis.report.markup import bullets, escape, facts, fold, note, paragraph, section, table
+from analysis.report.provenance import Manifest, manifest_facts
+from analysis.report.status import MOST_FAILURES, failures
+from analysis.report.summary import as_sentence
+from analysis.tables import (
+    compare_with_paper,
+    format_comparison,
+    paper_notes,
+    table_over_epochs,
+    table_over_seeds,
+)
+from analysis.trials import check_comparable
+
+TABLE_TITLE = "Table 3 of the paper"
+
+
+def table_section(evidence: Evidence) -> str:
+    """Return Table 3 in both conventions, and the paper's figures beside where there are such."""
+    trials, epochs = evidence.shown_trials, evidence.epochs
+    refused = None if evidence.mixed else attempt(lambda: check_comparable(trials))
+    if isinstance(refused, Missing):
+        return section("table", TABLE_TITLE, note(f"Not shown: {refused.reason}."))
+    inner = []
+    if isinstance(epochs, Missing) or epochs.empty:
+        inner.append(note("Over the epochs: not shown, the runs have no tables of epochs."))
+    else:
+        inner.append(table(table_over_epochs(trials, epochs), f"{OVER_EPOCHS}.", row_headings=3))
+    inner.append(table(table_over_seeds(trials), f"{OVER_SEEDS}.", row_headings=3))
+    if not isinstance(epochs, Missing):
+        comparison = compare_with_paper(trials, epochs)
+        if not comparison.empty:
+            inner.append(table(format_comparison(comparison), f"{BESIDE}.", row_headings=2))
+        inner.append(bullets(map(as_sentence, paper_notes(trials, comparison))))
+    return section("table", TABLE_TITLE, *inner, paragraph(evidence.shown_origin, "origin"))
+
+
+def audit_section(audits: Sequence[Audit]) -> str:
+    """Return what re-adding the energies of each run found."""
+    inner = []
+    for audit in audits:
+        inner.append(f"<h3>{escape(audit.run)}</h3>")
+        if audit.figures is None:
+            inner.append(note(f"{audit.reason[0].upper()}{audit.reason[1:]}."))
+            continue
+        figures = {**audit.figures, "folder": audit.run}
+        inner.append(paragraph(f"{verdict([figures]).removeprefix('audit: ').capitalize()}.", "verdict"))
+        inner.append(table(_checks(figures), "Checks, and how often each was made."))
+        inner.append(fold("The whole audit", f"<pre>{escape(report(figures))}</pre>"))
+    return section("audit", "Audit of the energies", *inner)
+
+
+def _checks(audit: dict[str, Any]) -> pd.DataFrame:
+    """Return a row per check, those that failed first."""
+    rows = [
+        {
+            "check": check["name"], "places": f"{check['n_compared']:,}",
+            "result": f"{len(check['failures'])} do not add up" if check["failures"]
+            else "adds up" if check["n_compared"] else "nothing to compare",
+        }
+        for check in audit["checks"]
+    ]  # fmt: skip
+    failed = [bool(check["failures"]) for check in audit["checks"]]
+    order = sorted(range(len(rows)), key=lambda place: not failed[place])
+    return pd.DataFrame([rows[place] for place in order], columns=["check", "places", "result"])
+
+
+def provenance_section(evidence: Evidence, manifests: Sequence[Manifest], versions: str) -> str:
+    """Return where the numbers come from, run by run, the failed trials, and what made the report."""
+    inner = [paragraph(f"All numbers: {evidence.origin}")]
+    for folder, manifest in zip(evidence.folders, manifests, strict=True):
+        inner.append(f"<h3>{escape(folder.name)}</h3>")
+        pairs = manifest_facts(manifest)
+        inner.append(facts(pairs) if pairs else note("This run has no manifest: how it was made is not known."))
+    failed = failures(evidence.runs.trials)
+    if len(failed):
+        words = f"Trials that failed, and why ({len(failed)} of {len(evidence.runs.trials)})."
+        inner.append(table(failed.head(MOST_FAILURES), words, row_headings=1))
+    inner.append(paragraph(f"This report: {versions}.", "origin"))
+    return section("provenance", "Provenance", *inner)

@@ -1,0 +1,172 @@
+"""The sections of a report, each HTML of what one part of the evidence says, or a note on why it is missing."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.commands.controls import PAIR_COLUMNS, TERM_COLUMNS
+from analysis.commands.ledgers import shown_table
+from analysis.ledgers import ledger_words
+from analysis.report.curves_figure import draw_curves, families_drawn
+from analysis.report.details import Facts, objective_axes, probability_words, verdict_words
+from analysis.report.evidence import Evidence, Missing
+from analysis.report.figure import Figure, interval_text
+from analysis.report.front_figure import draw_front
+from analysis.report.heatmap_figure import draw_heatmaps
+from analysis.report.ledgers_figure import draw_ledgers
+from analysis.report.legend import family_toggles
+from analysis.report.markup import MOST_ROWS, bullets, escape, figure_box, note, numbers, paragraph, section, table
+from analysis.report.parallel_figure import draw_parallel
+from analysis.report.summary import as_sentence, supported_words, trained_words, unsupported_words, verdict_rule
+from analysis.sensitivity import sensitivity_words
+
+SECTIONS = {
+    "summary": "Summary", "front": "The front", "controls": "Bits or place", "parallel": "Stages",
+    "heatmaps": "Heat maps", "curves": "Curves", "energy": "Energy", "sensitivity": "Sensitivity", "table": "Table 3",
+    "audit": "Audit", "provenance": "Provenance",
+}  # fmt: skip
+TRIALS = "trials.parquet of the run folder"
+Part = tuple[str, list[Figure]]
+
+
+def summary_section(evidence: Evidence) -> Part:
+    """Return the sentences at the top."""
+    groups = (
+        ("What was trained", trained_words(evidence)),
+        ("What the data support", supported_words(evidence)),
+        ("What the data leave open", unsupported_words(evidence)),
+    )
+    inner = [f"<h3>{title}</h3>{bullets(words)}" for title, words in groups if words]
+    return section("summary", "Summary", *inner, paragraph(evidence.origin, "origin")), []
+
+
+def front_section(evidence: Evidence, facts: dict[int, Facts], hover: dict[int, str]) -> Part:
+    """Return the front, the choice of families, the chosen configuration and the table of all."""
+    listed = configurations_table(evidence)
+    if evidence.no_front:
+        return section("front", "The front", note(f"No front is drawn: {evidence.no_front}."), listed), []
+    figure = draw_front(evidence, hover)
+    toggles = family_toggles(families_drawn(evidence))
+    chosen = (
+        '<div class="chosen"><h3 id="chosen-title">One configuration</h3>'
+        '<p><label for="choose">Click a point, or choose:</label> <select id="choose"></select></p>'
+        '<p class="note" id="chosen-note" hidden></p><dl class="facts" id="chosen-facts" aria-live="polite"></dl>'
+        '<div class="canvas" id="figure-chosen" role="img" aria-label="Curves of one configuration"></div>'
+        '<p class="origin" id="chosen-caption"></p></div>'
+    )
+    return section("front", "The front", toggles, figure_box(figure), chosen, listed), [figure]
+
+
+def configurations_table(evidence: Evidence) -> str:
+    """Return the figures and verdicts of the configurations, by rank."""
+    axes = objective_axes(evidence)
+    rows = [
+        {
+            "configuration": row["label"], "bits": "-".join(map(str, row["bit_widths"])),
+            "family": str(row["family"]).replace("_", " "), "seeds": row["n_seeds"],
+            **{axis.label.rpartition(" (")[0] or axis.label: interval_text(row, axis) for axis in axes},
+            "rank": row["rank"], "share of resamples on the front": probability_words(row),
+            "verdict": verdict_words(row),
+        }
+        for row in evidence.front.head(MOST_ROWS).to_dict("records")
+    ]  # fmt: skip
+    words = "Configurations by rank: means with 95 % intervals over seeds (Student's t), each figure by itself."
+    listed = table(pd.DataFrame(rows), words, left=TRIALS, n_rows=len(evidence.front))
+    return listed + paragraph(f"{verdict_rule(evidence)} {evidence.origin}", "origin")
+
+
+def parallel_section(evidence: Evidence, hover: dict[int, str]) -> Part:
+    """Return the parallel coordinates."""
+    figure = draw_parallel(evidence, hover)
+    return section("parallel", "Bits of each stage", figure_box(figure)), [figure]
+
+
+def heatmap_section(evidence: Evidence) -> Part:
+    """Return the heat maps of all triples."""
+    figures = draw_heatmaps(evidence)
+    if isinstance(figures, Missing):
+        return section("heatmaps", "Heat maps of all schedules", note(f"Not drawn: {figures.reason}.")), []
+    boxes = [figure_box(figure, f"<h3>{escape(figure.title)}</h3>") for figure in figures]
+    return section("heatmaps", "Heat maps of all schedules", *boxes), figures
+
+
+def curves_section(evidence: Evidence) -> Part:
+    """Return the curves of all schedules."""
+    figure = draw_curves(evidence)
+    if isinstance(figure, Missing):
+        return section("curves", "Curves", note(f"Not drawn: {figure.reason}.")), []
+    return section("curves", "Curves", figure_box(figure)), [figure]
+
+
+def controls_section(evidence: Evidence) -> Part:
+    """Return what pairs of equal cost and the regression say."""
+    title = "More bits, or bits in the right place?"
+    controls = evidence.controls
+    if isinstance(controls, Missing):
+        return section("controls", title, note(f"No answer: {controls.reason}.")), []
+    metric = f"{evidence.images}_accuracy"
+    pairs = controls.pairs[controls.pairs["column"] == metric]
+    shown = pairs[list(PAIR_COLUMNS)].rename(columns=PAIR_COLUMNS)
+    for column in ("weight bits %", "BitOps %"):
+        shown[column] = numbers(shown[column], "+.1f", 100)
+    for column in ("difference", "t low", "t high", "boot low", "boot high"):
+        shown[column] = numbers(shown[column], "+.2f", 100)
+    shown.insert(3, "verdict", shown.pop("verdict"))
+    shown = shown.map(lambda value: f"{value:.4g}" if isinstance(value, float) else value)
+    words = (
+        f"Pairs of equal cost: {metric.replace('_', ' ')} in points, first less second, paired over shared seeds; "
+        "Student's t and percentile bootstrap, 95 % each (with few seeds the bootstrap is too narrow)."
+    )
+    inner = [
+        bullets(controls.sentences, "sentences"),
+        table(shown, words, left="controls.csv, which `python -m analysis controls` writes", row_headings=2),
+    ]
+    if not controls.regression.empty:
+        terms = controls.regression[TERM_COLUMNS].map(
+            lambda value: f"{value:.4g}" if isinstance(value, float) else value
+        )
+        inner.append(table(terms, "Regression with an intercept per seed; 95 % intervals over configurations.",
+                           row_headings=2))  # fmt: skip
+    return section("controls", title, *inner, paragraph(evidence.origin, "origin")), []
+
+
+def energy_section(evidence: Evidence) -> Part:
+    """Return both ledgers side by side, in words first."""
+    title = "Energy: recorded training, modelled inference"
+    figure = draw_ledgers(evidence)
+    ledgers = evidence.ledgers
+    if isinstance(figure, Missing) or isinstance(ledgers, Missing):
+        reason = figure.reason if isinstance(figure, Missing) else ""
+        return section("energy", title, note(f"Not drawn: {reason}.")), []
+    shown = shown_table(ledgers.loc[evidence.front["number"]].head(MOST_ROWS).reset_index(drop=True))
+    words = (
+        "Recorded training energy of a trial (mean ± std over seeds), and modelled inference energy per 1,000 images."
+    )
+    inner = bullets(map(as_sentence, ledger_words(ledgers)), "sentences") + figure_box(figure)
+    return section(
+        "energy",
+        title,
+        inner,
+        table(shown, words, left=TRIALS, n_rows=len(ledgers)),
+        paragraph(evidence.origin, "origin"),
+    ), [figure]
+
+
+def sensitivity_section(evidence: Evidence) -> Part:
+    """Return what lowering the bits of one stage alone does."""
+    title = "Sensitivity of each stage"
+    found = evidence.sensitivity
+    if isinstance(found, Missing):
+        return section("sensitivity", title, note(f"Not measured: {found.reason}.")), []
+    shown = found.effects.drop(columns=["from_bits", "to_bits"])
+    for column in ("mean", "low", "high"):
+        shown[column] = numbers(shown[column], "+.2f", 100)
+    words = "Change of accuracy in points when the bits of one stage are lowered; 95 % interval over seeds."
+    inner = bullets(map(as_sentence, sensitivity_words(found)), "sentences") + table(shown, words, row_headings=2)
+    return section("sensitivity", title, inner, paragraph(evidence.origin, "origin")), []
+
+
+def contents() -> str:
+    """Return the links to the sections."""
+    links = "".join(f'<li><a href="#{key}">{escape(title)}</a></li>' for key, title in SECTIONS.items())
+    return f'<nav aria-label="Contents"><ul>{links}</ul></nav>'

@@ -1,0 +1,242 @@
+"""The command: what it writes, and one clear word for each input that it cannot use."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from analysis.__main__ import main
+from lwq_tune.results.schema import TRIAL_COLUMNS
+from lwq_tune.results.store import write_table
+from tests.analysis.report.conftest import data_of, section_of, text_of, write_manifest
+from tests.analysis.synthetic import OBJECTIVES, POINTS, change_trials, ledger_run, write_run
+
+SECTIONS = ("summary", "front", "controls", "parallel", "heatmaps", "curves", "energy", "sensitivity", "table", "audit",
+            "provenance")  # fmt: skip
+Capture = pytest.CaptureFixture[str]
+
+
+def report(run: Path, *flags: str) -> str:
+    """Return the page of a run."""
+    out = run.parent / "page.html"
+    assert main(["report", str(run), "--out", str(out), *flags]) == 0
+    return out.read_text(encoding="utf-8")
+
+
+def refused(capsys: Capture, *arguments: str) -> str:
+    """Return the one message of a call that is refused."""
+    assert main(["report", *arguments]) == 2
+    message = capsys.readouterr().err
+    assert message.splitlines()[-1].startswith("error: ")
+    assert "Traceback" not in message
+    return message
+
+
+def test_the_report_stands_in_the_run_folder_and_has_all_sections(grid_report: Path) -> None:
+    page = grid_report.read_text(encoding="utf-8")
+    assert re.findall(r'<section id="(\w+)"', page) == list(SECTIONS)
+    assert [path.name for path in grid_report.parent.iterdir()] == ["report.html"], "nothing is left beside it"
+    assert 'lang="en"' in page
+    assert '<meta name="viewport"' in page
+
+
+def test_the_page_names_no_address_and_loads_nothing(grid_report: Path) -> None:
+    page = grid_report.read_text(encoding="utf-8")
+    own = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.findall(r"<(?:link|img|iframe|script)\b[^>]*\b(?:src|href)=", own)
+    assert not re.findall(r"url\(|@import", own)
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
+    assert policy.startswith("default-src 'none'")
+    assert "http" not in policy
+    assert "unsafe-eval" not in policy
+
+
+def test_a_missing_folder_and_a_run_that_has_just_begun_are_told_apart(tmp_path: Path, capsys: Capture) -> None:
+    assert "run `python -m lwq_tune sweep` first" in refused(capsys, str(tmp_path / "none"))
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    write_manifest(begun)
+    assert "no trial has ended yet" in refused(capsys, str(begun))
+
+
+def test_an_empty_run_and_one_of_failures_only_are_refused(tmp_path: Path, capsys: Capture) -> None:
+    empty = tmp_path / "empty"
+    write_table(empty / "trials.parquet", TRIAL_COLUMNS, [], {"run": "empty", "objectives": OBJECTIVES})
+    assert "got none at all" in refused(capsys, str(empty))
+    failed = write_run(tmp_path / "failed", changes={"status": "failed", "error": "CUDA out of memory"})
+    assert "an analysis needs trials that ran to their end, got 8 failed" in refused(capsys, str(failed))
+    assert not (failed / "analysis").exists()
+
+
+def test_another_schema_version_and_a_missing_column_are_refused(tmp_path: Path, capsys: Capture) -> None:
+    run = write_run(tmp_path / "run")
+    file = run / "trials.parquet"
+    table = pq.read_table(file)
+    pq.write_table(table.drop_columns(["test_accuracy"]), file)
+    assert "lacks test_accuracy" in refused(capsys, str(run))
+    pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"schema_version": b"99"}), file)
+    assert "has 99; use the lwq_tune that wrote it" in refused(capsys, str(run))
+
+
+def test_a_manifest_that_is_no_json_is_refused(tmp_path: Path, capsys: Capture) -> None:
+    run = write_run(tmp_path / "run")
+    (run / "manifest.json").write_text("{")
+    assert "manifest.json must be readable JSON" in refused(capsys, str(run))
+
+
+def test_mixed_intensities_are_refused_unless_they_are_asked_for(tmp_path: Path, capsys: Capture) -> None:
+    one = write_run(tmp_path / "one")
+    two = write_run(tmp_path / "two", changes={"carbon_intensity_g_per_kwh": 56.0})
+    out = tmp_path / "both.html"
+    arguments = [str(one), str(two), "--out", str(out)]
+    assert "carbon intensities (500.0, 56.0)" in refused(capsys, *arguments)
+    assert not out.exists()
+    assert main(["report", *arguments, "--mixed-sources"]) == 0
+    page = text_of(out.read_text(encoding="utf-8"))
+    assert "the front mixes records that differ in carbon_intensity_g_per_kwh" in page
+
+
+def test_several_data_sets_are_refused(tmp_path: Path, capsys: Capture) -> None:
+    one = write_run(tmp_path / "one")
+    two = write_run(tmp_path / "two", config_changes={"dataset": "cifar10"})
+    message = refused(capsys, str(one), str(two), "--out", str(tmp_path / "both.html"))
+    assert "data sets (cifar10, digits)" in message
+
+
+def test_two_runs_need_a_file_and_are_both_named(tmp_path: Path, capsys: Capture) -> None:
+    one = write_run(tmp_path / "one", {"fixed_2": ([0.6, 0.8], 1e-6)})
+    two = write_run(tmp_path / "two", {"fixed_2": ([0.7, 0.9], 1e-6)})
+    assert "give --out" in refused(capsys, str(one), str(two))
+    out = tmp_path / "new" / "both.html"
+    assert main(["report", str(one), str(two), "--out", str(out)]) == 0
+    page = out.read_text(encoding="utf-8")
+    assert "<h1>one and two</h1>" in page
+    assert "75.00 ± " in section_of(page, "front"), "seed by seed 0.65 and 0.85"
+
+
+@pytest.mark.parametrize("kind", ["a file in the way", "a folder of that name"])
+def test_a_file_that_cannot_be_written_is_one_message(tmp_path: Path, capsys: Capture, kind: str) -> None:
+    run = write_run(tmp_path / "run")
+    (tmp_path / "way").write_text("not a folder")
+    (tmp_path / "folder").mkdir()
+    out = tmp_path / "way" / "page.html" if kind == "a file in the way" else tmp_path / "folder"
+    assert "the report must be writable" in refused(capsys, str(run), "--out", str(out))
+    assert not list(tmp_path.glob("**/.*.tmp"))
+
+
+def test_a_report_replaces_the_one_before_as_a_whole(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    out = tmp_path / "page.html"
+    out.write_text("of an earlier call")
+    assert report(run).startswith("<!DOCTYPE html>")
+    assert report(run) == report(run), "the same run gives the same page"
+
+
+def test_a_run_that_goes_on_and_its_failures_stand_at_the_top(tmp_path: Path) -> None:
+    run = write_manifest(write_run(tmp_path / "run"))
+    change_trials(run, "fixed_2", 0, status="pending")
+    change_trials(run, "fixed_2", 1, status="failed", error="boom TOKEN=abc\nmore")
+    page = report(run)
+    (banner,) = re.findall(r'<aside class="alert".*?</aside>', page, flags=re.DOTALL)
+    assert page.index(banner) < page.index('id="summary"')
+    assert "This is not the whole run: 1 of 8 trials have not been trained to their end" in banner
+    assert "1 of 8 trials failed" in banner
+    assert "boom TOKEN=***" in section_of(page, "provenance")
+    assert "fixed_2" not in section_of(page, "front")
+
+
+def test_a_sweep_without_a_recorded_end_is_named(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    session = {"started_at_utc": "2026-01-01", "ended_at_utc": None, "arguments": ["sweep"]}
+    page = text_of(report(write_manifest(run, sessions=[session])))
+    assert "No end of the sweep is recorded: it still runs, or was killed" in page
+
+
+def test_one_seed_gets_no_interval_no_band_and_no_verdict(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", {name: (values[:1], kg) for name, (values, kg) in POINTS.items()})
+    page = report(run)
+    front = section_of(page, "front")
+    assert "±" not in front
+    assert "90.00 % (one seed, no interval)" in front
+    assert "undecided (one seed)" in front
+    assert "Every configuration has one seed: no interval is given" in section_of(page, "summary")
+    data = data_of(page)
+    traces = [trace for figure in data["figures"] for trace in figure["data"]]
+    assert not any({"error_x", "error_y"} & set(trace) or trace.get("fill") for trace in traces)
+    assert all(len(series) == 1 for detail in data["details"] for series in detail["curves"]["series"].values())
+
+
+def test_without_emissions_there_is_no_front_and_the_rest_is_shown(tmp_path: Path) -> None:
+    unmeasured = {"emissions_kg_co2eq": None, "energy_kwh": None, "coverage": None, "cpu_source": "none",
+                  "ram_source": "none", "share_method": None}  # fmt: skip
+    page = report(write_run(tmp_path / "run", changes=unmeasured))
+    assert "No front is drawn: a front needs configurations with test_accuracy and emissions" in section_of(
+        page, "front"
+    )
+    assert "The energy of training is not measured" in section_of(page, "summary")
+    assert "Training energy was not measured" in section_of(page, "energy")
+    keys = [figure["key"] for figure in data_of(page)["figures"]]
+    assert "front" not in keys
+    assert {"heatmap-accuracy", "curves", "parallel"} <= set(keys)
+    assert "91.00 ± 1.41" in section_of(page, "table")
+
+
+def test_accuracies_that_are_no_numbers_are_on_no_front_and_that_is_said(tmp_path: Path, capsys: Capture) -> None:
+    run = write_run(tmp_path / "run")
+    for seed in (0, 1):
+        change_trials(run, "fixed_2", seed, test_accuracy=float("nan"), val_accuracy=float("nan"))
+    page = report(run)
+    assert "1 of 4 configurations lack a figure of the front" in section_of(page, "summary")
+    front = next(figure for figure in data_of(page)["figures"] if figure["key"] == "front")
+    drawn = [text for trace in front["data"] for text in trace.get("hovertext", [])]
+    assert len(drawn) == 3
+    assert not any("fixed_2<" in text for text in drawn)
+    none = write_run(tmp_path / "none", changes={"test_accuracy": None, "val_accuracy": None})
+    assert "no test or validation accuracy was measured" in refused(capsys, str(none))
+
+
+def test_other_numbers_of_stages_have_no_heat_map_and_the_reason(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", config_changes={"model": "resnet", "blocks": (1, 1, 1)})
+    table = pq.read_table(run / "trials.parquet")
+    rows = [row | {"bit_widths": [2, 3], "act_bit_widths": [2, 3], "config_blocks": None} for row in table.to_pylist()]
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), run / "trials.parquet")
+    page = report(run)
+    assert "Not drawn: a heat map draws networks of 3 residual stages" in section_of(page, "heatmaps")
+
+
+def test_the_audit_of_a_ledger_stands_in_the_report(tmp_path: Path) -> None:
+    page = report(write_run(tmp_path / "plain"))
+    assert "Not audited: an audit adds up the intervals" in section_of(page, "audit")
+    run = write_run(tmp_path / "run")
+    rows = ledger_run()
+    rows.intervals[0]["energy_kwh"] *= 2
+    (tmp_path / "ledger").mkdir()
+    rows.write(tmp_path / "ledger")
+    (tmp_path / "ledger" / "energy").rename(run / "energy")
+    audited = section_of(report(run), "audit")
+    assert "checks failed" in audited
+    assert "do not add up" in audited
+
+
+def test_training_energy_is_told_in_words_and_never_added_to_the_modelled_one(grid_report: Path) -> None:
+    page = grid_report.read_text(encoding="utf-8")
+    # Energies follow emissions: 16 to 22 mg against 8 of full precision.
+    words = "27 of 27 quantized configurations used more training energy than full precision: 2.00 to 2.75 times"
+    assert words in section_of(page, "summary")
+    energy = section_of(page, "energy")
+    assert words in energy
+    assert "The two ledgers are not added" in energy
+    assert "coverage at least 100.0%" in energy
+
+
+def test_estimated_is_never_called_measured(tmp_path: Path) -> None:
+    labels = {"cpu_source": "estimated:tdp*load^3", "ram_source": "estimated:dimm-heuristic"}
+    page = report(write_run(tmp_path / "run", changes=labels))
+    assert "All energies and emissions are estimates: no counter" in section_of(page, "summary")
+    front = next(figure for figure in data_of(page)["figures"] if figure["key"] == "front")
+    assert front["layout"]["xaxis"]["title"]["text"] == "training emissions (mg CO2eq), estimated"
+    assert "measured" not in re.sub("not measured", "", section_of(page, "energy")).replace("no measurement", "")
