@@ -141,7 +141,9 @@ def _on_order(configurations: Configurations, regression: pd.DataFrame, metric: 
         return ["Fewer than two quantized schedules share a seed, so nothing can be said on order."]
     quantized = configurations.table[configurations.table["is_quantized"]]
     order = full["order"]
-    if math.isnan(order["std_error"]):
+    # A single degree of freedom may leave an interval that holds every accuracy there is.
+    is_vacuous = metric.endswith("accuracy") and order["detectable"] >= 1
+    if math.isnan(order["std_error"]) or is_vacuous:
         return [_cannot_tell(quantized, full)]
     effect = (
         f"{amount(order['coefficient'], metric, signed=True)} for each bit that a stage has more than the one before, "
@@ -189,6 +191,8 @@ def _cannot_tell(quantized: pd.DataFrame, full: Mapping[str, Record]) -> str:
     elif order["explained_by_others"] >= INSEPARABLE:
         others = ", ".join(TERMS[term] for term in full if term != "order")
         reason = f"in these {who} it goes with {others} ({_correlations(quantized)})"
+    elif math.isfinite(order["std_error"]):
+        reason = f"{who} leave an interval that is wider than accuracy itself ({_correlations(quantized)})"
     else:
         reason = f"{who} leave no degree of freedom for an interval, or one of them alone decides"
     return f"The data cannot tell order from size: {reason}; {_advice(quantized)}."

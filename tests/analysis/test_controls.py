@@ -185,3 +185,12 @@ def test_the_api_refuses_what_the_command_refuses(tmp_path: Path) -> None:
     with pytest.raises(AnalysisError, match="got energy_kwh"):
         run_controls(trials, "energy_kwh")
     assert np.isfinite(run_controls(trials, "val_accuracy").regression["coefficient"]).all()
+
+
+def test_an_interval_wider_than_accuracy_itself_is_no_finding(tmp_path: Path) -> None:
+    shaken = {**NAMED, "mixed_243": (0.95, 0.98, 0.96), "fixed_3": (0.10, 0.12, 0.11)}
+    _, regression, words = controls_of(write(tmp_path / "run", shaken))
+    (order,) = regression.query("model == 'order, size, BitOps' and term == 'order'").to_dict("records")
+    assert order["detectable"] > 1
+    assert "The data cannot tell order from size: 5 quantized configurations leave an interval that is wider" in words
+    assert "points would have been detected" not in words.rpartition("The data cannot tell")[2]
