@@ -114,6 +114,8 @@ def _training_words(frame: pd.DataFrame) -> list[str]:
     ]
     if frame["init_energy_kwh"].gt(0).any():
         words.append("trials start from trained networks, whose training energy is in init_energy_kwh and in no ratio")
+    if (frame["schedule"] == FULL_PRECISION).all():
+        return [*words, "full precision alone: no ratio of training energies"]
     quantized = frame[frame["n_ratio_seeds"] > 0]
     if quantized.empty:
         return [*words, "no full precision of the same settings and seeds: no ratio of training energies"]

@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 
 from lwq_tune.results.schema import COLUMNS, EPOCH_COLUMNS, SCHEMA_VERSION, TRIAL_COLUMNS, read_metadata
 
+TRIAL_TYPES = pa.schema([(column.name, column.arrow_type) for column in TRIAL_COLUMNS])
+
 
 class AnalysisError(Exception):
     """What was asked cannot be answered from these tables; the message says why and what to do."""
@@ -95,8 +97,8 @@ def load_runs(run_dirs: Sequence[Path]) -> Runs:
         raise AnalysisError(f"each run counts once, got a folder twice: {', '.join(map(str, run_dirs))}")
     for run_dir in folders:
         file = trials_file(run_dir)
-        table = read_table(file, [column.name for column in TRIAL_COLUMNS])
-        trials.append(_to_frame(table).assign(folder=str(run_dir)))
+        table = read_table(file, TRIAL_TYPES.names)
+        trials.append(_to_frame(_cast(table, TRIAL_TYPES, file)).assign(folder=str(run_dir)))
         objectives.append(_objectives(table, file))
     if len(set(objectives)) != 1:
         listed = "; ".join(", ".join(axis.column for axis in axes) for axes in dict.fromkeys(objectives))
@@ -191,9 +193,7 @@ def _check_schema(schema: pa.Schema, file: Path, columns: Sequence[str]) -> None
             f"this version reads tables of schema version {SCHEMA_VERSION}, {file} has {version}; "
             "use the lwq_tune that wrote it"
         )
-    present = set(schema.names)
-    missing = [name for name in columns if name not in present]
-    if missing:
+    if missing := sorted(set(columns) - set(schema.names)):
         raise AnalysisError(f"a results table holds all columns of its schema, {file} lacks {', '.join(missing)}")
 
 
@@ -213,16 +213,16 @@ def read_tables(files: Sequence[Path], columns: pa.Schema) -> pd.DataFrame:
 
 def _read_all(files: Sequence[Path], columns: pa.Schema) -> list[pa.Table]:
     """Return some columns of each of several tables, which are read side by side."""
-
-    def read(file: Path) -> pa.Table:
-        try:
-            return read_table(file, columns.names).cast(columns)
-        except pa.ArrowException as error:
-            reason = str(error).splitlines()[0]
-            raise AnalysisError(f"a results table has the types of its schema, {file} has not ({reason})") from error
-
     with ThreadPoolExecutor(pa.cpu_count()) as pool:
-        return list(pool.map(read, files))
+        return list(pool.map(lambda file: _cast(read_table(file, columns.names), columns, file), files))
+
+
+def _cast(table: pa.Table, columns: pa.Schema, file: Path) -> pa.Table:
+    try:
+        return table.cast(columns)
+    except pa.ArrowException as error:
+        words = f"a results table has the types of its schema, {file} has not ({str(error).splitlines()[0]})"
+        raise AnalysisError(words) from error
 
 
 def _objectives(table: pa.Table, file: Path) -> tuple[Objective, ...]:

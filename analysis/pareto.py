@@ -184,7 +184,7 @@ def pareto_front(
     is_known = np.isfinite(reported).all(axis=1) & np.isfinite(costs).all(axis=1)
     if not is_known.any():
         columns = " and ".join(objective.column for objective in objectives)
-        raise AnalysisError(f"a front needs configurations with {columns}, no trial has both measured")
+        raise AnalysisError(f"a front needs configurations with {columns}, none has them measured in every seed")
     ranked = summary.copy()
     ranked["on_front"] = mark(is_known, is_nondominated(costs[is_known]))
     ranked["rank"] = pd.array([None] * len(ranked), dtype="Int64")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def make_axis(objective: Objective, values: pd.Series) -> Axis:
     name = objective.meaning
     for base, prefixes in (("kg", KG_PREFIXES), ("kWh", KWH_PREFIXES)):
         if objective.unit.startswith(base):
-            largest = float(values.abs().max())
+            largest = float(values.abs().where(values.abs() < math.inf).max())
             word, factor = next(((word, factor) for word, factor in prefixes if largest * factor >= 1), prefixes[-1])
             return Axis(objective.column, factor, f"{name} ({objective.unit.replace(base, word, 1)})", False)
     is_fraction = objective.unit == "1"

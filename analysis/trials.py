@@ -12,6 +12,7 @@ from lwq_tune.results.schema import CONFIG, COSTS, ENERGY, METRICS, TIMES
 NAMES = ["schedule", "family", "bit_widths", "act_bit_widths"]
 SETTINGS = [column.name for column in CONFIG if column.name not in ("config_seed", "config_dataset")]
 FIGURES = [column.name for column in (*METRICS, *TIMES, *ENERGY, *COSTS)]
+FAMILIES = ("full_precision", "fixed", "ascending", "descending", "mixed")
 # Records that differ in these measure different things; no front may mix them.
 COMPARABLE = {
     "dataset": "data sets",
@@ -38,7 +39,7 @@ def done_trials(trials: pd.DataFrame) -> pd.DataFrame:
         Those rows, with their index.
 
     Raises:
-        AnalysisError: There are none.
+        AnalysisError: There are none, or one lacks what names it.
     """
     configurations = [trials[key] for key in ["run", *configuration_keys(trials)]]
     is_stopped = (trials["status"] == "stopped").groupby(configurations, sort=False, dropna=False).transform("any")
@@ -46,7 +47,19 @@ def done_trials(trials: pd.DataFrame) -> pd.DataFrame:
     if done.empty:
         counts = ", ".join(f"{count} {status}" for status, count in trials["status"].value_counts().items())
         raise AnalysisError(f"an analysis needs trials that ran to their end, got {counts or 'none at all'}")
+    _check_names(done)
     return done
+
+
+def _check_names(done: pd.DataFrame) -> None:
+    """Refuse finished trials without a name: a sweep never writes one, another program may."""
+    required = [*NAMES, "config_dataset", "config_seed"]
+    is_empty = done[required].isna() | (done[required].map(lambda value: value == ()))
+    if is_empty.any(axis=None):
+        lacking = ", ".join(is_empty.columns[is_empty.any()])
+        raise AnalysisError(f"a finished trial says what was trained, one of these lacks {lacking}; repair the table")
+    if unknown := sorted(set(done["family"]) - set(FAMILIES)):
+        raise AnalysisError(f"a family is one of {', '.join(FAMILIES)}, got {', '.join(unknown)}; repair the table")
 
 
 def check_comparable(trials: pd.DataFrame) -> None:

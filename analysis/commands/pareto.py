@@ -127,9 +127,8 @@ def _deciding_margins(
 
 
 def _surfaces(done: pd.DataFrame, objectives: Sequence[Objective]) -> tuple[pd.DataFrame | None, list[str]]:
-    measured = done.dropna(subset=[axis.column for axis in objectives])
     try:
-        return attainment_surfaces(measured, objectives), []
+        return attainment_surfaces(done, objectives), []
     except AnalysisError as error:
         return None, [f"none written: {error}"]
 

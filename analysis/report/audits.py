@@ -24,25 +24,27 @@ class Audit:
     reason: str
 
 
-def audit_runs(folders: Sequence[Path], trials: pd.DataFrame) -> list[Audit]:
+def audit_runs(folders: Sequence[Path], names: Sequence[str], trials: pd.DataFrame) -> list[Audit]:
     """Return one audit for each run.
 
     Args:
         folders: Run folders.
+        names: What to call them.
         trials: Their trials, with ``folder`` and ``epochs_done``.
     """
     rows = trials["epochs_done"].fillna(0).groupby(trials["folder"]).sum()
-    return [_audit(folder, int(rows.get(str(folder.resolve()), 0))) for folder in folders]
+    counts = [int(rows.get(str(folder.resolve()), 0)) for folder in folders]
+    return [_audit(folder, name, n_rows) for folder, name, n_rows in zip(folders, names, counts, strict=True)]
 
 
-def _audit(folder: Path, n_rows: int) -> Audit:
+def _audit(folder: Path, name: str, n_rows: int) -> Audit:
     if n_rows > MOST_EPOCH_ROWS:
         return Audit(
-            folder.name, None,
+            name, None,
             f"not audited here: {n_rows:,} rows of epochs take longer than the rest of the report; "
             "`python -m analysis audit RUN_DIR` adds them up",
         )  # fmt: skip
     try:
-        return Audit(folder.name, audit_run(load_tables(folder)), "")
+        return Audit(name, audit_run(load_tables(folder)), "")
     except AnalysisError as error:
-        return Audit(folder.name, None, f"not audited: {error}")
+        return Audit(name, None, f"not audited: {error}")

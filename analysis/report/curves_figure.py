@@ -20,7 +20,9 @@ def draw_curves(evidence: Evidence) -> Figure | Missing:
     frame = evidence.curves
     if isinstance(frame, Missing):
         return frame
-    labels = frame["label"].drop_duplicates()
+    labels = frame.loc[frame["mean"].notna(), "label"].drop_duplicates()
+    if labels.empty:
+        return Missing("curves need epochs that were recorded in all seeds of a configuration, these runs have none")
     drawn = frame[frame["label"].isin(labels.head(MOST_LINES))]
     splits = list(dict.fromkeys(drawn["images"]))
     panels: list[Panel] = []
@@ -29,13 +31,17 @@ def draw_curves(evidence: Evidence) -> Figure | Missing:
     epoch_ticks: Values = {"dtick": 1} if drawn["epoch"].max() <= MARKED else {"nticks": MARKED}
     for quantity in QUANTITIES:
         for images in splits:
-            panel = Panel(len(panels) + 1, f"{IMAGE_WORDS[images]} {quantity}")
             part = drawn[(drawn["images"] == images) & (drawn["quantity"] == quantity)]
+            if part["mean"].isna().all():  # calibration trains nothing
+                continue
+            panel = Panel(len(panels) + 1, f"{IMAGE_WORDS[images]} {quantity}")
             data += _panel_traces(part, panel, is_first=panel.number == 1)
             unit = "accuracy (%)" if quantity == QUANTITIES[0] else "loss (nat)"
             layout |= axis_layout(panel, "x", text="epoch", **epoch_ticks) | axis_layout(panel, "y", text=unit)
             panels.append(panel)
     words = curve_note(drawn, "range")
+    if n_without := len(evidence.shown) - len(labels):
+        words += f" Not drawn: {n_without} without an epoch that was recorded in all of their seeds."
     n_drawn, n_epochs = drawn["epoch"].nunique(), int(drawn["epoch"].max())
     if n_drawn < n_epochs:
         words += f" {n_drawn} of {n_epochs} epochs are drawn, the last among them."

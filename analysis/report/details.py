@@ -106,13 +106,15 @@ def _wrapped(words: str, width: int = 46) -> str:
 def detail_curves(evidence: Evidence) -> dict[str, Values]:
     """Return the curves of the shown configurations by label: epochs, and mean, low and high of each quantity.
 
-    With one seed there is no low and no high.
+    With one seed there is no low and no high. What no epoch has in all seeds is left out.
     """
     frame = evidence.curves
     if isinstance(frame, Missing):
         return {}
     found: dict[str, Values] = {}
     for (label, images, quantity), part in frame.groupby(["label", "images", "quantity"], sort=False):
+        if part["mean"].isna().all():
+            continue
         ends = ("low", "high") if (part["n_seeds"] > 1).any() else ()
         entry = found.setdefault(str(label), {"epochs": part["epoch"].astype(int).tolist(), "series": {}})
         entry["series"][f"{images} {quantity}"] = [

@@ -103,6 +103,12 @@ class Evidence:
         trials = self.shown_trials
         return attempt(lambda: curves_over_seeds(trials, thin_epochs(epochs), trials["label"]))
 
+    @property
+    def names(self) -> list[str]:
+        """What to call the runs: their folders, with the one above where two have one name."""
+        names = [folder.name for folder in self.folders]
+        return names if len(set(names)) == len(names) else ["/".join(folder.parts[-2:]) for folder in self.folders]
+
     @functools.cached_property
     def origin(self) -> str:
         """Where all numbers come from, in one line."""
@@ -115,8 +121,9 @@ class Evidence:
 
     @functools.cached_property
     def sources(self) -> str:
-        """Labels of the sources of energy of all finished trials."""
-        labels = [label for name in ("cpu_source", "ram_source", "gpu_source") for label in self.done[name].unique()]
+        """Labels of the sources of energy of the finished trials that have one."""
+        known = self.done[self.done["energy_kwh"].notna()]
+        labels = [label for name in ("cpu_source", "ram_source", "gpu_source") for label in known[name].unique()]
         return "; ".join(label for label in dict.fromkeys(labels) if isinstance(label, str) and label != "none")
 
     @functools.cached_property
@@ -157,7 +164,7 @@ class Evidence:
     @functools.cached_property
     def audits(self) -> list[Audit]:
         """What the audit of each run found."""
-        return audit_runs(self.folders, self.runs.trials)
+        return audit_runs(self.folders, self.names, self.runs.trials)
 
     def _few_enough(self, command: str, what: str) -> Missing | None:
         n = len(self.front)
@@ -214,8 +221,7 @@ def gather(
     numbers = done.groupby(configuration_keys(done), sort=False, dropna=False).ngroup()
     named = done.assign(number=numbers, label=configuration_labels(done), dataset=dataset_names(done))
     front, no_front, choice, n_resamples = _front(named, objectives)
-    measured = named.dropna(subset=[axis.column for axis in objectives])
-    surfaces = Missing(no_front) if no_front else attempt(lambda: attainment_surfaces(measured, objectives))
+    surfaces = Missing(no_front) if no_front else attempt(lambda: attainment_surfaces(named, objectives))
     return Evidence(
         runs, tuple(folder.resolve() for folder in folders), named, objectives, front, no_front, choice, n_resamples,
         surfaces, (*warnings, *doubts), mixed,

@@ -10,6 +10,7 @@ from typing import Any
 
 from analysis.plots import Axis
 from analysis.report.styles import AXIS, Values
+from analysis.uncertainty_replicates import EXACT_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,9 @@ def quantity(value: float, axis: Axis) -> str:
 
 
 def interval_text(row: Mapping[Any, Any], axis: Axis) -> str:
-    """Return a mean and the half width of its 95 % interval; with one seed there is none, and that is said.
+    """Return a mean and the half width of its 95 % interval; where there is none, that is said.
+
+    What follows from the configuration alone, such as its size, has none either, and needs none.
 
     Args:
         row: A row of `analysis.report.evidence.Evidence.front`.
@@ -126,10 +129,14 @@ def interval_text(row: Mapping[Any, Any], axis: Axis) -> str:
     ends = [float(row.get(f"{axis.column}_{end}", math.nan)) for end in ("low", "high")]
     if not math.isfinite(value):
         return "not measured"
+    if axis.column in EXACT_COLUMNS:
+        return quantity(value, axis)
     if row["n_seeds"] == 1:
         return f"{quantity(value, axis)} (one seed, no interval)"
     if not all(map(math.isfinite, ends)):
         return quantity(value, axis)
+    if ends[1] - ends[0] <= 1e-9 * abs(value):  # figures are rounded, so equal ones say little of their spread
+        return f"{quantity(value, axis)} (seeds alike, no interval)"
     number, _, unit = quantity(value, axis).partition(" ")
     half = quantity((ends[1] - ends[0]) / 2, axis).partition(" ")[0]
     return f"{number} ± {half} {unit}".rstrip()

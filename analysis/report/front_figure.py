@@ -67,7 +67,10 @@ def _label(axis: Axis, evidence: Evidence) -> str:
     """Return the label of a cost, with whether an energy is estimated."""
     if not any(unit in axis.label for unit in ("Wh", "CO2eq")):
         return axis.label
-    return f"{axis.label}, {energy_kind(evidence.sources)}"
+    kind = energy_kind(evidence.sources)
+    if "CO2eq" in axis.label and kind == "measured":
+        kind = "from measured energy"  # no meter counts grams: the carbon intensity is looked up
+    return f"{axis.label}, {kind}"
 
 
 def _limits(points: pd.DataFrame, trials: pd.DataFrame, axis: Axis) -> Range:

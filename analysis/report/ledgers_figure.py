@@ -14,6 +14,10 @@ from analysis.report.styles import INK, MUTED, Values, base_layout, family_colou
 
 MOST_ROWS = 40
 MODELLED_AXIS = Axis("", 1.0, "mJ per 1,000 images", False)
+NOT_RECORDED = (
+    "Training energy was not measured, and is not drawn. Modelled inference: 45 nm arithmetic and memory, logarithmic; "
+    "no measurement."
+)
 MODEL_SYMBOLS = {"compute_mj": "line-ns-open", "on_chip_mj": "circle-open", "dram_mj": "diamond-open"}
 
 
@@ -25,24 +29,26 @@ def draw_ledgers(evidence: Evidence) -> Figure | Missing:
     frame = ledgers.loc[evidence.shown["number"].head(MOST_ROWS)]
     axis = make_axis(Objective("energy_kwh", "minimize"), frame["training_energy_kwh"].dropna())
     kind = energy_kind("; ".join(frame["sources"]))
+    has_recorded = frame["training_energy_kwh"].notna().any()
     recorded = Panel(1, f"recorded ({kind})")
-    modelled = Panel(2, "modelled inference (45 nm)")
+    modelled = Panel(2 if has_recorded else 1, "modelled inference (45 nm)")
     labels = [plain(label) for label in frame["label"]]
     rows: Values = {"type": "category", "categoryorder": "array", "categoryarray": labels[::-1], "dtick": 1}
     layout = base_layout(margin={"l": 60, "r": 16, "t": 12, "b": 56})
     layout |= axis_layout(recorded, "x", text=axis.label.replace("training energy", "training energy per trial"),
-                          rangemode="tozero")  # fmt: skip
+                          rangemode="tozero") | axis_layout(recorded, "y", **rows)  # fmt: skip
     layout |= axis_layout(modelled, "x", text="mJ per 1,000 images (logarithmic)", type="log", dtick="D2")
-    layout |= axis_layout(recorded, "y", **rows) | axis_layout(modelled, "y", **rows)
+    layout |= axis_layout(modelled, "y", **rows)
     data = [*_recorded_traces(frame, axis, recorded), *_modelled_traces(frame, modelled)]
     shapes = _reference_line(evidence, axis.factor, recorded)
-    note = ledger_note(frame, ("First panel", "Second panel"))
+    note = ledger_note(frame, ("First panel", "Second panel")) if has_recorded else NOT_RECORDED
     if shapes:
         note += " Dashed: full precision."
     if len(ledgers) > len(frame):
         note += f" The first {MOST_ROWS} of {len(ledgers):,} configurations by rank."
-    return Figure("ledgers", "Two ledgers", note, evidence.origin, data, layout | {"shapes": shapes},
-                  [recorded, modelled], panel_width=330, panel_height=max(160, 26 * len(frame)),
+    panels = [recorded, modelled] if has_recorded else [modelled]
+    return Figure("ledgers", "Two ledgers" if has_recorded else "Modelled inference energy", note, evidence.origin,
+                  data, layout | {"shapes": shapes}, panels, panel_width=330, panel_height=max(160, 26 * len(frame)),
                   most_columns=2, column_gap=min(240, 40 + 8 * max(map(len, labels))))  # fmt: skip
 
 

@@ -50,7 +50,7 @@ def build_page(evidence: Evidence) -> str:
         (records.audit_section(evidence.audits), []),
         (records.provenance_section(evidence, manifests, _versions()), []),
     ]
-    title = " and ".join(folder.name for folder in evidence.folders)
+    title = " and ".join(evidence.names)
     head = f"<header><p class='kind'>{KIND}</p><h1>{escape(title)}</h1></header>"
     warned = [*alerts(evidence.runs.trials, manifests), *evidence.warnings]
     banner = f'<aside class="alert" aria-label="Warnings">{bullets(warned)}</aside>' if warned else ""
@@ -113,10 +113,20 @@ def write_page(page: str, file: Path) -> None:
     Raises:
         AnalysisError: It cannot be written.
     """
+    no_file = AnalysisError(f"the report must be writable, {file} is no file; give --out FILE")
+    if not file.name:
+        raise no_file
     part = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
+        if file.exists() and not file.is_file():  # of a device such as /dev/null, a file would take the place
+            raise no_file
+        if file.is_file() and file.stat().st_size and not file.read_bytes().startswith(b"<!DOCTYPE html"):
+            raise AnalysisError(
+                f"only an earlier report is replaced, {file} is something else; give another --out FILE"
+            )
         file.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8", newline="\n") as stream:
+        # A manifest may hold half a character, which no encoding has.
+        with part.open("w", encoding="utf-8", errors="replace", newline="\n") as stream:
             stream.write(page)
             stream.flush()
             os.fsync(stream.fileno())

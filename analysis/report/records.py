@@ -25,6 +25,7 @@ from analysis.tables import (
 from analysis.trials import check_comparable
 
 TABLE_TITLE = "Table 3 of the paper"
+TRIALS_FILE = "trials.parquet of the run folder"
 
 
 def table_section(evidence: Evidence) -> str:
@@ -35,10 +36,11 @@ def table_section(evidence: Evidence) -> str:
         return section("table", TABLE_TITLE, note(f"Not shown: {refused.reason}."))
     inner = []
     if isinstance(epochs, Missing) or epochs.empty:
-        inner.append(note("Over the epochs: not shown, the runs have no tables of epochs."))
+        reason = epochs.reason if isinstance(epochs, Missing) else "the runs have no tables of epochs"
+        inner.append(note(f"Over the epochs: not shown, {reason}."))
     else:
         inner.append(table(table_over_epochs(trials, epochs), f"{OVER_EPOCHS}.", row_headings=3))
-    inner.append(table(table_over_seeds(trials), f"{OVER_SEEDS}.", row_headings=3))
+    inner.append(table(table_over_seeds(trials), f"{OVER_SEEDS}.", row_headings=3, n_rows=len(evidence.front)))
     if not isinstance(epochs, Missing):
         comparison = compare_with_paper(trials, epochs)
         if not comparison.empty:
@@ -80,13 +82,13 @@ def _checks(audit: dict[str, Any]) -> pd.DataFrame:
 def provenance_section(evidence: Evidence, manifests: Sequence[Manifest], versions: str) -> str:
     """Return where the numbers come from, run by run, the failed trials, and what made the report."""
     inner = [paragraph(f"All numbers: {evidence.origin}")]
-    for folder, manifest in zip(evidence.folders, manifests, strict=True):
-        inner.append(f"<h3>{escape(folder.name)}</h3>")
+    for name, manifest in zip(evidence.names, manifests, strict=True):
+        inner.append(f"<h3>{escape(name)}</h3>")
         pairs = manifest_facts(manifest)
         inner.append(facts(pairs) if pairs else note("This run has no manifest: how it was made is not known."))
     failed = failures(evidence.runs.trials)
     if len(failed):
         words = f"Trials that failed, and why ({len(failed)} of {len(evidence.runs.trials)})."
-        inner.append(table(failed.head(MOST_FAILURES), words, row_headings=1))
+        inner.append(table(failed.head(MOST_FAILURES), words, left=TRIALS_FILE, n_rows=len(failed)))
     inner.append(paragraph(f"This report: {versions}.", "origin"))
     return section("provenance", "Provenance", *inner)

@@ -154,7 +154,7 @@
     document.getElementById("chosen-title").textContent = detail.label;
     document.getElementById("chosen-facts").replaceChildren(...detail.facts.slice(1).map(fact));
     if (!detail.curves) {
-      note.textContent = "This configuration has no table of epochs, so that there are no curves.";
+      note.textContent = "No curves: no epoch of this configuration was recorded in all of its seeds.";
       Plotly.purge(place("chosen"));
       document.getElementById("chosen-caption").textContent = "";
       return;

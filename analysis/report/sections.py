@@ -17,6 +17,7 @@ from analysis.report.ledgers_figure import draw_ledgers
 from analysis.report.legend import family_toggles
 from analysis.report.markup import MOST_ROWS, bullets, escape, figure_box, note, numbers, paragraph, section, table
 from analysis.report.parallel_figure import draw_parallel
+from analysis.report.records import TRIALS_FILE
 from analysis.report.summary import as_sentence, supported_words, trained_words, unsupported_words, verdict_rule
 from analysis.sensitivity import sensitivity_words
 
@@ -25,7 +26,6 @@ SECTIONS = {
     "heatmaps": "Heat maps", "curves": "Curves", "energy": "Energy", "sensitivity": "Sensitivity", "table": "Table 3",
     "audit": "Audit", "provenance": "Provenance",
 }  # fmt: skip
-TRIALS = "trials.parquet of the run folder"
 Part = tuple[str, list[Figure]]
 
 
@@ -65,14 +65,17 @@ def configurations_table(evidence: Evidence) -> str:
             "configuration": row["label"], "bits": "-".join(map(str, row["bit_widths"])),
             "family": str(row["family"]).replace("_", " "), "seeds": row["n_seeds"],
             **{axis.label.rpartition(" (")[0] or axis.label: interval_text(row, axis) for axis in axes},
-            "rank": row["rank"], "share of resamples on the front": probability_words(row),
-            "verdict": verdict_words(row),
+            "rank": str(row["rank"]) if pd.notna(row["rank"]) else "-",
+            "share of resamples on the front": probability_words(row), "verdict": verdict_words(row),
         }
-        for row in evidence.front.head(MOST_ROWS).to_dict("records")
+        for row in evidence.front.head(MOST_ROWS).astype({"rank": object}).to_dict("records")
     ]  # fmt: skip
     words = "Configurations by rank: means with 95 % intervals over seeds (Student's t), each figure by itself."
-    listed = table(pd.DataFrame(rows), words, left=TRIALS, n_rows=len(evidence.front))
-    return listed + paragraph(f"{verdict_rule(evidence)} {evidence.origin}", "origin")
+    rule = verdict_rule(evidence)
+    if evidence.no_front:
+        words, rule = "Configurations by accuracy: means over seeds, no ranks and no verdicts without a front.", ""
+    listed = table(pd.DataFrame(rows), words, left=TRIALS_FILE, n_rows=len(evidence.front))
+    return listed + paragraph(f"{rule} {evidence.origin}".strip(), "origin")
 
 
 def parallel_section(evidence: Evidence, hover: dict[int, str]) -> Part:
@@ -147,7 +150,7 @@ def energy_section(evidence: Evidence) -> Part:
         "energy",
         title,
         inner,
-        table(shown, words, left=TRIALS, n_rows=len(ledgers)),
+        table(shown, words, left=TRIALS_FILE, n_rows=len(ledgers)),
         paragraph(evidence.origin, "origin"),
     ), [figure]
 

@@ -18,6 +18,7 @@ from lwq_tune.results.storage_uri import CREDENTIALS_HINT, FOLDER, StorageAddres
 # too short for a store under load.
 _CONNECT_TIMEOUT_S, _REQUEST_TIMEOUT_S = 3.0, 10.0
 _GS_PATIENCE_S = "30"  # instead of 15 minutes
+_SILENCE_S = 60.0  # after which a call is given up that has no time limit of its own
 
 _AWS_CREDENTIALS = (
     "AWS_ACCESS_KEY_ID",
@@ -28,13 +29,22 @@ _AWS_CREDENTIALS = (
 _AWS_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _REFUSED = re.compile(
     "ACCESS_DENIED|INVALID_ACCESS_KEY_ID|SIGNATURE_DOES_NOT_MATCH|INVALID_CLIENT_TOKEN_ID"
-    "|EXPIRED_?TOKEN|HTTP status 40[13]|AuthenticationException|UNAUTHENTICATED|PERMISSION_DENIED|access token",
+    r"|EXPIRED_?TOKEN|HTTP status 40[13]|Azure Error: \[\w*\] 40[13]"
+    "|AuthenticationException|UNAUTHENTICATED|PERMISSION_DENIED|access token",
     re.IGNORECASE,
 )
-_NO_BUCKET = re.compile("NO_SUCH_BUCKET|Bucket '.*' not found|The specified bucket does not exist")
+_NO_BUCKET = re.compile(
+    "NO_SUCH_BUCKET|Bucket '.*' not found|The specified (bucket|container|filesystem) does not exist"
+)
 _MAX_REASON = 240  # characters
-_NOISE = re.compile(r"^When .* operation: |.*Details: | \(Request ID: .*\)$")
-_SILENT = re.compile("NETWORK_CONNECTION|UNAVAILABLE|Could not resolve host")
+_NOISE = re.compile(
+    r"^When .* operation: |.*Details: | \(Request ID: .*\)$"
+    r"|.*google::cloud::Status\((.* last message of )?| error_info=.*|.*Azure Error: \[\w*\] | Request ?I[Dd]:.*"
+)
+_SILENT = re.compile(
+    "NETWORK_CONNECTION|UNAVAILABLE|Could not (resolve host|connect)|[Cc]onnection was closed|new connection"
+    "|no answer within"
+)
 
 
 def open_file_system(address: StorageAddress) -> tuple[Any, str]:
@@ -49,10 +59,25 @@ def open_file_system(address: StorageAddress) -> tuple[Any, str]:
     if address.scheme == "s3":
         path = f"{address.authority}/{address.path}".rstrip("/")
         return _open_s3(address.authority, dict(address.options)), path
+    if address.scheme == "abfs":
+        from lwq_tune.results.azure import open_azure  # not every build of pyarrow has it
+
+        return open_azure(address)
     if address.scheme == "gs" and "retry_limit_seconds" not in dict(address.options):
         address = replace(address, options=(*address.options, ("retry_limit_seconds", _GS_PATIENCE_S)))
     file_system, path = fs.FileSystem.from_uri(address.uri)
     return file_system, path
+
+
+def silence_limit_s(address: StorageAddress) -> float | None:
+    """Return for how long a call may be silent, in seconds; None where the store's client gives up by itself.
+
+    The clients of Google's and Azure's stores wait for ever where a server takes a connection and does not answer.
+    """
+    if address.scheme not in ("gs", "abfs"):
+        return None
+    retries_s = dict(address.options).get("retry_limit_seconds", "0")
+    return max(_SILENCE_S, 2.0 * float(retries_s) if retries_s.isdecimal() else 0.0)
 
 
 def _open_s3(bucket: str, options: dict[str, str]) -> Any:
@@ -104,10 +129,11 @@ def _way_out(address: StorageAddress, text: str) -> str:
     if address.scheme == FOLDER:
         return f"{text}; name another folder"
     if _NO_BUCKET.search(text):
-        return f"it has no bucket {address.authority}; make it, or name another"
+        kind = "container" if address.scheme == "abfs" else "bucket"
+        return f"it has no {kind} {address.bucket}; make it, or name another"
     reason = textwrap.shorten(_NOISE.sub("", text), _MAX_REASON)
     if _REFUSED.search(text):
         return f"it refuses the credentials, or there are none ({reason}); {CREDENTIALS_HINT[address.scheme]}"
     if _SILENT.search(text):
-        return f"it does not answer ({reason}); check the network, and endpoint_override and scheme in the URI"
+        return f"it does not answer ({reason}); check the network, and the options in the URI"
     return f"{reason}; check the address and the rights on it"

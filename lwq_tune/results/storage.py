@@ -14,7 +14,8 @@ import pyarrow as pa
 from pyarrow import fs
 
 from lwq_tune.errors import ResultsError
-from lwq_tune.results.file_systems import is_lasting, open_file_system, unusable
+from lwq_tune.results.file_systems import is_lasting, open_file_system, silence_limit_s, unusable
+from lwq_tune.results.patience import moved, within
 from lwq_tune.results.storage_uri import FOLDER, StorageAddress
 
 _Result = TypeVar("_Result")
@@ -22,15 +23,12 @@ _Result = TypeVar("_Result")
 # Between our own tries, beside those of the stores' clients: they carry a request over the restart of a store.
 _WAITS_S = (1.0, 3.0)
 _PATIENCE_S = 20.0  # after which nothing is tried again
-_WITH_FOLDERS = (FOLDER, "gs")  # Google's store lists no folder that was not made
 _CHUNK_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True)
 class Storage:
-    """A folder on one of pyarrow's file systems.
-
-    It can be pickled. Credentials are never part of it: every process takes them from its own environment.
+    """A folder on one of pyarrow's file systems; pickled, without credentials, which each process has of its own.
 
     Attributes:
         address: Where it is, in parts.
@@ -53,7 +51,7 @@ class Storage:
         address = StorageAddress.parse(uri_or_path)
         try:
             filesystem, path = open_file_system(address)
-        except (OSError, ValueError, pa.ArrowException) as error:
+        except (OSError, ValueError, ImportError, pa.ArrowException) as error:
             raise unusable(address, error) from error
         return cls(address, path, filesystem)
 
@@ -118,7 +116,7 @@ class Storage:
         """
 
         def read() -> bytes:
-            with self.filesystem.open_input_stream(self._at(name), compression=None) as stream:
+            with self._open(name) as stream:
                 content: bytes = stream.readall()
             return content
 
@@ -130,8 +128,13 @@ class Storage:
         Raises:
             ResultsError: The storage does not answer.
         """
-        with contextlib.suppress(FileNotFoundError):
-            self._ask(lambda: self.filesystem.delete_dir(self.path))
+
+        def delete() -> None:
+            with contextlib.suppress(FileNotFoundError):
+                if self.filesystem.get_file_info(self.path).type != fs.FileType.NotFound:
+                    self.filesystem.delete_dir(self.path)
+
+        self._ask(delete)
 
     def fetch(self, name: str, target: Path) -> None:
         """Copy a file from here into a local one; the folder of ``target`` is made.
@@ -143,12 +146,10 @@ class Storage:
 
         def fetch() -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with (
-                self.filesystem.open_input_stream(self._at(name), compression=None) as stream,
-                target.open("wb") as local,
-            ):
+            with self._open(name) as stream, target.open("wb") as local:
                 while chunk := stream.read(_CHUNK_BYTES):
                     local.write(chunk)
+                    moved()
 
         self._ask(fetch)
 
@@ -174,6 +175,8 @@ class Storage:
         Raises:
             ResultsError: The storage does not answer.
         """
+        if self.address.scheme == "gs":  # which lists folders by the objects in them alone
+            return sorted({name.partition("/")[0] for name in self.files() if "/" in name})
         infos = self._list(recursive=False)
         return sorted(self._relative(info) for info in infos if info.type == fs.FileType.Directory)
 
@@ -183,7 +186,7 @@ class Storage:
 
         def ask() -> list[Any]:
             infos: list[Any] = self.filesystem.get_file_info(selector)
-            bucket = "/" if self.is_local else self.path.partition("/")[0]
+            bucket = "/" if self.is_local else self.address.bucket
             if not infos and self.filesystem.get_file_info(bucket).type == fs.FileType.NotFound:
                 raise OSError(f"Bucket '{bucket}' not found")
             return infos
@@ -194,38 +197,49 @@ class Storage:
         path: str = info.path
         return path.removeprefix(self.path).strip("/")
 
+    def _open(self, name: str) -> Any:
+        path = self._at(name)
+        if self.address.scheme == "abfs":  # any other first request, refused by Azure, ends the process in pyarrow 26
+            self.filesystem.get_file_info(path)
+        return self.filesystem.open_input_stream(path, compression=None)
+
     def _at(self, name: str) -> str:
         return f"{self.path.rstrip('/')}/{name}"
 
     def _write(self, name: str, chunks: Iterator[bytes]) -> None:
-        """Write a file; in a folder under another name first.
+        """Write a file; in a folder and on Azure, which empties a file that is opened, under another name first.
 
-        An object store shows an object once its stream is closed, and pyarrow closes a stream on any error: so the
-        first chunk, the only one of most files, is read before the object is opened.
+        Other stores show an object once its stream is closed, which pyarrow does on any error: so the first chunk, the
+        only one of most files, is read before the object is opened.
         """
         target = self._at(name)
         folder, _, base = target.rpartition("/")
-        part = f"{folder}/.{base}.tmp" if self.is_local else target
+        part = f"{folder}/.{base}.tmp" if self.address.scheme in (FOLDER, "abfs") else target
         chunk = next(chunks, b"")
         try:
-            if self.address.scheme in _WITH_FOLDERS:
+            if self.is_local:
                 self.filesystem.create_dir(folder, recursive=True)
             with self.filesystem.open_output_stream(part, compression=None) as stream:
                 while chunk:
                     stream.write(chunk)
+                    moved()
                     chunk = next(chunks, b"")
-            if part != target:
+            if self.is_local:
                 self.filesystem.move(part, target)
+            elif part != target:  # pyarrow moves nothing on most accounts
+                self.filesystem.copy_file(part, target)
+                self.filesystem.delete_file(part)
         except FileNotFoundError as error:  # Google's store says this of a missing bucket
-            raise OSError(str(error)) from error
+            raise OSError(str(error) if self.is_local else f"Bucket '{self.address.bucket}' not found") from error
 
     def _ask(self, action: Callable[[], _Result]) -> _Result:
         """Return what the storage answers, asked again a few times where it fails in passing."""
+        limit_s = silence_limit_s(self.address)
         began_s = time.monotonic()
         waits_s = iter(_WAITS_S)
         while True:
             try:
-                return action()
+                return action() if limit_s is None else within(limit_s, action)
             except FileNotFoundError:
                 raise
             except (OSError, pa.ArrowException) as error:

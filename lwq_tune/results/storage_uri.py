@@ -16,11 +16,13 @@ _OPTIONS = {
     "gs": ("endpoint_override", "scheme", "retry_limit_seconds"),
     "abfs": ("blob_storage_authority", "blob_storage_scheme", "dfs_storage_authority", "dfs_storage_scheme"),
 }
+ANONYMOUS = "anonymous"  # gs://anonymous@BUCKET, as pyarrow has it
 _AUTHORITY = re.compile(r"[A-Za-z0-9._-]+(@[A-Za-z0-9._-]+)?")
 CREDENTIALS_HINT = {
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, in the environment of every node",
     "gs": "set GOOGLE_APPLICATION_CREDENTIALS in the environment of every node",
-    "abfs": "set AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET in the environment of every node",
+    "abfs": "set AZURE_STORAGE_KEY, or AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET, in the environment of "
+    "every node",
 }
 
 
@@ -30,7 +32,8 @@ class StorageAddress:
 
     Attributes:
         scheme: ``file``, ``s3``, ``gs`` or ``abfs``.
-        authority: The bucket; for ``abfs`` the container and the account; empty for a folder.
+        authority: The bucket, with ``anonymous@`` before it where a ``gs`` server asks for no credentials; for ``abfs``
+            the container and the account; empty for a folder.
         path: Path in it without slashes around it; for a folder its absolute path.
         options: What else the URI says, in its order.
     """
@@ -78,6 +81,16 @@ class StorageAddress:
         path = f"/{quote(self.path)}" if self.path else ""
         query = f"?{urlencode(self.options, safe=':/')}" if self.options else ""
         return f"{self.scheme}://{self.authority}{path}{query}"
+
+    @property
+    def bucket(self) -> str:
+        """Name of the bucket, or of the container; empty for a folder.
+
+        >>> StorageAddress.parse("abfs://box@account.dfs.core.windows.net/a").bucket
+        'box'
+        """
+        before, at, after = self.authority.partition("@")
+        return before if self.scheme == "abfs" or not at else after
 
     @property
     def name(self) -> str:
@@ -133,7 +146,7 @@ class StorageAddress:
 
 def _check_authority(scheme: str, authority: str) -> None:
     user, at, _ = authority.rpartition("@")
-    if at and (scheme != "abfs" or ":" in user):
+    if at and (scheme != "abfs" or ":" in user) and (scheme, user) != ("gs", ANONYMOUS):
         raise ConfigError(f"a storage URI holds no user and no password; {CREDENTIALS_HINT[scheme]}")
     if not authority:
         raise ConfigError(f"a storage URI names its bucket, got {scheme}:// without one; write {scheme}://BUCKET/PATH")
@@ -141,6 +154,11 @@ def _check_authority(scheme: str, authority: str) -> None:
         raise ConfigError(
             f"a storage URI begins with its bucket, in letters, digits, dots, dashes and underscores; name a server as "
             f"{scheme}://BUCKET/PATH?endpoint_override=HOST:PORT&scheme=http"
+        )
+    if scheme == "abfs" and not at:
+        raise ConfigError(
+            "an abfs URI names container and account, got one of them; write "
+            "abfs://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH"
         )
 
 

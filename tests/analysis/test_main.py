@@ -186,7 +186,7 @@ def spoil(run: Path, how: str) -> None:
         ("missing column", "lacks energy_kwh"),
         ("only failures", "got 8 failed"),
         ("no trials", "got none at all"),
-        ("not measured", "no trial has both measured"),
+        ("not measured", "none has them measured in every seed"),
         ("mixed intensities", "carbon intensities (1.0, 500.0)"),
         ("mixed data", "data sets (cifar10, digits)"),
         ("mixed machines", "processors (Another CPU, Test CPU)"),

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from tests.s3_server import s3_server
+from tests.store_servers import azure_server, gs_server
 
-__all__ = ["s3_server"]
+__all__ = ["azure_server", "gs_server", "s3_server"]

@@ -18,6 +18,7 @@ from lwq_tune.results.storage import Storage
 from lwq_tune.results.stored_runs import fetch_run
 from tests.conftest import run_python
 from tests.s3_server import Line, S3Server
+from tests.store_servers import new_bucket
 
 MIRRORED = {
     "manifest.json": b"{}\n",
@@ -31,13 +32,12 @@ MIRRORED = {
 LEFT_OUT = ("ray/session_001/tuner.pkl", ".lock", ".manifest.json.tmp", "epochs/x.tmp", ".hidden/file")
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(params=["folder", "s3", "gs"])
 def base(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     """Where runs are mirrored to."""
     if request.param == "folder":
         return Storage.parse(str(tmp_path / "the storage"))
-    server: S3Server = request.getfixturevalue("s3_server")
-    return Storage.parse(server.uri(server.make_bucket(re.sub("[^a-z0-9]", "-", tmp_path.name.lower()))))
+    return new_bucket(request, request.param, tmp_path)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pickle
-import re
 import socket
 import threading
 from collections.abc import Callable
@@ -14,17 +13,16 @@ from lwq_tune.results import file_systems, storage
 from lwq_tune.results.storage import Storage
 from tests.conftest import run_python
 from tests.s3_server import CREDENTIALS, HOST, Line, S3Server
+from tests.store_servers import new_bucket
 
 ODD_NAME = "a run ü?#%"
 
 
-@pytest.fixture(params=["folder", "file URI", "s3"])
+@pytest.fixture(params=["folder", "file URI", "s3", "gs", "abfs"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     """A storage that does not exist yet, under a name that is hard on URIs."""
-    if request.param == "s3":
-        server: S3Server = request.getfixturevalue("s3_server")
-        bucket = server.make_bucket(re.sub("[^a-z0-9]", "-", tmp_path.name.lower()))
-        return Storage.parse(server.uri(bucket)).child(ODD_NAME)
+    if request.param in ("s3", "gs", "abfs"):
+        return new_bucket(request, request.param, tmp_path).child(ODD_NAME)
     folder = tmp_path / ODD_NAME
     return Storage.parse(folder.as_uri() if request.param == "file URI" else str(folder))
 
@@ -74,6 +72,15 @@ def test_what_is_not_there_is_file_not_found(place: Storage, tmp_path: Path) -> 
     with pytest.raises(FileNotFoundError):
         place.send(tmp_path / "no such file", "y")
     assert set(place.files()) == {"x"}
+
+
+def test_what_is_deleted_is_gone_and_what_is_not_there_needs_no_deleting(place: Storage) -> None:
+    place.write("a/x", b"1")
+    place.write("b/x", b"1")
+    place.child("a").delete()
+    place.child("c").delete()
+    assert set(place.files()) == {"b/x"}
+    assert place.folders() == ["b"]
 
 
 def test_a_probe_leaves_nothing(place: Storage) -> None:

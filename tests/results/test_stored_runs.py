@@ -21,18 +21,17 @@ from lwq_tune.results.stored_runs import (
 from lwq_tune.training import checkpoint
 from tests.conftest import run_python
 from tests.s3_server import S3Server
+from tests.store_servers import new_bucket
 
 KEY, OTHER = "0123456789ab", "ba9876543210"
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(params=["folder", "s3", "gs", "abfs"])
 def ray(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     """Folder of Ray Tune's files in a run's storage; nothing is in it yet."""
     if request.param == "folder":
         return Storage.parse(str(tmp_path / "storage ü" / "a run" / "ray"))
-    server: S3Server = request.getfixturevalue("s3_server")
-    bucket = server.make_bucket(re.sub("[^a-z0-9]", "-", tmp_path.name.lower()))
-    return Storage.parse(server.uri(f"{bucket}/a run ü/ray"))
+    return new_bucket(request, request.param, tmp_path).child("a run ü/ray")
 
 
 def add(ray: Storage, session: int, number: int, epoch: int, key: str = KEY, **changes: object) -> str:
