@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from numpy.typing import NDArray
 
 Box = tuple[float, float, float, float]
+Array = NDArray[np.float64]
 
 
 def place_names(axes: Axes, xy: tuple[Any, Any], names: Sequence[str], colours: Sequence[str], size: float) -> None:
@@ -24,14 +26,15 @@ def place_names(axes: Axes, xy: tuple[Any, Any], names: Sequence[str], colours: 
         size: Of the type, in points.
     """
     points = axes.transData.transform(np.column_stack(xy))
-    taken = [(px - 9, py - 9, px + 9, py + 9) for px, py in points] + _line_boxes(axes)
+    beside = [(px - 9, py - 9, px + 9, py + 9) for px, py in points] + _line_boxes(axes)
+    taken = np.array(beside, dtype=float).reshape(-1, 4)
     for (px, py), name, colour in zip(points, names, colours, strict=True):
         width, height = 0.8 * size * len(name) + 4, 13.0
         spots = [(px + 9, py - 5), (px - 9 - width, py - 5), (px - width / 2, py + 10), (px - width / 2, py - 22),
                  (px + 6, py + 8), (px - 6 - width, py - 20)]  # fmt: skip
-        boxes = [(left, low, left + width, low + height) for left, low in spots]
-        best = min(boxes, key=lambda box: _outside(box, axes) + sum(_overlap(box, other) for other in taken))
-        taken.append(best)
+        boxes = np.array([(left, low, left + width, low + height) for left, low in spots])
+        best = boxes[np.argmin(_outside(boxes, axes) + _overlaps(boxes, taken).sum(axis=1))]
+        taken = np.vstack([taken, best])
         left, low = axes.transData.inverted().transform(best[:2])
         axes.text(left, low, name, fontsize=size, color=colour, zorder=6,
                   bbox={"facecolor": "white", "alpha": 0.6, "linewidth": 0, "pad": 0.4})  # fmt: skip
@@ -51,11 +54,16 @@ def _line_boxes(axes: Axes) -> list[Box]:
     return boxes
 
 
-def _outside(box: Box, axes: Axes) -> float:
-    """Return the area of a box beyond the axes."""
-    inner = axes.bbox.x0, axes.bbox.y0, axes.bbox.x1, axes.bbox.y1
-    return (box[2] - box[0]) * (box[3] - box[1]) - _overlap(box, inner)
+def _outside(boxes: Array, axes: Axes) -> Array:
+    """Return the area of each box beyond the axes, shape (n,)."""
+    inner = np.array([[axes.bbox.x0, axes.bbox.y0, axes.bbox.x1, axes.bbox.y1]])
+    areas: Array = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    return areas - _overlaps(boxes, inner)[:, 0]
 
 
-def _overlap(a: Box, b: Box) -> float:
-    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+def _overlaps(boxes: Array, others: Array) -> Array:
+    """Return the area that each box shares with each other one, shape (n, n_others)."""
+    lows = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    highs = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    shared: Array = np.prod(np.maximum(highs - lows, 0.0), axis=2)
+    return shared

@@ -76,7 +76,7 @@ def _draw_deviations(replicates: Replicates, generator: np.random.Generator, n_d
         rows = np.flatnonzero(members.ravel() == number)
         residuals = replicates.costs[np.ix_(rows, np.flatnonzero(has_seed))] - replicates.means[rows, None]
         shares = generator.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=n_draws) / n_seeds
-        drawn = np.einsum("ds,ksm->dkm", shares, residuals)
+        drawn = np.tensordot(shares, residuals, axes=(1, 1))
         deviations[:, rows] = drawn * math.sqrt(n_seeds / (n_seeds - 1))
     return deviations
 

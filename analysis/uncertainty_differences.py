@@ -61,7 +61,9 @@ def _paired_difference(replicates: Replicates, rows: Rows) -> tuple[Array, Array
     """
     n, n_seeds, _ = replicates.costs.shape
     residuals, variances = replicates.residuals, replicates.variances
-    covariance = np.einsum("ksm,rsm->rkm", residuals, residuals[rows]) / max(n_seeds - 1, 1)
+    by_objective = np.moveaxis(residuals, 2, 0)
+    products = np.matmul(by_objective[:, rows], np.swapaxes(by_objective, 1, 2))
+    covariance = np.moveaxis(products, 0, 2) / max(n_seeds - 1, 1)
     variance = np.maximum(variances + variances[rows, None] - 2 * covariance, replicates.least_variance * 2) / n_seeds
     if n_seeds < 2:
         variance[:] = np.inf

@@ -18,7 +18,7 @@ from lwq_tune.results.store import RowLog, RunFolder, count_rows, read_log, writ
 from lwq_tune.results.trial_sums import TrialSums, sum_up
 
 # The table of trials is written again at most this share of the time, however many trials there are.
-MAX_TABLE_SHARE = 0.05
+MAX_TABLE_SHARE = 0.02
 
 
 def utc_now() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import logging
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ MIN_GPU_STEPS = 10_000
 PASSES_PER_STEP = 3  # forward, gradient of the inputs, gradient of the weights
 # A process that trains many networks (widths, depths, mixed full precision) compiles a graph for each.
 GRAPHS_PER_PROCESS = 128
+X86 = ("x86_64", "AMD64")
+BF16_INSTRUCTIONS = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # functions of torch.cpu
 
 StepResult = tuple[Tensor, Tensor]
 
@@ -63,7 +66,10 @@ def has_fast_bf16(device: torch.device) -> bool:
     if device.type != "cpu":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     has_onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return bool(has_onednn and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    if not has_onednn or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return False
+    # oneDNN also says so of AVX-512 without instructions for it, where products take several times as long.
+    return platform.machine() not in X86 or any(getattr(torch.cpu, name, bool)() for name in BF16_INSTRUCTIONS)
 
 
 def loss_and_correct(model: nn.Module, images: Tensor, labels: Tensor) -> StepResult:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import re
 import statistics
 import sys
 from pathlib import Path
@@ -17,6 +19,7 @@ from lwq_tune.models.cifar_resnet import CifarResNet
 from lwq_tune.quantization.calibrate import calibrate
 from lwq_tune.quantization.prepare import prepare_qat
 from lwq_tune.quantization.scheme import Scheme
+from lwq_tune.training import engine as engine_module
 from lwq_tune.training.engine import (
     MIN_CPU_MACS_PER_THREAD,
     MIN_GPU_STEPS,
@@ -167,3 +170,17 @@ def test_without_a_compiler_a_trial_runs_eagerly_and_says_so_in_one_line(tmp_pat
     told = [line for line in result.stderr.splitlines() if "could not be compiled" in line]
     assert len(told) == 1, result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64" or not Path("/proc/cpuinfo").exists(), reason="x86 Linux only")
+def test_bfloat16_is_fast_where_the_processor_has_instructions_for_it() -> None:
+    flags = set(re.findall(r"\w+", Path("/proc/cpuinfo").read_text().partition("flags")[2].partition("\n")[0]))
+    assert engine_module.has_fast_bf16(torch.device("cpu")) == bool(flags & {"avx512_bf16", "amx_tile"})
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_avx_512_alone_is_no_fast_bfloat16(machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(engine_module, "BF16_INSTRUCTIONS", ())
+    says_onednn = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    assert engine_module.has_fast_bf16(torch.device("cpu")) == (machine == "aarch64" and says_onednn)
