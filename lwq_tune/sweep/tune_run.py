@@ -40,16 +40,21 @@ class Desk:
 
 
 def _leave_out_snapshots() -> None:
-    """Keep Tune from writing the state of all trials after every other checkpoint of any of them.
+    """Keep Tune from writing, and from keeping in memory as text, the state of all trials.
 
-    It does so where few checkpoints are kept; the work grows with the square of the trials, and a resumed sweep reads
-    our own records instead. A version of Ray without this class only loses the gain.
+    It writes them every ten seconds and, where few checkpoints are kept, after every other checkpoint of any of them:
+    work that grows with the square of the trials. A resumed sweep reads our own records instead. A version of Ray
+    without these methods only loses the gain.
     """
-    from ray.tune.execution import experiment_state
+    from ray.tune.execution import experiment_state, tune_controller
 
-    manager = getattr(experiment_state, "_ExperimentCheckpointManager", None)
-    if manager is not None and hasattr(manager, "on_trial_checkpoint"):
-        manager.on_trial_checkpoint = lambda self, trial: None
+    for module, name, method in (
+        (experiment_state, "_ExperimentCheckpointManager", "on_trial_checkpoint"),
+        (tune_controller, "TuneController", "_mark_trial_to_checkpoint"),
+    ):
+        kind = getattr(module, name, None)
+        if kind is not None and hasattr(kind, method):
+            setattr(kind, method, lambda self, trial: None)
 
 
 def run_tune(plan: Plan, supply: Supply, slots: Slots, desk: Desk) -> str | None:
