@@ -92,6 +92,7 @@ def _make_tuner(plan: Plan, supply: Supply, slots: Slots, desk: Desk, callback: 
     from lwq_tune.sweep.callbacks import EarlyStop, key_of
     from lwq_tune.sweep.silence import SilenceCallback
     from lwq_tune.sweep.trainable import Trainable
+    from lwq_tune.sweep.tune_memory import ForgettingCallback
     from lwq_tune.sweep.tune_search import SupplySearcher
 
     def job(key: str) -> dict[str, Any]:
@@ -110,7 +111,13 @@ def _make_tuner(plan: Plan, supply: Supply, slots: Slots, desk: Desk, callback: 
         run_config=tune.RunConfig(
             **plan.shelf().tune_settings(),
             verbose=0,
-            callbacks=[*desk.before, callback, SilenceCallback(plan.config.epoch_limit), *desk.loggers],
+            callbacks=[
+                *desk.before,
+                callback,
+                SilenceCallback(plan.config.epoch_limit),
+                *desk.loggers,
+                ForgettingCallback(),
+            ],
             stop=EarlyStop(callback, desk.control),
             failure_config=tune.FailureConfig(max_failures=MAX_PROCESS_DEATHS),
             checkpoint_config=tune.CheckpointConfig(
