@@ -131,7 +131,7 @@ def test_a_file_that_cannot_be_written_is_one_message(tmp_path: Path, capsys: Ca
 def test_a_report_replaces_the_one_before_as_a_whole(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     out = tmp_path / "page.html"
-    out.write_text("of an earlier call")
+    out.write_text("<!DOCTYPE html> of an earlier call")
     assert report(run).startswith("<!DOCTYPE html>")
     assert report(run) == report(run), "the same run gives the same page"
 
