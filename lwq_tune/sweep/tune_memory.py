@@ -8,7 +8,7 @@ from typing import Any
 from ray.tune import Callback
 
 
-class ForgettingCallback(Callback):  # type: ignore[misc]
+class ForgettingCallback(Callback):
     """Lets go of the results that Tune keeps of a trial, once the next one has ended too.
 
     By then Tune and all other callbacks are done with it. Rows and statistics of a trial are some 65 KiB.
