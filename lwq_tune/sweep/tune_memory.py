@@ -1,4 +1,4 @@
-"""What Tune keeps of trials that are over, and nobody reads again: two thirds of what a trial costs the driver."""
+"""What Tune keeps of trials that are over, and nobody reads again."""
 
 from __future__ import annotations
 
