@@ -39,8 +39,7 @@ def family_fronts(
     """
     rows = []
     for family, own in front[front["rank"].notna()].groupby("family", sort=False):
-        own_trials = trials[trials["family"] == family]
-        value, low, high = front_hypervolume(own_trials, objectives, reference, select)
+        value, low, high = front_hypervolume(trials[trials["family"] == family], objectives, reference, select)
         rows.append(
             {
                 "family": family,

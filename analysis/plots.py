@@ -102,12 +102,9 @@ def draw_pareto(
         _draw_family(axes, front, trials, family, x_axis, y_axis, 0.45 if is_narrow else 1.0, has_line=has_lines)
     axes.margins(0.14)
     if len(objectives) == 2:
-        factors = x_axis.factor, y_axis.factor
         if surfaces is not None:
-            draw_surfaces(axes, surfaces, horizontal, vertical, factors)
-        _draw_front(axes, front, horizontal, vertical, x_axis, y_axis, is_wide=has_lines)
-        if has_lines:
-            draw_family_fronts(axes, front, horizontal, vertical, factors, FAMILY_STYLE)
+            draw_surfaces(axes, surfaces, horizontal, vertical, (x_axis.factor, y_axis.factor))
+        _draw_front(axes, front, horizontal, vertical, x_axis, y_axis, has_lines=has_lines)
     else:
         _ring_front(axes, front[front["on_front"]], x_axis, y_axis, "front (all objectives)")
     mark_knee(axes, *_points(front[front["is_knee"]], x_axis, y_axis), 150 if is_narrow else 330)
@@ -185,19 +182,25 @@ def _draw_family(
 
 
 def _draw_front(
-    axes: Axes, front: pd.DataFrame, horizontal: Objective, vertical: Objective, x: Axis, y: Axis, *, is_wide: bool
+    axes: Axes, front: pd.DataFrame, horizontal: Objective, vertical: Objective, x: Axis, y: Axis, *, has_lines: bool
 ) -> None:
-    """Draw the front of all; where other figures decided on it than are drawn, members off it are ringed too."""
+    """Draw the front of all, and with lines that of each family.
+
+    Where other figures decided on the front of all than are drawn, members off it are ringed too.
+    """
+    factors = x.factor, y.factor
     on_front = front[front["on_front"]]
     corners = boundary(on_front, horizontal, vertical)
     if len(corners) < len(on_front):
         _ring_front(axes, on_front, x, y, "front (by validation)")
     # Wide and pale below the fronts of families, which run along it in parts.
     style: dict[str, Any] = {"color": "0.25", "linewidth": 1.2, "linestyle": "--", "zorder": 3}
-    if is_wide:
+    if has_lines:
         ends = {"solid_joinstyle": "miter", "solid_capstyle": "butt"}
         style = {"color": "0.8", "linewidth": 4.5, "zorder": 1.5, **ends}
-    draw_steps(axes, corners, horizontal, vertical, (x.factor, y.factor), label="front (means)", **style)
+    draw_steps(axes, corners, horizontal, vertical, factors, label="front (means)", **style)
+    if has_lines:
+        draw_family_fronts(axes, front, horizontal, vertical, factors, FAMILY_STYLE)
 
 
 def _ring_front(axes: Axes, members: pd.DataFrame, x: Axis, y: Axis, words: str) -> None:

@@ -69,9 +69,8 @@ def front_uncertainty(
     margins = _margins(deciding, epsilon)
     names = [name for name, known in zip(configuration_names(trials), is_measured, strict=True) if known]
     is_wanted = np.isin(np.flatnonzero(is_measured), np.arange(len(is_measured)) if wanted is None else wanted)
-    claims = find_claims(
-        decided, epsilon=margins, spread=spread, error=error, wanted=np.flatnonzero(is_wanted)
-    )  # fmt: skip
+    rows = np.flatnonzero(is_wanted)
+    claims = find_claims(decided, epsilon=margins, spread=spread, error=error, wanted=rows)
     columns: dict[str, Any] = {
         "on_front_probability": on_front_probability(decided, np.random.default_rng(seed), n_resamples, margins),
         "verdict": _verdicts(claims, decided.n_seeds, is_wanted),
@@ -82,11 +81,17 @@ def front_uncertainty(
             "on_epsilon_front": is_on_front(decided.means, margins),
             "tied_with": _ties(decided, margins, names),
         }
+    frame = _with_unmeasured(columns, is_measured)
+    return frame.join(_intervals(trials, list(dict.fromkeys([*objectives, *deciding]))))
+
+
+def _with_unmeasured(columns: Mapping[str, Any], is_measured: NDArray[np.bool_]) -> pd.DataFrame:
+    """Return the columns of measured configurations with rows for the others."""
     frame = pd.DataFrame(columns, index=np.flatnonzero(is_measured)).reindex(range(len(is_measured)))
     for column, value in UNMEASURED.items():
         if column in frame:
             frame.loc[~is_measured, column] = value
-    return frame.join(_intervals(trials, list(dict.fromkeys([*objectives, *deciding]))))
+    return frame
 
 
 def front_hypervolume(
