@@ -14,6 +14,7 @@ from lwq_tune.quantization.schedules import (
     check_bit_width,
     check_bit_widths,
     family,
+    one_bit_more,
     schedule_name,
 )
 from lwq_tune.shapes import MODEL_BLOCKS
@@ -26,7 +27,6 @@ BitWidth = Annotated[int, BeforeValidator(check_bit_width)]
 
 PTQ_QUANTIZERS = ("lsq", "minmax")
 PRETRAIN_KEYS = ("pretrain_epochs", "pretrain_batch_size", "pretrain_lr", "pretrain_weight_decay")
-PROGRESSIVE_TOP_BITS = 4
 # What a full-precision trial has in common with the quantized trials that start from it; the rest is the default,
 # so that it has the same key in every sweep.
 SHARED_WITH_INITIAL = frozenset({
@@ -35,10 +35,6 @@ SHARED_WITH_INITIAL = frozenset({
 })  # fmt: skip
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-def _one_bit_more(bit_widths: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(bits + 1 if bits < PROGRESSIVE_TOP_BITS else bits for bits in bit_widths)
 
 
 class TrialConfig(BaseModel):
@@ -63,7 +59,8 @@ class TrialConfig(BaseModel):
         init_from: What the trial starts from: nothing, the full-precision trial of the same seed, or, a bit at a
             time, the trial with one bit more in each stage below 4 bits (2 from 3 from 4 from full precision).
         pretrain_epochs: Epochs of that full-precision trial where they differ; likewise the next three.
-        calibration_images: Training images that set the ranges of the quantizers.
+        calibration_images: Training images that set the ranges of the quantizers; by default 512 with ``ptq``, else a
+            batch, 64 to 512.
         engine: How steps are executed: ``eager``, ``compiled``, or ``auto`` by the length of the trial.
         precision: ``fp32``, or ``bf16`` for convolutions and activations in bfloat16.
         lr_milestones: Epochs after which ``lr_curve: step`` multiplies the learning rate by ``lr_gamma``.
@@ -123,6 +120,8 @@ class TrialConfig(BaseModel):
             filled["augmentation"] = "crop"
         if filled.get("mode") == "ptq":
             filled.setdefault("init_from", "full_precision")
+        elif isinstance(batch_size := filled.get("batch_size", cls.model_fields["batch_size"].default), int):
+            filled.setdefault("calibration_images", max(64, min(batch_size, 512)))
         return filled
 
     @model_validator(mode="after")
@@ -222,7 +221,7 @@ class TrialConfig(BaseModel):
         if self.init_from == "scratch":
             return None
         if self.init_from == "progressive":
-            bits, act_bits = _one_bit_more(self.bit_widths), _one_bit_more(self.act_bit_widths)
+            bits, act_bits = one_bit_more(self.bit_widths), one_bit_more(self.act_bit_widths)
             if (bits, act_bits) != (self.bit_widths, self.act_bit_widths):
                 return self.model_copy(update={"bit_widths": bits, "act_bit_widths": act_bits})
         full = (FULL_PRECISION_BITS,) * len(self.blocks)

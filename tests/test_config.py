@@ -82,6 +82,17 @@ def test_a_broken_rule_is_named_with_the_value(settings: dict[str, object], mess
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("settings", "n_images"),
+    [({}, 128), ({"batch_size": 8}, 64), ({"batch_size": 4096}, 512), ({"mode": "ptq", "batch_size": 64}, 512)],
+)
+def test_ranges_are_set_from_one_batch_where_training_goes_on_from_there(
+    settings: dict[str, object], n_images: int
+) -> None:
+    assert TrialConfig(bit_widths=(2, 3, 4), **settings).calibration_images == n_images  # type: ignore[arg-type]
+    assert TrialConfig(bit_widths=(2, 3, 4), calibration_images=7, **settings).calibration_images == 7  # type: ignore[arg-type]
+
+
 def test_steps_start_at_least_squares_where_a_trained_network_is_given_unless_told_otherwise() -> None:
     def starts(**changes: object) -> bool:
         return small_config(**changes).starts_at_least_squares

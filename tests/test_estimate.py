@@ -94,7 +94,7 @@ def test_a_compiled_step_is_expected_to_be_quicker_after_the_compiler() -> None:
 def test_digits_are_divided_as_a_trial_divides_them() -> None:
     # A tenth of 1437 is 144 for validation; 1293 for training; 360 for tests.
     work = Work.of(small_config(batch_size=64, epochs=5), DIGITS)
-    assert work == Work(5, 1293, pytest.approx(1293 / 64), 144 + 360, 512)
+    assert work == Work(5, 1293, pytest.approx(1293 / 64), 144 + 360, 64)
     assert Work.of(small_config(evaluation="validation"), DIGITS).n_eval_images == 144
     assert Work.of(small_config(batch_size=100_000), DIGITS).n_steps == 1.0
     assert Work.of(small_config(bit_widths=(32, 32, 32)), DIGITS).n_calibration_images == 0

@@ -11,14 +11,14 @@ from lwq_tune.quantization.quantizer import MIN_SCALE, over_values
 # search is geometric, first in steps of a fifth, then of a fiftieth around the best.
 _COARSE_STEP, _N_COARSE = 2 ** (1 / 4), 25
 _FINE_STEP, _N_FINE = 2 ** (1 / 32), 7
-_MAX_SAMPLE = 250_000
+_MAX_SAMPLE = 50_000
 
 
 def least_squares_scale(values: Tensor, low: int, high: int, *, per_channel: bool = False) -> Tensor:
     """Return the scale, a 64th to the whole of the one that just spans the values, of least squared error.
 
     Args:
-        values: Any shape; of more than 250,000 values for one scale, evenly spaced ones are used. Where ``low`` is 0,
+        values: Any shape; of more than 50,000 values for one scale, evenly spaced ones are used. Where ``low`` is 0,
             negative values count as 0.
         low: Smallest level, 0 or negative.
         high: Largest level.

@@ -21,6 +21,7 @@ Constraint = Literal["free", "ascending", "descending", "fixed"]
 
 FULL_PRECISION_BITS = 32
 MIN_BIT_WIDTH, MAX_BIT_WIDTH = 1, 8
+PROGRESSIVE_TOP_BITS = 4
 FAMILIES: tuple[str, ...] = get_args(Family)
 NAMED_SCHEDULES: dict[str, BitWidths] = {
     "full_precision": (32, 32, 32),
@@ -127,6 +128,15 @@ def parse_schedule(name: str, n_stages: int) -> BitWidths:
     if family(bit_widths) != kind:
         raise ConfigError(f"schedule {name!r} says {kind}, but its bits {bits} are {family(bit_widths)}")
     return bit_widths
+
+
+def one_bit_more(bit_widths: BitWidths) -> BitWidths:
+    """Return the schedule that a progressive start comes from: a bit more in each stage below 4 bits.
+
+    >>> one_bit_more((2, 3, 4))
+    (3, 4, 4)
+    """
+    return tuple(bits + 1 if bits < PROGRESSIVE_TOP_BITS else bits for bits in bit_widths)
 
 
 def count_bit_widths(n_choices: int, n_stages: int, constraint: Constraint) -> int:
