@@ -4,7 +4,8 @@ In the table every schedule has been trained, so a search is played on it withou
 of the whole table's hypervolume (validation accuracy up, emissions down), measured from the worst of either objective
 and 10 % of its range beyond. ``ends+random`` draws at random after the two candidates that `Proposer` begins with.
 
-RUN_DIR is a run in which all schedules of a space are done, the mean over seeds counts. Without it three SYNTHETIC
+RUN_DIR is a run in which all schedules of a space are done, the mean over seeds counts; --cost takes another column
+than the emissions, such as bitops, where all schedules emit about the same. Without RUN_DIR three SYNTHETIC
 tables are made anew for each seed, with random positive stage weights s and m that each sum to 1, bits b, and noise of
 0.008 in accuracy and 3 % in emissions:
   rising       accuracy 0.9 - 1.44 sum(s 2^-b), emissions 1 + 0.15 sum(m min(b, 16))
@@ -36,6 +37,7 @@ Table = Mapping[BitWidths, Outcome]
 SYNTHETIC = ("rising", "interacting", "flat")
 METHODS: tuple[Method, ...] = ("tpe", "nsga2")
 QUARTILES = {"q1": 0.25, "median": 0.5, "q3": 0.75}
+COSTS = ("emissions_kg_co2eq", "bitops", "weight_mib", "modelled_inference_energy_uj")
 TARGETS = (0.95, 0.99)
 REFERENCE_MARGIN = 0.1
 N_DRAWS = 50  # a draw costs nothing, and the luck of a few would hide what a search gains
@@ -46,7 +48,7 @@ def main() -> None:
     arguments = _parse()
     tables: dict[str, Callable[[int], Table]]
     if arguments.run_dir is not None:
-        trained = read_table(arguments.run_dir)
+        trained = read_table(arguments.run_dir, arguments.cost)
         tables = {str(arguments.run_dir): lambda _: trained}
     else:
         candidates = enumerate_bit_widths(arguments.choices, arguments.stages, arguments.constraint)
@@ -65,6 +67,7 @@ def _parse() -> argparse.Namespace:
         prog="python -m benchmarks.search", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run_dir", nargs="?", type=Path, metavar="RUN_DIR")
+    parser.add_argument("--cost", choices=COSTS, default=COSTS[0], help="column of RUN_DIR that is to be low")
     parser.add_argument("--seeds", type=int, default=20, help="searches per method")
     parser.add_argument("--trials", type=int, default=20, help="schedules that a search trains")
     parser.add_argument("--lag", type=int, default=1, help="trials at a time")
@@ -75,8 +78,12 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def read_table(run_dir: Path) -> Table:
-    """Return the mean validation accuracy and emissions of each schedule of a run whose trials are done.
+def read_table(run_dir: Path, cost: str = COSTS[0]) -> Table:
+    """Return the mean validation accuracy and cost of each schedule of a run whose trials are done.
+
+    Args:
+        run_dir: Of the run.
+        cost: Column that stands in place of the emissions.
 
     Raises:
         SystemExit: There is no such run, or fewer than two schedules are done and measured.
@@ -85,12 +92,9 @@ def read_table(run_dir: Path) -> Table:
     if not file.is_file():
         raise SystemExit(f"RUN_DIR must be the folder of a run, {file} is missing; leave it out for synthetic tables")
     trials = pd.read_parquet(file)
-    done = trials[trials["status"] == "done"].dropna(subset=["val_accuracy", "emissions_kg_co2eq"])
-    means = (
-        done.assign(bit_widths=done["bit_widths"].map(tuple))
-        .groupby("bit_widths")[["val_accuracy", "emissions_kg_co2eq"]]
-        .mean()
-    )
+    columns = ["val_accuracy", cost]
+    done = trials[trials["status"] == "done"].dropna(subset=columns)
+    means = done.assign(bit_widths=done["bit_widths"].map(tuple)).groupby("bit_widths")[columns].mean()
     if len(means) < 2:
         raise SystemExit(f"a search needs two schedules to choose from, {file} has {len(means)} that are measured")
     return {

@@ -20,6 +20,7 @@ from lwq_tune.energy.node import NodeReading
 from lwq_tune.energy.sources import cpu_of, find_cpu_source, find_ram_source, idle_power_w, max_power_w
 from lwq_tune.energy.totals import JOULES_PER_KWH
 from lwq_tune.errors import ConfigError, EnergyMeterError, near_miss
+from lwq_tune.results.provenance import cpu_model
 
 # CodeCarbon's own measuring timer races with `flush()`; a period of years keeps it quiet.
 NEVER_S = 1e8
@@ -106,12 +107,21 @@ FIXED_ARGUMENTS: dict[str, Any] = {
 }
 
 
+def _name_cpu_at_once() -> None:
+    """Give CodeCarbon the processor's name; py-cpuinfo reads it in the same place, then measures on for a second."""
+    if (name := cpu_model()) is not None:
+        import cpuinfo
+
+        cpuinfo.get_cpu_info = lambda: {"brand_raw": name}
+
+
 def _make_tracker(handler: Any, output_dir: str, gpu_ids: list[str]) -> Any:
     """Return a started tracker of the whole machine."""
     os.environ["CODECARBON_LOG_LEVEL"] = "error"  # two lines are logged before log_level is read
     logging.getLogger("codecarbon").setLevel(logging.ERROR)
     from codecarbon import OfflineEmissionsTracker
 
+    _name_cpu_at_once()
     tracker = OfflineEmissionsTracker(
         **FIXED_ARGUMENTS, output_handlers=[handler], output_dir=output_dir, gpu_ids=gpu_ids
     )

@@ -15,6 +15,7 @@ from lwq_tune.energy.codecarbon_meter import find_carbon_intensity
 from lwq_tune.energy.intensity import WORLD_AVERAGE, IntensitySeries
 from lwq_tune.energy.meter import NullMeter
 from lwq_tune.errors import ConfigError
+from lwq_tune.results.provenance import cpu_model
 from tests.conftest import run_python
 
 READINGS = """
@@ -83,6 +84,14 @@ def test_neither_files_nor_environment_nor_network_change_the_result(
     got = json.loads(result.stdout)
     assert got["about"] == plain["about"]
     assert ram_w(got["readings"]) == pytest.approx(ram_w(plain["readings"]), rel=0.1)
+
+
+def test_the_name_of_the_processor_is_the_one_that_codecarbon_would_find() -> None:
+    import cpuinfo
+
+    if cpu_model() is None:
+        pytest.skip("the system names no processor")
+    assert cpuinfo.get_cpu_info()["brand_raw"] == cpu_model()
 
 
 def test_an_error_that_codecarbon_swallows_is_raised(tmp_path: Path) -> None:
