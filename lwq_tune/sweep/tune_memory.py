@@ -2,39 +2,41 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 from ray.tune import Callback
 
+# What identifies a trial; Tune goes on holding an object for each.
+KEPT = frozenset({"trial_id", "trainable_name", "custom_trial_name", "status"})
+
 
 class ForgettingCallback(Callback):
-    """Lets go of the results that Tune keeps of a trial, once the next one has ended too.
+    """Lets Tune forget trials that are over, at the end of the step in which they ended.
 
-    By then Tune and all other callbacks are done with it. Rows and statistics of a trial are some 65 KiB.
+    Tune looks through the list of all trials in each step, and holds their results, settings and statistics of each
+    metric for good: work and memory that grow with the sweep. By then it and all other callbacks are done with them.
     """
 
-    def __init__(self) -> None:
-        self._last: Any = None
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Take trials that are over out of Tune's own list; the one that ended last stays, since it must not be empty.
 
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Forget the results of the trial that ended before this one."""
-        if self._last is not None:
-            forget_results(self._last)
-        self._last = trial
+        Args:
+            iteration: Not used.
+            trials: That list.
+            **info: Not used.
+        """
+        over = [trial for trial in trials if trial.is_finished()]
+        for trial in over[:-1]:
+            trials.remove(trial)
+            forget(trial)
 
 
-def forget_results(trial: Any) -> None:
-    """Take the rows out of a trial's results, and drop the statistics of its metrics.
-
-    A version of Ray that keeps them elsewhere only loses the gain.
+def forget(trial: Any) -> None:
+    """Leave of a trial that is over what identifies it.
 
     Args:
-        trial: A `ray.tune.experiment.trial.Trial` that is over.
+        trial: A `ray.tune.experiment.trial.Trial`.
     """
-    with contextlib.suppress(AttributeError):
-        metadata = trial.run_metadata
-        metadata.metric_analysis, metadata.metric_n_steps = {}, {}
-        metadata.last_result.pop("rows", None)
-        for result in metadata.checkpoint_manager._checkpoint_results:
-            result.metrics.pop("rows", None)
+    values = vars(trial)
+    for name in values.keys() - KEPT:
+        values[name] = None

@@ -1,38 +1,34 @@
 from __future__ import annotations
 
-from pathlib import Path
-
-from ray.train._internal.session import _TrainingResult
-from ray.tune import Checkpoint
 from ray.tune.experiment.trial import Trial
 
 from lwq_tune.sweep.tune_memory import ForgettingCallback
 
 
-def trained(folder: Path) -> Trial:
-    """Return a trial of Tune with two results and a checkpoint."""
-    trial = Trial("stub", stub=True)
-    for iteration in (1, 2):
-        result = {"rows": [{"epoch": iteration}], "training_iteration": iteration, "loss": 1.0 / iteration}
-        trial.update_last_result(dict(result))
-        trial.run_metadata.checkpoint_manager.register_checkpoint(_TrainingResult(Checkpoint(str(folder)), result))
+def tune_trial(name: str, status: str) -> Trial:
+    """Return a trial of Tune with settings and a result."""
+    trial = Trial("stub", config={"job": name}, stub=True, trial_id=name)
+    trial.update_last_result({"rows": [{"epoch": 1}], "training_iteration": 1})
+    trial.set_status(status)
     return trial
 
 
-def kept(trial: Trial) -> list[bool]:
-    metadata = trial.run_metadata
-    results = [result.metrics for result in metadata.checkpoint_manager._checkpoint_results]
-    assert results
-    return [bool(metadata.metric_analysis), *("rows" in result for result in (metadata.last_result, *results))]
+def test_what_is_over_leaves_the_list_of_tune_and_takes_its_results_along() -> None:
+    statuses = {"a": Trial.TERMINATED, "b": Trial.RUNNING, "c": Trial.ERROR, "d": Trial.TERMINATED, "e": Trial.PENDING}
+    trials = {name: tune_trial(name, status) for name, status in statuses.items()}
+    listed = list(trials.values())
+    ForgettingCallback().on_step_end(1, listed)
+    assert [trial.trial_id for trial in listed] == ["b", "d", "e"], "one that is over stays: Tune wants one at its end"
+    for name in "ac":
+        assert (trials[name].trial_id, trials[name].status) == (name, statuses[name])
+        assert trials[name].run_metadata is trials[name].config is None
+    for trial in listed:
+        assert trial.config == {"job": trial.trial_id}
+        assert trial.last_result["training_iteration"] == 1
 
 
-def test_results_are_forgotten_once_the_next_trial_has_ended(tmp_path: Path) -> None:
-    first, second = trained(tmp_path), trained(tmp_path)
-    assert all(kept(first))
-    callback = ForgettingCallback()
-    callback.on_trial_complete(0, [], first)
-    assert all(kept(first)), "Tune is not done with it"
-    callback.on_trial_complete(1, [], second)
-    assert not any(kept(first))
-    assert all(kept(second))
-    assert first.last_result["training_iteration"] == 2
+def test_a_list_in_which_nothing_is_over_stays_as_it_is() -> None:
+    listed = [tune_trial("a", Trial.RUNNING), tune_trial("b", Trial.PAUSED)]
+    before = list(listed)
+    ForgettingCallback().on_step_end(1, listed)
+    assert listed == before
