@@ -77,11 +77,12 @@ def main() -> None:
 
 def measure(folder: Path, n_sweeps: int, time_s: float) -> dict[str, Any]:
     """Return what each trial was charged with and what its CPU time makes of it, in J, and the audits' exit codes."""
-    foreign = [subprocess.Popen([sys.executable, "-c", code]) for code in (HALF, SHORT_LIVED)]
+    foreign: list[subprocess.Popen[bytes]] = []
     runs = [folder / f"sweep{number}" / "run" for number in range(n_sweeps)]
     sweeps = [_start(run) for run in runs]
     try:
         watched = [_process_of(run, sweep) for run, sweep in zip(runs, sweeps, strict=True)]
+        foreign = [subprocess.Popen([sys.executable, "-c", code]) for code in (HALF, SHORT_LIVED)]
         sampler = Sampler([pid for _, pid in watched])
         with sampler:
             time.sleep(time_s)

@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="cold starts; the median counts")
     parser.add_argument("--long-trials", type=int, default=8, help="trials of the sweep whose packing is measured")
     parser.add_argument("--trial-seconds", type=float, default=30.0, help="how long each of them takes, about")
+    parser.add_argument("--width", type=float, default=1.0, help="of the network of these and of the cold starts")
     parser.add_argument("--trials", type=int, default=1000, help="short trials, rounded up to a multiple of 8")
     parser.add_argument("--short-epochs", type=int, default=3, help="epochs of each of these")
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -75,7 +76,8 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     load_average, slots = os.getloadavg()[0], arguments.slots
 
     def run(name: str, epochs: int, n_trials: int) -> Sweep:
-        return run_sweep(folder / name, SPACE, slots, [*LONG, f"epochs={epochs}", f"seeds={list(range(n_trials))}"])
+        settings = [*LONG, f"width={arguments.width}", f"epochs={epochs}", f"seeds={list(range(n_trials))}"]
+        return run_sweep(folder / name, SPACE, slots, settings)
 
     starts = [run(f"start{number}", 1, slots) for number in range(arguments.rounds)]
     epoch_s = statistics.median(trial.work_s for sweep in starts for trial in sweep.trials)
@@ -88,7 +90,8 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         "packing": packing(long.trials, slots) | {"epochs": epochs, "trials": len(long.trials)},
         "growth": growth_figures(samples),
         "settings": {
-            "slots": slots, "rounds": arguments.rounds, "trials": len(short.trials), "epochs": arguments.short_epochs,
+            "slots": slots, "rounds": arguments.rounds, "width": arguments.width,
+            "trials": len(short.trials), "epochs": arguments.short_epochs,
         },
         "machine": {
             "cpu_model": cpu_model(), "cpus": available_cpus(), "load_average_before": load_average,

@@ -52,6 +52,8 @@ def local_ray(n_cpus: int, dashboard: Dashboard | None = None) -> Iterator[None]
         )
     import ray
 
+    if dashboard is None:
+        _leave_out_helpers()
     try:
         context = ray.init(
             address="local",
@@ -75,6 +77,22 @@ def local_ray(n_cpus: int, dashboard: Dashboard | None = None) -> Iterator[None]
         if dashboard is not None:
             dashboard.tell_addresses(str(context.dashboard_url))
         yield
+
+
+def _leave_out_helpers() -> None:
+    """Start no autoscaler, log monitor and API server: processes of Ray's that a sweep on one host does not need.
+
+    No node is ever added, what trials have to say goes to logs of their own, and nobody asked for a dashboard; Ray
+    waits a second for the last of them. A version of Ray without these names only loses the gain.
+    """
+    from ray._private.node import Node
+
+    def leave_out(self: Any, **settings: Any) -> None:
+        self._webui_url = ""
+
+    for name in ("start_monitor", "start_log_monitor", "start_api_server"):
+        if hasattr(Node, name):
+            setattr(Node, name, leave_out)
 
 
 def prepare_for_cluster() -> dict[str, str]:

@@ -143,7 +143,9 @@ def test_the_images_are_a_data_set_that_a_sweep_can_read(tmp_path: Path) -> None
 @pytest.mark.slow
 def test_the_benchmark_runs_real_sweeps_and_writes_what_it_promises(tmp_path: Path) -> None:
     flags = ["--slots", "1", "--rounds", "1", "--long-trials", "2", "--trial-seconds", "1", "--trials", "8"]
-    result = run_python("-m", "benchmarks.orchestration", *flags, "--json", "figures.json", cwd=tmp_path)
+    result = run_python(
+        "-m", "benchmarks.orchestration", *flags, "--width", "0.25", "--json", "figures.json", cwd=tmp_path
+    )
     assert result.returncode == 0, result.stderr
     figures = json.loads((tmp_path / "figures.json").read_text())
     start, packed, growth = figures["start"], figures["packing"], figures["growth"]

@@ -22,8 +22,10 @@ from lwq_tune.results.store import read_log
 from lwq_tune.sweep.control import used_by_sweep
 from tests.conftest import REPOSITORY, run_python
 
-SMALL = ["model=resnet", "blocks=[1,1,1]", "width=0.25", "epochs=3", "batch_size=64"]
-LONGER = ("epochs=6", "width=0.5")  # long enough to be cut off in between
+# Half of the images are for validation: evaluating costs a quarter of training.
+SMALL = ["model=resnet", "blocks=[1,1,1]", "width=0.25", "epochs=3", "batch_size=64", "validation_fraction=0.5"]
+FAULT_EPOCHS = 6
+LONGER = (f"epochs={FAULT_EPOCHS}",)  # long enough to be cut off in between
 
 
 def sweep_arguments(folder: Path, *settings: str, schedules: str = "[full_precision,ascending_234]") -> list[str]:
@@ -31,9 +33,6 @@ def sweep_arguments(folder: Path, *settings: str, schedules: str = "[full_precis
     flags = [part for setting in settings for part in ("--set", setting)]
     return ["-m", "lwq_tune", "sweep", "--space", "named_schedules", "--results", str(folder), "--run", "run",
             "--country", "FRA", *flags]  # fmt: skip
-
-
-FAULT_EPOCHS = 6
 
 
 def fault_arguments(folder: Path, *flags: str) -> list[str]:

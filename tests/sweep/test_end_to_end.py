@@ -16,9 +16,11 @@ import pytest
 from lwq_tune.energy.address import FOLDER_VARIABLE
 from lwq_tune.results.schema import EPOCH_COLUMNS, TRIAL_COLUMNS
 from tests.conftest import run_python
+from tests.sweep.conftest import Undisturbed
 from tests.sweep.sweeps import (
-    LONGER,
+    FAULT_EPOCHS,
     audit,
+    fault_arguments,
     is_trial,
     n_rows,
     read_epochs,
@@ -132,20 +134,12 @@ def test_resuming_a_finished_run_does_nothing(
     assert (run / "rows.jsonl").read_bytes() == before
 
 
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[list[float]]]:
-    folder = tmp_path_factory.mktemp("whole")
-    result = run_python(*sweep_arguments(folder, *LONGER), cwd=folder)
-    assert result.returncode == 0, result.stderr
-    return training_numbers(folder / "run")
-
-
 @pytest.mark.parametrize("how", ["ctrl-c", "sigterm", "driver killed", "trial killed"])
 def test_a_sweep_that_was_cut_off_ends_with_the_numbers_of_one_that_was_not(
-    how: str, tmp_path: Path, uninterrupted: dict[str, list[list[float]]]
+    how: str, tmp_path: Path, undisturbed: Undisturbed
 ) -> None:
     run = tmp_path / "run"
-    process = start(sweep_arguments(tmp_path, *LONGER), tmp_path)
+    process = start(fault_arguments(tmp_path), tmp_path)
     wait_for(lambda: n_rows(run) >= 2, process)
     if how == "trial killed":
         workers = [p for p in psutil.Process(process.pid).children(recursive=True) if is_trial(p)]
@@ -171,8 +165,8 @@ def test_a_sweep_that_was_cut_off_ends_with_the_numbers_of_one_that_was_not(
         assert kept >= 2
         resumed = run_python("-m", "lwq_tune", "resume", str(run), cwd=tmp_path)
         assert resumed.returncode == 0, resumed.stderr
-        assert n_rows(run) <= 12 + 1, "at most the epoch that was not in a checkpoint is trained again"
-    assert training_numbers(run) == uninterrupted
+        assert n_rows(run) <= 2 * FAULT_EPOCHS + 1, "at most the epoch that was not in a checkpoint is trained again"
+    assert training_numbers(run) == undisturbed.numbers
     trials = read_trials(run)
     assert trials["status"].tolist() == ["done", "done"]
     assert trials["attempts"].max() == 2
@@ -228,14 +222,17 @@ import psutil, os
 with local_ray(1):
     tree = [psutil.Process(), *psutil.Process().children(recursive=True)]
     open_ports = {c.laddr for p in tree for c in p.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+    print([name for p in tree for name in p.cmdline() if name.endswith(("monitor.py", "dashboard/dashboard.py"))])
     print(len(open_ports), sorted({address.ip for address in open_ports}))
 """
 
 
-def test_ray_listens_on_loopback_only(tmp_path: Path) -> None:
+def test_ray_listens_on_loopback_only_and_starts_no_helpers_without_use(tmp_path: Path) -> None:
     result = run_python("-c", PORTS, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    count, addresses = result.stdout.splitlines()[-1].split(" ", 1)
+    helpers, ports = result.stdout.splitlines()[-2:]
+    assert helpers == "[]"
+    count, addresses = ports.split(" ", 1)
     assert int(count) >= 4
     assert set(re.findall(r"'(.*?)'", addresses)) <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
 
@@ -294,7 +291,7 @@ def test_a_ledger_that_is_killed_is_replaced_and_the_sweep_says_what_nobody_meas
 
 def test_only_one_process_at_a_time_works_on_a_run(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    process = start(sweep_arguments(tmp_path, *LONGER), tmp_path)
+    process = start(fault_arguments(tmp_path), tmp_path)
     wait_for(lambda: n_rows(run) >= 1, process)
     second = run_python("-m", "lwq_tune", "resume", str(run), cwd=tmp_path)
     process.send_signal(signal.SIGINT)

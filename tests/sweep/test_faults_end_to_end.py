@@ -145,7 +145,7 @@ def test_a_checkpoint_that_finds_no_room_fails_its_trial_and_no_other(tmp_path: 
     assert_whole(run, FAULT_EPOCHS)
 
 
-N_DATA_EPOCHS = 40
+N_DATA_EPOCHS = 20
 
 
 def data_arguments(results: Path, data: Path) -> list[str]:
@@ -191,7 +191,7 @@ def test_a_data_file_that_disappears_fails_the_trial_that_reads_it_and_one_that_
 
 
 def test_a_trial_that_hangs_is_ended_and_a_pause_does_no_harm(tmp_path: Path, undisturbed: Undisturbed) -> None:
-    run, limit_s = tmp_path / "run", max(8.0, undisturbed.time_s / 2)
+    run, limit_s = tmp_path / "run", max(8.0, undisturbed.time_s / 3)
     arguments = fault_arguments(tmp_path, "--max-concurrent", "1", "--epoch-limit", f"{limit_s:g}")
     with sweeping(arguments, tmp_path) as process:
         hung = stop_until_given_up(run, process)

@@ -32,7 +32,8 @@ from tests.sweep.sweeps import (
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 SPACE = f"""version: 1
-fixed: {{model: resnet, blocks: [1, 1, 1], width: 0.25, epochs: {FAULT_EPOCHS}, batch_size: 64, augmentation: none}}
+fixed: {{model: resnet, blocks: [1, 1, 1], width: 0.25, epochs: {FAULT_EPOCHS}, batch_size: 64,
+  validation_fraction: 0.5, augmentation: none}}
 schedules: [full_precision]
 seeds: [0]
 """
@@ -92,7 +93,7 @@ def test_a_carbon_budget_ends_the_sweep_with_the_running_epoch_and_a_larger_one_
     tmp_path: Path, undisturbed: Undisturbed
 ) -> None:
     run = tmp_path / "run"
-    budget_kwh = float(f"{1.5 * undisturbed.used_kwh:.3g}")
+    budget_kwh = float(f"{undisturbed.used_kwh:.3g}")
     said = f"the sweep ended early: the carbon budget of {budget_kwh:.4g} kWh is used"
     with sweeping(fault_arguments(tmp_path, "--carbon-budget", f"{budget_kwh}kWh"), tmp_path) as process:
         held = hold(run, process, n_epochs=1)
@@ -121,7 +122,8 @@ def test_a_carbon_budget_ends_the_sweep_with_the_running_epoch_and_a_larger_one_
 def test_target_and_dominance_end_trials_and_the_front_leaves_out_the_stopped_one(tmp_path: Path) -> None:
     run = tmp_path / "run"
     rules = "stopping={target: {val_accuracy: 0.35}, dominance: {optimism: 0, margin: 0}}"
-    result = run_python(*fault_arguments(tmp_path, "--max-concurrent", "1", "--set", rules), cwd=tmp_path)
+    settings = ("--set", "validation_fraction=0.1", "--set", rules)
+    result = run_python(*fault_arguments(tmp_path, "--max-concurrent", "1", *settings), cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     trials = read_trials(run).set_index("schedule")
     assert trials["status"].to_dict() == {"full_precision": "done", "ascending_234": "stopped"}
