@@ -110,6 +110,8 @@ def _on_pairs(pairs: pd.DataFrame, metric: str, tolerance: float) -> list[str]:
     if tested.empty:
         return [f"{kind}, and none with a second shared seed that varies: no interval can be given; train more seeds."]
     found = tested[tested["p_holm"] < LEVEL].sort_values("p")
+    if len(tested) < len(pairs):
+        kind = f"the {len(tested)} with two or more shared seeds that vary, of {kind}"
     typical = _detectable(float(tested["detectable"].median()), metric)
     if found.empty:
         return [

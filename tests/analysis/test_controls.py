@@ -194,3 +194,11 @@ def test_an_interval_wider_than_accuracy_itself_is_no_finding(tmp_path: Path) ->
     assert order["detectable"] > 1
     assert "The data cannot tell order from size: 5 quantized configurations leave an interval that is wider" in words
     assert "points would have been detected" not in words.rpartition("The data cannot tell")[2]
+
+
+def test_pairs_that_share_one_seed_are_not_counted_among_those_without_a_difference(tmp_path: Path) -> None:
+    accuracies = {"fixed_3": [0.80, 0.83, 0.81], "ascending_234": [0.81, 0.80, 0.82], "descending_432": [0.81]}
+    pairs, _, words = controls_of(write(tmp_path / "run", accuracies))
+    accuracy = pairs[pairs["column"] == "test_accuracy"]
+    assert sorted(accuracy["n_seeds"]) == [1, 1, 3]
+    assert "in any of the 1 with two or more shared seeds that vary, of 3 pairs of equal cost" in words

@@ -345,6 +345,14 @@ def test_what_the_test_images_would_have_chosen_is_said(run: Path, capsys: pytes
     assert "looks better than it is" in capsys.readouterr().out
 
 
+def test_of_one_configuration_it_is_said_that_nothing_was_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = write_run(tmp_path / "alone", {"fixed_3": ([0.80, 0.83], 1e-6)})
+    assert main(["pareto", str(alone)]) == 0
+    assert "there is one configuration: the front is it alone, and nothing was compared" in capsys.readouterr().err
+
+
 def test_a_run_that_goes_on_and_what_was_not_measured_are_warned_of(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
