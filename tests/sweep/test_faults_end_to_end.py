@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from lwq_tune.results.store import read_log
 from lwq_tune.training.checkpoint import STATE_FILE, find_in_run
 from tests.conftest import run_python
 from tests.data.hub import write_hub_folder
@@ -32,6 +33,7 @@ from tests.sweep.sweeps import (
     sweep_arguments,
     sweeping,
     training_numbers,
+    wait_for,
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -145,7 +147,11 @@ def test_a_checkpoint_that_finds_no_room_fails_its_trial_and_no_other(tmp_path: 
     assert_whole(run, FAULT_EPOCHS)
 
 
-N_DATA_EPOCHS = 20
+N_DATA_EPOCHS = 12
+
+
+def has_ended(run: Path, key: str) -> bool:
+    return any(record["kind"] == "end" and record["trial_key"] == key for record in read_log(run / "rows.jsonl"))
 
 
 def data_arguments(results: Path, data: Path) -> list[str]:
@@ -170,6 +176,7 @@ def test_a_data_file_that_disappears_fails_the_trial_that_reads_it_and_one_that_
         file.rename(tmp_path / "elsewhere")
         key, *others = held
         os.kill(held[key], signal.SIGKILL)  # the process that takes its place reads the data anew
+        wait_for(lambda: has_ended(run, key), process)  # none that has read them takes its place
         release({other: held[other] for other in others})
         _, err = process.communicate(timeout=600)
     assert process.returncode == 1, err
