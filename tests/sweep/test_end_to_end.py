@@ -25,6 +25,7 @@ from tests.sweep.sweeps import (
     n_rows,
     read_epochs,
     read_trials,
+    resume,
     start,
     sweep_arguments,
     sweeping,
@@ -134,51 +135,67 @@ def test_resuming_a_finished_run_does_nothing(
     assert (run / "rows.jsonl").read_bytes() == before
 
 
-@pytest.mark.parametrize("how", ["ctrl-c", "sigterm", "driver killed", "trial killed"])
-def test_a_sweep_that_was_cut_off_ends_with_the_numbers_of_one_that_was_not(
-    how: str, tmp_path: Path, undisturbed: Undisturbed
-) -> None:
-    run = tmp_path / "run"
-    process = start(fault_arguments(tmp_path), tmp_path)
-    wait_for(lambda: n_rows(run) >= 2, process)
-    if how == "trial killed":
-        workers = [p for p in psutil.Process(process.pid).children(recursive=True) if is_trial(p)]
-        assert workers, "no trial process was found"
-        for worker in workers:
-            worker.kill()
-        out, err = process.communicate(timeout=300)
-        assert process.returncode == 0, err
+def cut_off(run: Path, arguments: list[str], how: str) -> None:
+    """Let a sweep record two rows, then end it from outside."""
+    n_before = n_rows(run)
+    process = start(arguments, run.parent)
+    wait_for(lambda: n_rows(run) >= n_before + 2, process)
+    if how == "ctrl-c":
+        os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the whole process group
     else:
-        if how == "ctrl-c":
-            os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the whole process group
-        else:
-            process.send_signal({"sigterm": signal.SIGTERM, "driver killed": signal.SIGKILL}[how])
-        out, err = process.communicate(timeout=120)
-        if how == "driver killed":
-            assert process.returncode == -signal.SIGKILL
-        else:
-            assert process.returncode == 130, err
-            assert f"python -m lwq_tune resume {run}" in err
-            assert out.splitlines()[-1] == str(run)
-            assert "interrupted" in read_trials(run)["status"].tolist()
-        kept = n_rows(run)
-        assert kept >= 2
-        resumed = run_python("-m", "lwq_tune", "resume", str(run), cwd=tmp_path)
-        assert resumed.returncode == 0, resumed.stderr
-        assert n_rows(run) <= 2 * FAULT_EPOCHS + 1, "at most the epoch that was not in a checkpoint is trained again"
+        process.send_signal({"sigterm": signal.SIGTERM, "driver killed": signal.SIGKILL}[how])
+    out, err = process.communicate(timeout=120)
+    if how == "driver killed":
+        assert process.returncode == -signal.SIGKILL
+    else:
+        assert process.returncode == 130, err
+        assert f"python -m lwq_tune resume {run}" in err
+        assert out.splitlines()[-1] == str(run)
+        assert "interrupted" in read_trials(run)["status"].tolist()
+    assert n_rows(run) >= n_before + 2
+
+
+def assert_as_undisturbed(run: Path, undisturbed: Undisturbed, n_attempts: int) -> None:
     assert training_numbers(run) == undisturbed.numbers
     trials = read_trials(run)
     assert trials["status"].tolist() == ["done", "done"]
-    assert trials["attempts"].max() == 2
+    assert trials["attempts"].max() == n_attempts
     epochs = read_epochs(run).sort_values(["epoch", "attempt"])
     for key, group in epochs.groupby("trial_key"):
         last = group.drop_duplicates("epoch", keep="last")
         trial = trials.set_index("trial_key").loc[key]
         assert trial["energy_kwh"] == pytest.approx(last["energy_kwh"].sum(), rel=1e-9)
         assert last["cumulative_energy_kwh"].is_monotonic_increasing
-    audit(run, tmp_path)
-    if how == "trial killed":
-        assert (trials["discarded_energy_kwh"] > 0).any()
+    audit(run, run.parent)
+
+
+@pytest.mark.parametrize("ends", [("sigterm", "ctrl-c"), ("driver killed",)], ids=", then ".join)
+def test_a_sweep_that_was_cut_off_ends_with_the_numbers_of_one_that_was_not(
+    ends: tuple[str, ...], tmp_path: Path, undisturbed: Undisturbed
+) -> None:
+    run = tmp_path / "run"
+    for number, how in enumerate(ends):
+        cut_off(run, ["-m", "lwq_tune", "resume", str(run)] if number else fault_arguments(tmp_path), how)
+    resumed = resume(run)
+    assert resumed.returncode == 0, resumed.stderr
+    assert n_rows(run) <= 2 * FAULT_EPOCHS + len(ends), "each time, at most an epoch without a checkpoint is lost"
+    assert_as_undisturbed(run, undisturbed, 1 + len(ends))
+
+
+def test_trials_whose_processes_are_killed_end_with_the_numbers_of_those_that_were_not(
+    tmp_path: Path, undisturbed: Undisturbed
+) -> None:
+    run = tmp_path / "run"
+    process = start(fault_arguments(tmp_path), tmp_path)
+    wait_for(lambda: n_rows(run) >= 2, process)
+    workers = [p for p in psutil.Process(process.pid).children(recursive=True) if is_trial(p)]
+    assert workers, "no trial process was found"
+    for worker in workers:
+        worker.kill()
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert_as_undisturbed(run, undisturbed, 2)
+    assert (read_trials(run)["discarded_energy_kwh"] > 0).any()
 
 
 FAILING_PLAN = """
