@@ -75,7 +75,10 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--stages", type=int, default=3)
     parser.add_argument("--constraint", choices=("free", "ascending", "descending", "fixed"), default="free")
     parser.add_argument("--json", type=Path, metavar="FILE")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.run_dir is None and arguments.cost != COSTS[0]:
+        parser.error(f"--cost is a column of a run, the synthetic tables have emissions alone, got {arguments.cost}")
+    return arguments
 
 
 def read_table(run_dir: Path, cost: str = COSTS[0]) -> Table:

@@ -243,5 +243,7 @@ class TrialConfig(BaseModel):
             values["dataset"] = f"sha256:{self.dataset_digest}"
         if values["blocks"] == list(MODEL_BLOCKS.get(self.model, ())):
             values["model"] = "resnet"
+        if self.is_full_precision:
+            values["calibration_images"] = 512  # nothing is calibrated
         canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]

@@ -93,6 +93,13 @@ def test_ranges_are_set_from_one_batch_where_training_goes_on_from_there(
     assert TrialConfig(bit_widths=(2, 3, 4), calibration_images=7, **settings).calibration_images == 7  # type: ignore[arg-type]
 
 
+def test_full_precision_has_one_key_whatever_would_set_ranges() -> None:
+    full, quantized = (32, 32, 32), (2, 3, 4)
+    keys = {bits: {TrialConfig(bit_widths=bits, calibration_images=n).trial_key for n in (64, 512)}
+            for bits in (full, quantized)}  # fmt: skip
+    assert (len(keys[full]), len(keys[quantized])) == (1, 2)
+
+
 def test_steps_start_at_least_squares_where_a_trained_network_is_given_unless_told_otherwise() -> None:
     def starts(**changes: object) -> bool:
         return small_config(**changes).starts_at_least_squares

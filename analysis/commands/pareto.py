@@ -148,9 +148,10 @@ def _doubts(trials: pd.DataFrame, front: pd.DataFrame, objectives: Sequence[Obje
     n_open = int(trials["status"].isin(UNFINISHED).sum())
     if n_open:
         doubts.append(f"{n_open} of {len(trials)} trials are not trained to their end yet, so the front may change")
-    if len(front) == 1:
-        doubts.append("there is one configuration: the front is it alone, and nothing was compared")
     n_unmeasured = int(front["rank"].isna().sum())
+    if len(front) - n_unmeasured == 1:
+        which = "measured configuration" if n_unmeasured else "configuration"
+        doubts.append(f"there is one {which}: the front is it alone, and nothing was compared")
     if n_unmeasured:
         doubts.append(f"{n_unmeasured} of {len(front)} configurations lack an objective in a seed and are on no front")
     known = front["rank"].notna().to_numpy()

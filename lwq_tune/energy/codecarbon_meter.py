@@ -11,6 +11,8 @@ from __future__ import annotations
 import logging
 import math
 import os
+import platform
+import sys
 import tempfile
 from collections.abc import Iterable
 from typing import Any
@@ -108,8 +110,8 @@ FIXED_ARGUMENTS: dict[str, Any] = {
 
 
 def _name_cpu_at_once() -> None:
-    """Give CodeCarbon the processor's name; py-cpuinfo reads it in the same place, then measures on for a second."""
-    if (name := cpu_model()) is not None:
+    """Name the processor to CodeCarbon; on an x86 Linux py-cpuinfo reads it there too, then measures for a second."""
+    if (sys.platform, platform.machine()) == ("linux", "x86_64") and (name := cpu_model()) is not None:
         import cpuinfo
 
         cpuinfo.get_cpu_info = lambda: {"brand_raw": name}

@@ -83,14 +83,17 @@ def _leave_out_helpers() -> None:
     """Start no autoscaler, log monitor and API server: processes of Ray's that a sweep on one host does not need.
 
     No node is ever added, what trials have to say goes to logs of their own, and nobody asked for a dashboard; Ray
-    waits a second for the last of them. A version of Ray without these names only loses the gain.
+    waits a second for the last of them. Where Ray has the packages of its dashboard, its agent looks for that server
+    all the time, so it stays. A version of Ray without these names only loses the gain.
     """
+    from ray._private import utils
     from ray._private.node import Node
 
     def leave_out(self: Any, **settings: Any) -> None:
         self._webui_url = ""
 
-    for name in ("start_monitor", "start_log_monitor", "start_api_server"):
+    why_minimal = getattr(utils, "get_dashboard_dependency_error", lambda: None)()
+    for name in ("start_monitor", "start_log_monitor", *(["start_api_server"] if why_minimal else [])):
         if hasattr(Node, name):
             setattr(Node, name, leave_out)
 

@@ -18,7 +18,7 @@ class ForgettingCallback(Callback):
     """
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Take trials that are over out of Tune's own list; the one that ended last stays, since it must not be empty.
+        """Take trials that are over out of Tune's own list; the last of them stays, since it must not be empty.
 
         Args:
             iteration: Not used.

@@ -39,22 +39,29 @@ class Desk:
     before: Sequence[Callback] = ()
 
 
-def _leave_out_snapshots() -> None:
+def _leave_out_snapshots() -> bool:
     """Keep Tune from writing, and from keeping in memory as text, the state of all trials.
 
     It writes them every ten seconds and, where few checkpoints are kept, after every other checkpoint of any of them:
     work that grows with the square of the trials. A resumed sweep reads our own records instead. A version of Ray
     without these methods only loses the gain.
+
+    Returns:
+        Whether Tune leaves them out, so that it needs nothing of a trial that is over.
     """
     from ray.tune.execution import experiment_state, tune_controller
 
+    are_left_out = True
     for module, name, method in (
         (experiment_state, "_ExperimentCheckpointManager", "on_trial_checkpoint"),
         (tune_controller, "TuneController", "_mark_trial_to_checkpoint"),
     ):
         kind = getattr(module, name, None)
-        if kind is not None and hasattr(kind, method):
+        if hasattr(kind, method):
             setattr(kind, method, lambda self, trial: None)
+        else:
+            are_left_out = False
+    return are_left_out
 
 
 def _use_waiting_workers() -> None:
@@ -87,13 +94,13 @@ def run_tune(plan: Plan, supply: Supply, slots: Slots, desk: Desk) -> str | None
     """
     from lwq_tune.sweep.callbacks import RecordingCallback
 
-    _leave_out_snapshots()
+    forgets = _leave_out_snapshots()
     if plan.config.address is None:
         _use_waiting_workers()
     callback = RecordingCallback(desk.recorder, desk.progress, desk.control, plan.config.epoch_limit)
     stopped_by = None
     try:
-        _make_tuner(plan, supply, slots, desk, callback).fit()
+        _make_tuner(plan, supply, slots, desk, callback, forgets=forgets).fit()
     except Exception as error:  # noqa: BLE001 (Tune raises anything; it is reported, and the run can be resumed)
         stopped_by = _keep_error(plan.folder, error)
     if callback.error is not None:
@@ -101,7 +108,9 @@ def run_tune(plan: Plan, supply: Supply, slots: Slots, desk: Desk) -> str | None
     return stopped_by
 
 
-def _make_tuner(plan: Plan, supply: Supply, slots: Slots, desk: Desk, callback: RecordingCallback) -> Tuner:
+def _make_tuner(
+    plan: Plan, supply: Supply, slots: Slots, desk: Desk, callback: RecordingCallback, *, forgets: bool
+) -> Tuner:
     from ray import tune
 
     from lwq_tune.sweep.callbacks import EarlyStop, key_of
@@ -131,7 +140,7 @@ def _make_tuner(plan: Plan, supply: Supply, slots: Slots, desk: Desk, callback: 
                 callback,
                 SilenceCallback(plan.config.epoch_limit),
                 *desk.loggers,
-                ForgettingCallback(),
+                *([ForgettingCallback()] if forgets else []),
             ],
             stop=EarlyStop(callback, desk.control),
             failure_config=tune.FailureConfig(max_failures=MAX_PROCESS_DEATHS),

@@ -351,6 +351,13 @@ def test_of_one_configuration_it_is_said_that_nothing_was_compared(
     alone = write_run(tmp_path / "alone", {"fixed_3": ([0.80, 0.83], 1e-6)})
     assert main(["pareto", str(alone)]) == 0
     assert "there is one configuration: the front is it alone, and nothing was compared" in capsys.readouterr().err
+    points = {"fixed_3": ([0.80, 0.83], 1e-6), "fixed_2": ([0.70, 0.71], 2e-6)}
+    two = write_run(tmp_path / "two", points)
+    assert main(["pareto", str(two)]) == 0
+    assert "nothing was compared" not in capsys.readouterr().err
+    change_trials(two, "fixed_2", 0, emissions_kg_co2eq=None)
+    assert main(["pareto", str(two)]) == 0
+    assert "there is one measured configuration" in capsys.readouterr().err
 
 
 def test_a_run_that_goes_on_and_what_was_not_measured_are_warned_of(

@@ -13,6 +13,11 @@ print(bool(before["env_vars"]), dict(_ActorClassCache().get(Trainable)._default_
 """
 
 
+def test_tune_leaves_out_its_snapshots() -> None:
+    script = "from lwq_tune.sweep.tune_run import _leave_out_snapshots; print(_leave_out_snapshots())"
+    assert run_python("-c", script, cwd=REPOSITORY).stdout == "True\n"
+
+
 def test_trials_of_a_local_ray_ask_for_no_process_of_their_own_kind() -> None:
     result = run_python("-c", SCRIPT, cwd=REPOSITORY)
     assert result.stdout == "True {}\n", result.stderr
