@@ -65,6 +65,9 @@ class EnergyLog:
     def write_tables(self, run: str, metadata: dict[str, Any]) -> None:
         """Write each host's log as ``HOST.parquet``, a row per interval, part and domain.
 
+        As far as it has been read: a host that was lost may write on, and what the tables of trials were made from is
+        what these must add up to.
+
         Args:
             run: Name of the run.
             metadata: Stored in the file.
@@ -73,7 +76,7 @@ class EnergyLog:
             ResultsError: A log is damaged, or a table cannot be written.
         """
         for path in sorted(self._folder.glob("*.jsonl")):
-            intervals = only_intervals(_lines(path))
+            intervals = only_intervals(_lines(path, self._offsets.get(path, 0)))
             rows = (row for number, record in enumerate(intervals) for row in interval_rows(record, number))
             named = ({"run": run, "host": path.stem, **row} for row in rows)
             write_table(path.with_suffix(".parquet"), INTERVAL_COLUMNS, named, metadata)
@@ -100,12 +103,11 @@ class EnergyLog:
                     self.segments[trial_key][segment].add(active_j + idle_j, record["g_per_kwh"])
 
 
-def _lines(path: Path) -> Iterator[Record]:
-    """Yield the lines of a log, without a last one that is being written."""
+def _lines(path: Path, end: int) -> Iterator[Record]:
+    """Yield the lines of the first ``end`` bytes of a log."""
     with path.open("rb") as stream:
-        for line in stream:
-            if line.endswith(b"\n"):
-                yield _parse(line, path)
+        while stream.tell() < end:
+            yield _parse(stream.readline(), path)
 
 
 def _parse(line: bytes, path: Path) -> Record:

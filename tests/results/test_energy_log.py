@@ -60,7 +60,9 @@ def test_sums_grow_with_the_log_and_a_line_under_way_waits(tmp_path: Path) -> No
 
 def test_each_host_gets_a_table_whose_parts_add_up(tmp_path: Path) -> None:
     write(tmp_path / "host.jsonl", record(0.0), GAP, record(2.0))
-    EnergyLog(tmp_path).write_tables("run", {"run": "run"})
+    log = EnergyLog(tmp_path)
+    log.update()
+    log.write_tables("run", {"run": "run"})
     table = pd.read_parquet(tmp_path / "host.parquet")
     assert list(table.columns) == [column.name for column in INTERVAL_COLUMNS]
     node, parts = table[table["part"] == "node"], table[table["part"] != "node"]
@@ -69,6 +71,22 @@ def test_each_host_gets_a_table_whose_parts_add_up(tmp_path: Path) -> None:
     assert node.loc[node["interval"] == 1, "energy_kwh"].isna().all(), "not measured is null, never 0"
     trial = parts[parts["part"] == "trial"]
     assert set(zip(trial["trial_key"], trial["segment"], strict=True)) == {("k", "s1")}
+
+
+def test_a_table_holds_what_the_sums_hold_though_a_lost_host_writes_on(tmp_path: Path) -> None:
+    write(tmp_path / "host.jsonl", record(0.0))
+    log = EnergyLog(tmp_path)
+    log.update()
+    write(tmp_path / "host.jsonl", record(1.0))
+    write(tmp_path / "new.jsonl", record(1.0))
+    log.write_tables("run", {"run": "run"})
+    table = pd.read_parquet(tmp_path / "host.parquet")
+    assert table[table["part"] == "trial"]["energy_kwh"].sum() == pytest.approx(log.segments["k"]["s1"].kwh)
+    assert pd.read_parquet(tmp_path / "new.parquet").empty
+    log.update()
+    log.write_tables("run", {"run": "run"})
+    table = pd.concat([pd.read_parquet(file) for file in sorted(tmp_path.glob("*.parquet"))])
+    assert table[table["part"] == "trial"]["energy_kwh"].sum() == pytest.approx(log.segments["k"]["s1"].kwh)
 
 
 def test_a_damaged_log_is_named_every_time_and_nothing_behind_it_is_left_out_silently(tmp_path: Path) -> None:
