@@ -151,16 +151,14 @@ def fit(panel: Panel, model: str) -> pd.DataFrame:
     coefficients, shares = _solve(panel, np.ones(len(panel.figure), dtype=bool))
     can_tell = shares < INSEPARABLE
     df = n - _rank(panel) - _n_groups(panel)
-    error = np.full(len(coefficients), np.nan)
-    if df > 0 and can_tell.any():
-        error = np.where(can_tell, _jackknife_error(panel, coefficients), np.nan)
+    has_error = can_tell & (df > 0)
+    error = np.where(has_error, _jackknife_error(panel, coefficients) if has_error.any() else np.nan, np.nan)
     known_df = max(df, 1)  # with none left, every error is NaN
     reach = student_quantile(LEVEL / 2, known_df) * error
-    terms = [str(term) for term in panel.terms]
-    columns = {
+    return pd.DataFrame({
         "model": model,
-        "term": terms,
-        "unit": [UNITS[term] for term in terms],
+        "term": [str(term) for term in panel.terms],
+        "unit": [UNITS[str(term)] for term in panel.terms],
         "coefficient": np.where(can_tell, coefficients, np.nan),
         "std_error": error,
         "low": coefficients - reach,
@@ -170,8 +168,7 @@ def fit(panel: Panel, model: str) -> pd.DataFrame:
         "explained_by_others": shares,
         "vif": np.where(can_tell, 1 / np.maximum(1 - shares, 1e-300), math.inf),
         "detectable": detectable(error, known_df),
-    }
-    return pd.DataFrame(columns).assign(n_configurations=n, n_rows=len(panel.figure))
+    }).assign(n_configurations=n, n_rows=len(panel.figure))  # fmt: skip
 
 
 def _rank(panel: Panel) -> int:

@@ -94,25 +94,30 @@ def draw_pareto(
     vertical, horizontal = sorted(objectives[:2], key=lambda objective: objective.direction)
     y_axis, x_axis = (make_axis(objective, trials[objective.column]) for objective in (vertical, horizontal))
     is_narrow = width_in < NARROW_IN
-    figure = Figure(figsize=(width_in, width_in * (0.95 if is_narrow else 0.74)), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes: Axes = figure.add_subplot()
+    figure, axes = _empty_figure(width_in, is_narrow=is_narrow)
     has_lines = with_families and len(objectives) == 2
     for family in FAMILY_STYLE:
         _draw_family(axes, front, trials, family, x_axis, y_axis, 0.45 if is_narrow else 1.0, has_line=has_lines)
-    axes.margins(0.14)
-    if len(objectives) == 2:
-        if surfaces is not None:
-            draw_surfaces(axes, surfaces, horizontal, vertical, (x_axis.factor, y_axis.factor))
-        _draw_front(axes, front, horizontal, vertical, x_axis, y_axis, has_lines=has_lines)
-    else:
+    if len(objectives) == 2 and surfaces is not None:
+        draw_surfaces(axes, surfaces, horizontal, vertical, (x_axis.factor, y_axis.factor))
+    if len(objectives) != 2:
         _ring_front(axes, front[front["on_front"]], x_axis, y_axis, "front (all objectives)")
+    else:
+        _draw_front(axes, front, horizontal, vertical, x_axis, y_axis, has_lines=has_lines)
     mark_knee(axes, *_points(front[front["is_knee"]], x_axis, y_axis), 150 if is_narrow else 330)
     explain_verdicts(axes, front)
     _finish(figure, axes, x_axis, y_axis, caption, is_narrow=is_narrow, key_length=2.6 if has_lines else 2.0)
     figure.canvas.draw()  # what came before has moved the axes
     _label_points(axes, front, x_axis, y_axis, 6.0 if is_narrow else 7.5)
     return figure
+
+
+def _empty_figure(width_in: float, *, is_narrow: bool) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width_in, width_in * (0.95 if is_narrow else 0.74)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.margins(0.14)
+    return figure, axes
 
 
 def _finish(

@@ -6,6 +6,7 @@ The method and its sources: `uncertainty_verdicts` (verdicts with a family-wise 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -66,23 +67,28 @@ def front_uncertainty(
     """
     deciding = tuple(select or objectives)
     is_measured, decided, _ = split_replicates(trials, deciding, objectives)
-    margins = _margins(deciding, epsilon)
-    names = [name for name, known in zip(configuration_names(trials), is_measured, strict=True) if known]
+    margins, names = _margins(deciding, epsilon), list(itertools.compress(configuration_names(trials), is_measured))
     is_wanted = np.isin(np.flatnonzero(is_measured), np.arange(len(is_measured)) if wanted is None else wanted)
-    rows = np.flatnonzero(is_wanted)
-    claims = find_claims(decided, epsilon=margins, spread=spread, error=error, wanted=rows)
-    columns: dict[str, Any] = {
-        "on_front_probability": on_front_probability(decided, np.random.default_rng(seed), n_resamples, margins),
+    claims = find_claims(decided, epsilon=margins, spread=spread, error=error, wanted=np.flatnonzero(is_wanted))
+    probability = on_front_probability(decided, np.random.default_rng(seed), n_resamples, margins)
+    places = _places(claims, decided, is_wanted, names) | _epsilon_places(decided, margins, names)
+    frame = _with_unmeasured({"on_front_probability": probability, **places}, is_measured)
+    return frame.join(_intervals(trials, list(dict.fromkeys([*objectives, *deciding]))))
+
+
+def _places(claims: Claims, decided: Replicates, is_wanted: NDArray[np.bool_], names: Sequence[str]) -> dict[str, Any]:
+    """Return the verdicts, and who dominates."""
+    return {
         "verdict": _verdicts(claims, decided.n_seeds, is_wanted),
         "dominated_by": [_list_names(names, found) for found in claims.dominators],
     }
-    if margins.any():
-        columns |= {
-            "on_epsilon_front": is_on_front(decided.means, margins),
-            "tied_with": _ties(decided, margins, names),
-        }
-    frame = _with_unmeasured(columns, is_measured)
-    return frame.join(_intervals(trials, list(dict.fromkeys([*objectives, *deciding]))))
+
+
+def _epsilon_places(decided: Replicates, margins: NDArray[np.float64], names: Sequence[str]) -> dict[str, Any]:
+    """Return what holds within the margins, nothing where there are none."""
+    if not margins.any():
+        return {}
+    return {"on_epsilon_front": is_on_front(decided.means, margins), "tied_with": _ties(decided, margins, names)}
 
 
 def _with_unmeasured(columns: Mapping[str, Any], is_measured: NDArray[np.bool_]) -> pd.DataFrame:

@@ -83,20 +83,18 @@ def find_claims(
         return Claims(np.full(n, n < 2), ((),) * n)
     margins = np.zeros(replicates.costs.shape[2]) if epsilon is None else np.asarray(epsilon, dtype=float)
     n_tests = max(1, int((~replicates.is_exact).sum()))
-    p_front, winners, losers, p_dominance = np.ones(n), [], [], []
+    p_front, pairs = np.ones(n), []
     # Of n (n - 1) pairs at most half can be claimed, and of the fronts all: Holm's levels end four times higher.
     most_p = min(0.5, 4 * error / (2 * n * (n - 1)))
     for rows, t, df in statistics(replicates, margins, spread, wanted):
         farthest = t.max(axis=2)
         p_front[rows] = np.minimum(1.0, n_tests * _largest_p(farthest, df))
-        against = np.where(_is_exactly_equal(replicates, rows, margins), -np.inf, -farthest)
-        of_rows, found, p = _small_p(against, df, most_p)
-        winners.append(found)
-        losers.append(rows[of_rows])
-        p_dominance.append(p)
-    all_p = np.concatenate(p_dominance)
-    is_shown, is_pair_shown = _holm(p_front, all_p, error)
-    return Claims(is_shown, _by_loser(n, np.concatenate(winners), np.concatenate(losers), all_p, is_pair_shown))
+        is_equal = _is_exactly_equal(replicates, rows, margins)
+        of_rows, found, p = _small_p(np.where(is_equal, -np.inf, -farthest), df, most_p)
+        pairs.append((found, rows[of_rows], p))
+    winners, losers, all_p = (np.concatenate(part) for part in zip(*pairs, strict=True))
+    is_shown, are_shown = _holm(p_front, all_p, error)
+    return Claims(is_shown, _by_loser(n, winners, losers, all_p, are_shown))
 
 
 def _is_exactly_equal(replicates: Replicates, rows: Indices, margins: Array) -> NDArray[np.bool_]:

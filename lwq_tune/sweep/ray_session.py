@@ -50,10 +50,19 @@ def local_ray(n_cpus: int, dashboard: Dashboard | None = None) -> Iterator[None]
         logging.getLogger(__name__).warning(
             "RAY_ADDRESS names a cluster, but this sweep starts a Ray of its own; add --address auto to join that one"
         )
-    import ray
-
     if dashboard is None:
         _leave_out_helpers()
+    dashboard_url = _start_ray(n_cpus, dashboard)
+    with _connected():
+        if dashboard is not None:
+            dashboard.tell_addresses(dashboard_url)
+        yield
+
+
+def _start_ray(n_cpus: int, dashboard: Dashboard | None) -> str:
+    """Start a Ray and return the address of its dashboard, "" where it has none."""
+    import ray
+
     try:
         context = ray.init(
             address="local",
@@ -73,10 +82,7 @@ def local_ray(n_cpus: int, dashboard: Dashboard | None = None) -> Iterator[None]
             f"Ray needs a host that starts its processes in time, it could not start: {error} "
             "See that the host is not overloaded, then try again"
         ) from error
-    with _connected():
-        if dashboard is not None:
-            dashboard.tell_addresses(str(context.dashboard_url))
-        yield
+    return str(context.dashboard_url)
 
 
 def _leave_out_helpers() -> None:

@@ -114,9 +114,7 @@ def _make_tuner(
     from ray import tune
 
     from lwq_tune.sweep.callbacks import EarlyStop, key_of
-    from lwq_tune.sweep.silence import SilenceCallback
     from lwq_tune.sweep.trainable import Trainable
-    from lwq_tune.sweep.tune_memory import ForgettingCallback
     from lwq_tune.sweep.tune_search import SupplySearcher
 
     def job(key: str) -> dict[str, Any]:
@@ -135,13 +133,7 @@ def _make_tuner(
         run_config=tune.RunConfig(
             **plan.shelf().tune_settings(),
             verbose=0,
-            callbacks=[
-                *desk.before,
-                callback,
-                SilenceCallback(plan.config.epoch_limit),
-                *desk.loggers,
-                *([ForgettingCallback()] if forgets else []),
-            ],
+            callbacks=_callbacks(plan, desk, callback, forgets=forgets),
             stop=EarlyStop(callback, desk.control),
             failure_config=tune.FailureConfig(max_failures=MAX_PROCESS_DEATHS),
             checkpoint_config=tune.CheckpointConfig(
@@ -149,6 +141,15 @@ def _make_tuner(
             ),
         ),
     )
+
+
+def _callbacks(plan: Plan, desk: Desk, callback: RecordingCallback, *, forgets: bool) -> list[Callback]:
+    """Return what Tune calls, in that order: records before other loggers, and forgetting when all have seen it."""
+    from lwq_tune.sweep.silence import SilenceCallback
+    from lwq_tune.sweep.tune_memory import ForgettingCallback
+
+    last = [ForgettingCallback()] if forgets else []
+    return [*desk.before, callback, SilenceCallback(plan.config.epoch_limit), *desk.loggers, *last]
 
 
 def _keep_error(folder: RunFolder, error: Exception) -> str:
