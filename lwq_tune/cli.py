@@ -167,6 +167,7 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     train.add_argument("--weight-decay", type=float)
     train.add_argument("--lr-curve", help="cosine (default), step or constant")
     train.add_argument("--lr-milestones", type=_integers, metavar="E1,E2", help="epochs after which a step curve falls")
+    train.add_argument("--validation-fraction", type=float, metavar="F", help="share of training images held out")
     train.add_argument("--augmentation", help="crop_flip, crop or none")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--device", choices=("cpu", "cuda"), default="cpu")

@@ -90,7 +90,7 @@ class Work:
     @classmethod
     def of(cls, trial: TrialConfig, counts: ImageCounts) -> Work:
         """Return the work of a trial on a data set."""
-        n_val = round(trial.validation_fraction * counts.n_train)
+        n_val = counts.n_validation(trial.validation_fraction)
         n_train = counts.n_train - n_val
         n_test = counts.n_test if trial.evaluation == "validation_and_test" else 0
         is_trained = trial.mode == "qat"

@@ -6,7 +6,7 @@ import pytest
 
 from lwq_tune.cli import main, make_parser, without_port
 from tests.conftest import run_python
-from tests.data.hub import write_hub_folder
+from tests.data.hub_folders import write_hub_folder
 
 SPACE = "version: 1\nfixed: {epochs: 1}\nschedules: [fixed_2]\n"
 

@@ -12,6 +12,8 @@ from pydantic import ValidationError
 from lwq_tune import exit_codes
 from lwq_tune.config import TrialConfig
 from lwq_tune.costs import ModelCosts, model_costs
+from lwq_tune.data.catalog import DatasetInfo
+from lwq_tune.data.split import check_split
 from lwq_tune.errors import ConfigError
 from lwq_tune.quantization.schedules import FULL_PRECISION_BITS
 from lwq_tune.shapes import layer_shapes
@@ -48,23 +50,44 @@ def make_sweep_config(**values: Any) -> SweepConfig:
         raise ConfigError("\n".join(explain(error, tuple(SweepConfig.model_fields)))) from error
 
 
-def check_dataset_loads(dataset: str, data_dir: Path) -> None:
-    """Make sure that trials will find their data; cifar10 and cifar100 are downloaded here, once.
+def check_dataset_loads(dataset: str, data_dir: Path) -> int:
+    """Make sure that trials will find their data, and say what is odd about it.
+
+    cifar10 and cifar100 are downloaded here, once; a folder's images are all decoded here, into this host's cache.
+
+    Returns:
+        How many images earlier versions read otherwise.
 
     Raises:
         DatasetError: The data cannot be had.
     """
     if dataset == "digits":
-        return
+        return 0
     if dataset not in ("cifar10", "cifar100"):
-        from lwq_tune.data.hub import check_images
+        from lwq_tune.data.hub_folder import open_hub_folder
+        from lwq_tune.data.hub_images import cached_hub_folder
 
-        check_images(Path(dataset))
-        return
+        decoded = cached_hub_folder(open_hub_folder(dataset), say)
+        for note in decoded.notes:
+            say(note)
+        return decoded.n_read_otherwise
     say(f"looking for {dataset} in {data_dir}, downloading what is missing")
     from lwq_tune.data.sources import load_torchvision
 
     load_torchvision(dataset, data_dir, download=True)
+    return 0
+
+
+def tell_dataset(dataset: DatasetInfo, validation_fraction: float) -> None:
+    """Say which files are taken as what, and what is odd about labels and split.
+
+    Raises:
+        DatasetError: No image can be held out for validation.
+    """
+    for note in dataset.notes:
+        say(note)
+    if dataset.class_counts and (warning := check_split(dataset.class_counts, validation_fraction)):
+        say(warning)
 
 
 def report_end(

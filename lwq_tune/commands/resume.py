@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lwq_tune.budget import parse_budget
-from lwq_tune.commands.common import check_dataset_loads, report_end, say
+from lwq_tune.commands.common import check_dataset_loads, report_end, say, tell_dataset
 from lwq_tune.commands.edited import extend, recorded_space, space_now
 from lwq_tune.commands.storage import mirrored
 from lwq_tune.commands.sweep import run_session, table_metadata
@@ -40,7 +40,8 @@ def run(arguments: Namespace) -> int:
     with run_lock(folder.path):
         manifest = read_manifest(folder.path)  # as the last session left it, now that none is under way
         config = _config(manifest, folder, arguments.carbon_budget, arguments.address)
-        _same_dataset(DatasetInfo(**manifest["dataset"]))
+        fraction = recorded_space(manifest).trials[0].validation_fraction
+        dataset = _same_dataset(manifest, fraction)
         now = space_now(manifest, arguments.space, tuple(arguments.set), as_recorded=arguments.as_recorded)
         if now is not None:
             manifest = extend(manifest, plan_work(now, config), is_wanted=arguments.extend)
@@ -59,7 +60,14 @@ def run(arguments: Namespace) -> int:
             return report_end(folder.path, recorder.trial_rows())
         check_installed(choose_loggers(config))
         plan = replace(plan, dashboard=find_dashboard(arguments.dashboard, config.address, say))
-        check_dataset_loads(work.dataset.dataset, config.data_dir)
+        tell_dataset(dataset, fraction)
+        n_read_otherwise = check_dataset_loads(dataset.dataset, config.data_dir)
+        if n_read_otherwise and _is_of_earlier_version(manifest):
+            raise ResultsError(
+                f"a run is continued on the pixels it began with, {n_read_otherwise:,} images of {dataset.dataset} "
+                "were read otherwise by the version that began it (16 bits clipped, transparency or orientation left "
+                "out); start a new sweep"
+            )
         manifest["sweep"] = config.model_dump(mode="json")
         manifest["sessions"].append(new_session(sys.argv[1:], utc_now()))
         write_json(folder.manifest, manifest)
@@ -156,16 +164,35 @@ def _intensities(manifest: Manifest) -> dict[str, IntensitySeries]:
         ) from error
 
 
-def _same_dataset(recorded: DatasetInfo) -> None:
-    """See that the data set of the run is as it was.
+def _same_dataset(manifest: Manifest, validation_fraction: float) -> DatasetInfo:
+    """See that the data set of a run is as it was, and that its labels and its split are understood as they were.
 
     Raises:
         DatasetError: It is gone.
-        ResultsError: Its content has changed.
+        ResultsError: Its content has changed, or the version that began the run took it otherwise.
     """
-    found = describe_dataset(recorded.dataset)
-    if found != recorded:
+    recorded = manifest["dataset"]
+    found = describe_dataset(recorded["dataset"])
+    if (found.dataset, found.digest) != (recorded["dataset"], recorded["digest"]):
         raise ResultsError(
-            f"a run is continued on its own data, {recorded.dataset} had digest {recorded.digest} and now has "
+            f"a run is continued on its own data, {recorded['dataset']} had digest {recorded['digest']} and now has "
             f"{found.digest}; put the old files back, or start a new sweep"
         )
+    if found.num_classes != recorded["num_classes"]:
+        raise ResultsError(
+            f"a run is continued with its own classes, {recorded['num_classes']} were counted in {found.dataset} when "
+            f"it began and {found.num_classes} distinct labels are; start a new sweep"
+        )
+    if _is_of_earlier_version(manifest) and any(
+        n > 1 and round(validation_fraction * n) == 0 for n in found.class_counts
+    ):
+        raise ResultsError(
+            f"a run is continued with its own validation images, the version that began it held none of the smallest "
+            f"classes of {found.dataset} out; start a new sweep"
+        )
+    return found
+
+
+def _is_of_earlier_version(manifest: Manifest) -> bool:
+    """Return whether the version that began a run did not yet record the labels of its classes."""
+    return "classes" not in manifest["dataset"]

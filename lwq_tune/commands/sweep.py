@@ -8,7 +8,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from lwq_tune.commands.common import (
     make_sweep_config,
     report_end,
     say,
+    tell_dataset,
 )
 from lwq_tune.commands.location import find_intensities, tell_intensities
 from lwq_tune.commands.storage import address_of, check_storage, discard_unused, mirrored
@@ -69,6 +70,7 @@ def run(arguments: Namespace) -> int:
         parse_budget(config.carbon_budget)
     work = plan_work(space, config)
     intensities = find_intensities(config.country, config.carbon_intensity, config.intensity_file)
+    tell_dataset(work.dataset, space.trials[0].validation_fraction)
     if arguments.dry_run:
         print(list_trials(work))
         return exit_codes.DONE
@@ -225,7 +227,7 @@ def _manifest(
         "space": space_record(work.space),
         "objectives": [objective.model_dump() for objective in work.space.objectives],
         "sweep": config.model_dump(mode="json"),
-        "dataset": asdict(work.dataset),
+        "dataset": work.dataset.record(),
         "carbon_intensity": {host: series.to_dict() for host, series in intensities.items()},
         "trials": [trial.model_dump(mode="json") for trial in work.trials.values()],
         "initial_trials": sorted(work.initial),

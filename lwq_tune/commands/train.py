@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from lwq_tune import exit_codes
-from lwq_tune.commands.common import check_dataset_loads, say
+from lwq_tune.commands.common import check_dataset_loads, say, tell_dataset
 from lwq_tune.commands.location import check_pue, find_intensities, tell_intensities
 from lwq_tune.config import TrialConfig
 from lwq_tune.data.catalog import describe_dataset
@@ -32,6 +32,7 @@ def run(arguments: Namespace) -> int:
     """Train one trial, after those that it starts from, and print its epochs."""
     dataset = describe_dataset(arguments.dataset)
     config = trial_config(arguments, dataset.dataset, dataset.digest)
+    tell_dataset(dataset, config.validation_fraction)
     networks = Networks(arguments.init_run)
     check_dataset_loads(dataset.dataset, Path(arguments.data_dir).expanduser())
     from lwq_tune.training.model import check_device

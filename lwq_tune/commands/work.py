@@ -16,6 +16,11 @@ from lwq_tune.sweep_config import SweepConfig
 from lwq_tune.text import format_columns
 from lwq_tune.trial_names import name_trials
 
+NOT_CHECKED = (
+    "a dry run starts nothing, and does not check whether images can be decoded, vary and stand once, nor downloads, "
+    "the results folder, storage and hosts"
+)
+
 
 @dataclass(frozen=True)
 class Work:
@@ -102,4 +107,4 @@ def list_trials(work: Work) -> str:
         )  # fmt: skip
     epochs = sum(trial.n_rows for trial in work.trials.values())
     summary = f"{count_trials(work)}, {epochs} epochs {'listed' if work.space.search.is_adaptive else 'in all'}"
-    return f"{format_columns(header, rows)}\n{summary}; a dry run starts nothing"
+    return f"{format_columns(header, rows)}\n{summary}; {NOT_CHECKED}"

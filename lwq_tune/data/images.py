@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lwq_tune.data.decoded_images import DecodedImages, channel_statistics
+
 
 @dataclass(frozen=True)
 class ImageSet:
@@ -40,6 +42,15 @@ class ImageSet:
         indices = which if self.indices is None else self.indices[which]
         return ImageSet(self.images[indices], self.labels[indices])
 
+    def known(self) -> tuple[ImageSet, int]:
+        """Return the images whose class training has, and how many others there are."""
+        is_known = (self.labels if self.indices is None else self.labels[self.indices]) >= 0
+        n_unknown = int((~is_known).sum())
+        if n_unknown == 0:
+            return self, 0
+        known = is_known.nonzero().flatten()
+        return self.part(known if self.indices is None else self.indices[known]), n_unknown
+
     def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all images and labels in order, ``batch_size`` at a time."""
         for start in range(0, len(self), batch_size):
@@ -61,6 +72,9 @@ class Dataset:
     """A data set with its own test split.
 
     Attributes:
+        train: Training images, those for validation included.
+        test: Test images; a label is `lwq_tune.data.labels.UNKNOWN_CLASS` where no training image has it.
+        num_classes: Classes.
         mean: Shape (3,), channel means of the training images in [0, 1].
         std: Shape (3,), channel standard deviations of the same.
     """
@@ -74,21 +88,22 @@ class Dataset:
 
 def make_dataset(train: ImageSet, test: ImageSet, num_classes: int) -> Dataset:
     """Return a data set with the channel statistics of its training images."""
-    mean, std = channel_statistics(train.images)
+    mean, std = (torch.from_numpy(values) for values in channel_statistics(train.images))
     return Dataset(train, test, num_classes, mean, std)
 
 
-def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation of each channel, scaled to [0, 1].
+def as_dataset(decoded: DecodedImages) -> Dataset:
+    """Return decoded images as tensors, which share their memory."""
+    train = ImageSet(torch.from_numpy(decoded.train_images), torch.from_numpy(decoded.train_labels))
+    test = ImageSet(torch.from_numpy(decoded.test_images), torch.from_numpy(decoded.test_labels))
+    mean, std = torch.from_numpy(decoded.mean), torch.from_numpy(decoded.std)
+    return Dataset(train, test, decoded.num_classes, mean, std)
 
-    Computed from the 256 counts of each channel, exactly and with no float copy of the images.
 
-    Args:
-        images: Shape (n, 3, h, w), uint8.
-    """
-    levels = torch.arange(256, dtype=torch.float64) / 255
-    counts = torch.stack([torch.bincount(images[:, channel].flatten(), minlength=256) for channel in range(3)])
-    shares = counts.double() / counts.sum(dim=1, keepdim=True)
-    mean = shares @ levels
-    variance = shares @ levels**2 - mean**2
-    return mean.float(), variance.clamp_min(1e-12).sqrt().float()
+def as_arrays(dataset: Dataset) -> DecodedImages:
+    """Return a data set on the CPU as arrays, which share its memory."""
+    return DecodedImages(
+        dataset.train.images.numpy(), dataset.train.labels.numpy(),
+        dataset.test.images.numpy(), dataset.test.labels.numpy(),
+        dataset.mean.numpy(), dataset.std.numpy(), dataset.num_classes,
+    )  # fmt: skip

@@ -20,21 +20,20 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from lwq_tune.data.images import Dataset, ImageSet
+from lwq_tune.data.decoded_images import DecodedImages
 
 _log = logging.getLogger(__name__)
 
 FOLDER_VARIABLE = "LWQ_TUNE_CACHE_DIR"
 MAX_BYTES = 2 * 2**30  # eleven data sets of CIFAR's size
 MIN_FREE_BYTES = 512 * 2**20
-FORMAT = 1
+FORMAT = 2
 _SUMMARY = "entry.json"
 _PART = ".part"
 _MAPPED = ("train_images", "test_images")
 _COPIED = ("train_labels", "test_labels", "mean", "std")
+_PLAIN = ("num_classes", "notes", "n_read_otherwise")
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class NodeCache:
     max_bytes: int = MAX_BYTES
     min_free_bytes: int = MIN_FREE_BYTES
 
-    def get(self, key: str, load: Callable[[], Dataset]) -> Dataset:
+    def get(self, key: str, load: Callable[[], DecodedImages]) -> DecodedImages:
         """Return a data set, mapped from its entry, which is made first where there is no whole one.
 
         Args:
@@ -75,16 +74,16 @@ class NodeCache:
         with lock:  # closing it gives it back, and so does the death of this process
             return self._read(key) or self._fill(key, load())
 
-    def _fill(self, key: str, dataset: Dataset) -> Dataset:
-        """Write an entry and return it, or the data set as it is where that fails."""
+    def _fill(self, key: str, decoded: DecodedImages) -> DecodedImages:
+        """Write an entry and return it, or the images as they are where that fails."""
         if (self.folder / key).exists():
             _log.warning("the decoded images in %s are damaged and were made again", self.folder / key)
         try:
-            self._write(key, dataset)
+            self._write(key, decoded)
         except OSError as error:
             _warn(error)
-            return dataset
-        return self._read(key) or dataset
+            return decoded
+        return self._read(key) or decoded
 
     def _lock(self, key: str) -> IO[bytes]:
         """Wait until no other process writes the entry, and keep others from it."""
@@ -106,11 +105,11 @@ class NodeCache:
         if free_bytes < self.min_free_bytes:
             raise OSError(f"the disk of {self.folder} has {free_bytes >> 20} MiB left")
 
-    def _write(self, key: str, dataset: Dataset) -> None:
+    def _write(self, key: str, decoded: DecodedImages) -> None:
         """Write an entry whole or not at all; whoever has mapped the one before keeps it."""
         part = self.folder / f"{key}{_PART}"
         shutil.rmtree(part, ignore_errors=True)  # of a process that died
-        arrays = _arrays(dataset)
+        arrays = _arrays(decoded)
         n_bytes = sum(array.nbytes for array in arrays.values())
         if n_bytes > self.max_bytes:
             raise OSError(f"the data set takes {n_bytes >> 20} MiB, the cache {self.max_bytes >> 20} MiB at most")
@@ -120,7 +119,8 @@ class NodeCache:
             for name, array in arrays.items():
                 np.save(part / f"{name}.npy", array)
             digests = {name: _digest(part / f"{name}.npy") for name in arrays}
-            summary = {"format": FORMAT, "num_classes": dataset.num_classes, "sha256": digests}
+            plain = {name: getattr(decoded, name) for name in _PLAIN}
+            summary = {"format": FORMAT, "sha256": digests, **plain}
             (part / _SUMMARY).write_text(json.dumps(summary))
             shutil.rmtree(self.folder / key, ignore_errors=True)
             part.rename(self.folder / key)
@@ -139,7 +139,7 @@ class NodeCache:
             if kept_bytes > max_bytes:
                 shutil.rmtree(entry, ignore_errors=True)
 
-    def _read(self, key: str) -> Dataset | None:
+    def _read(self, key: str) -> DecodedImages | None:
         """Return what an entry holds, None where there is none or it is damaged."""
         entry = self.folder / key
         try:
@@ -148,12 +148,13 @@ class NodeCache:
             if (summary["format"], summary["sha256"]) != (FORMAT, digests):
                 return None
             # Mapped privately, so that torch may take the pages for writable: nobody writes, and all share them.
-            tensors = {name: torch.from_numpy(np.load(entry / f"{name}.npy", mmap_mode="c")) for name in _MAPPED}
-            tensors |= {name: torch.from_numpy(np.load(entry / f"{name}.npy")) for name in _COPIED}
+            arrays = {name: np.load(entry / f"{name}.npy", mmap_mode="c") for name in _MAPPED}
+            arrays |= {name: np.load(entry / f"{name}.npy") for name in _COPIED}
+            plain = {name: summary[name] for name in _PLAIN} | {"notes": tuple(summary["notes"])}
             os.utime(entry / _SUMMARY)
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return _dataset(tensors, summary["num_classes"])
+        return DecodedImages(**arrays, **plain)
 
 
 def default_cache() -> NodeCache:
@@ -162,22 +163,8 @@ def default_cache() -> NodeCache:
     return NodeCache(Path(given) if given else Path(tempfile.gettempdir()) / f"lwq_tune-{os.getuid()}-data")
 
 
-def _arrays(dataset: Dataset) -> dict[str, np.ndarray[Any, Any]]:
-    tensors: dict[str, Tensor] = {
-        "train_images": dataset.train.images,
-        "train_labels": dataset.train.labels,
-        "test_images": dataset.test.images,
-        "test_labels": dataset.test.labels,
-        "mean": dataset.mean,
-        "std": dataset.std,
-    }
-    return {name: tensor.numpy() for name, tensor in tensors.items()}
-
-
-def _dataset(tensors: dict[str, Tensor], num_classes: int) -> Dataset:
-    train = ImageSet(tensors["train_images"], tensors["train_labels"])
-    test = ImageSet(tensors["test_images"], tensors["test_labels"])
-    return Dataset(train, test, num_classes, tensors["mean"], tensors["std"])
+def _arrays(decoded: DecodedImages) -> dict[str, np.ndarray[Any, Any]]:
+    return {name: getattr(decoded, name) for name in (*_MAPPED, *_COPIED)}
 
 
 def _digest(path: Path) -> str:

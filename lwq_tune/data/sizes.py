@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from lwq_tune.data.hub import SPLITS, hub_files
-from lwq_tune.errors import DatasetError
+from lwq_tune.data.hub_folder import open_hub_folder
+from lwq_tune.data.split import n_validation_images
 
 # scikit-learn's 1,797 digits, of which every fifth is a test image; the CIFAR sets as published.
 BUILTIN_COUNTS = {"digits": (1437, 360), "cifar10": (50_000, 10_000), "cifar100": (50_000, 10_000)}
@@ -20,11 +19,23 @@ class ImageCounts:
         n_train: Training images.
         n_test: Test images.
         are_encoded: Whether a process that loads them has to decode each.
+        class_counts: Training images of each class; empty where all classes have many.
     """
 
     n_train: int
     n_test: int
     are_encoded: bool = False
+    class_counts: tuple[int, ...] = ()
+
+    def n_validation(self, fraction: float) -> int:
+        """Return how many training images are held out.
+
+        >>> ImageCounts(1000, 200).n_validation(0.1), ImageCounts(1000, 200, class_counts=(5,) * 200).n_validation(0.1)
+        (100, 200)
+        """
+        if not self.class_counts:
+            return round(fraction * self.n_train)
+        return sum(n_validation_images(n_images, fraction) for n_images in self.class_counts)
 
 
 def count_images(dataset: str) -> ImageCounts:
@@ -35,19 +46,5 @@ def count_images(dataset: str) -> ImageCounts:
     """
     if dataset in BUILTIN_COUNTS:
         return ImageCounts(*BUILTIN_COUNTS[dataset])
-    n_train, n_test = (sum(_count_rows(file) for file in hub_files(Path(dataset), split)) for split in SPLITS)
-    return ImageCounts(n_train, n_test, are_encoded=True)
-
-
-def _count_rows(file: Path) -> int:
-    """Return the rows of a Parquet file, from its footer."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        rows: int = pq.read_metadata(file).num_rows
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DatasetError(
-            f"a data set file must be readable as Parquet, {file} is not ({error}); copy it again"
-        ) from error
-    return rows
+    hub = open_hub_folder(dataset)
+    return ImageCounts(hub.n_images["train"], hub.n_images["test"], are_encoded=True, class_counts=hub.labels.counts)

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 
-from lwq_tune.data.catalog import BUILTIN_CLASSES, DatasetInfo, describe_dataset
-from lwq_tune.data.hub import ALTERNATIVES, decode_image, hub_columns, hub_files, read_columns
-from lwq_tune.data.images import Dataset, ImageSet, make_dataset
-from lwq_tune.data.node_cache import default_cache
+from lwq_tune.data.catalog import BUILTIN_CLASSES
+from lwq_tune.data.hub_folder import open_hub_folder
+from lwq_tune.data.hub_images import cached_hub_folder, decode_hub_folder
+from lwq_tune.data.hub_layout import ALTERNATIVES
+from lwq_tune.data.images import Dataset, ImageSet, as_arrays, as_dataset, make_dataset
+from lwq_tune.data.node_cache import FORMAT, default_cache
 from lwq_tune.errors import DatasetError
 from lwq_tune.shapes import IMAGE_SIZE
 
@@ -38,12 +39,13 @@ def load_dataset(dataset: str, data_dir: Path, *, download: bool = False) -> Dat
         DatasetError: The data set is missing, damaged or of another form.
     """
     if dataset == "digits":  # a file each process reads fast, but importing scikit-learn for it takes a second
-        return default_cache().get(f"digits-{version('scikit-learn')}-{torch.__version__}", load_digits)
-    if dataset in BUILTIN_CLASSES:
+        key, load = f"digits-{version('scikit-learn')}-{torch.__version__}", load_digits
+    elif dataset in BUILTIN_CLASSES:
+        key = f"{dataset}-{_torchvision_digest(dataset)}"
         load = functools.partial(load_torchvision, dataset, data_dir, download=download)
-        return default_cache().get(f"{dataset}-{_torchvision_digest(dataset)}", load)
-    info = describe_dataset(dataset)
-    return default_cache().get(f"folder-{info.digest}", functools.partial(_decode_hub_folder, info))
+    else:
+        return as_dataset(cached_hub_folder(open_hub_folder(dataset)))
+    return as_dataset(default_cache().get(f"{key}-{FORMAT}", lambda: as_arrays(load())))
 
 
 def load_digits() -> Dataset:
@@ -112,26 +114,4 @@ def load_hub_folder(folder: str) -> Dataset:
     Raises:
         DatasetError: A file is damaged, a column is missing, or an image is not 32x32 pixels.
     """
-    return _decode_hub_folder(describe_dataset(folder))
-
-
-def _decode_hub_folder(info: DatasetInfo) -> Dataset:
-    train, test = (_hub_split(Path(info.dataset), split) for split in ("train", "test"))
-    pa.default_memory_pool().release_unused()  # the encoded images: 32 MiB that Arrow would keep for CIFAR-10
-    return make_dataset(train, test, info.num_classes)
-
-
-def _hub_split(folder: Path, split: str) -> ImageSet:
-    parts = [_hub_file(file) for file in hub_files(folder, split)]
-    return ImageSet(torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts]))
-
-
-def _hub_file(file: Path) -> ImageSet:
-    columns = hub_columns(file)
-    table = read_columns(file, [columns.image, columns.label])
-    images = torch.empty((len(table), 3, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.uint8)
-    for row, value in enumerate(table.column(columns.image)):
-        pixels = decode_image(value.as_py(), f"row {row} of {file}")
-        images[row] = torch.from_numpy(pixels).permute(2, 0, 1)
-    labels = torch.from_numpy(table.column(columns.label).to_numpy().astype(np.int64))
-    return ImageSet(images, labels)
+    return as_dataset(decode_hub_folder(open_hub_folder(folder)))

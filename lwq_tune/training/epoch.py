@@ -38,9 +38,11 @@ class _Sums:
         self._sums += torch.stack([loss.detach().double() * n_images, n_correct.double()])
         self._n_images += n_images
 
-    def result(self) -> PassResult:
-        loss, n_correct = (self._sums / self._n_images).tolist()
-        return PassResult(loss, n_correct, self._n_images)
+    def result(self, n_unknown: int = 0) -> PassResult:
+        """Return the means, of the accuracy over ``n_unknown`` images more, which are wrong."""
+        loss, n_correct = self._sums.tolist()
+        n_all = self._n_images + n_unknown
+        return PassResult(loss / self._n_images, n_correct / n_all, n_all)
 
 
 def train_pass(
@@ -82,12 +84,14 @@ def evaluate(
 ) -> PassResult:
     """Return loss and accuracy on ``data`` with running batch-norm statistics, not compiled.
 
-    A compiler takes longer for this pass than all evaluations of a trial save by it.
+    A compiler takes longer for this pass than all evaluations of a trial save by it. Images whose class the network
+    does not know count as wrong; they have no cross-entropy, so the loss is of the others.
     """
     model.eval()
     sums = _Sums(device)
+    data, n_unknown = data.known()
     for images, labels in data.batches(EVALUATION_BATCH[device.type]):
         with engine.autocast():
             loss, n_correct = loss_and_correct(model, normalize(images), labels)
         sums.add(loss, n_correct, len(labels))
-    return sums.result()
+    return sums.result(n_unknown)

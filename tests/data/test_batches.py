@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lwq_tune.data.batches import Augmentation, Normalizer, n_training_batches, training_batches
 from lwq_tune.data.images import ImageSet
-from lwq_tune.data.split import split_indices
+from lwq_tune.data.split import check_split, n_validation_images, split_indices
 from lwq_tune.errors import DatasetError
 
 
@@ -91,6 +91,30 @@ def test_the_split_depends_on_its_seed() -> None:
     assert not torch.equal(split_indices(labels, 0.1, 0)[1], split_indices(labels, 0.1, 1)[1])
 
 
-def test_an_empty_part_is_refused() -> None:
-    with pytest.raises(DatasetError, match="got 0 for validation of 4"):
-        split_indices(torch.arange(4), 0.1, 0)
+@given(counts=st.lists(st.integers(1, 60), min_size=1, max_size=8), fraction=st.floats(0.01, 0.5))
+def test_each_class_keeps_a_training_image_and_holds_one_out_where_it_has_two(
+    counts: list[int], fraction: float
+) -> None:
+    if max(counts) == 1:
+        counts = [*counts, 2]
+    labels = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+    train, val = split_indices(labels, fraction, seed=3)
+    held_out = torch.bincount(labels[val], minlength=len(counts)).tolist()
+    kept = torch.bincount(labels[train], minlength=len(counts)).tolist()
+    assert all(k >= 1 and (h >= 1) == (n > 1) for n, h, k in zip(counts, held_out, kept, strict=True))
+    assert all(h == max(round(fraction * n), 1) for n, h in zip(counts, held_out, strict=True) if n > 1)
+    assert sum(held_out) == sum(n_validation_images(n, fraction) for n in counts)
+
+
+def test_labels_that_number_the_images_are_refused_before_and_while_splitting() -> None:
+    for split in (lambda: split_indices(torch.arange(4), 0.1, 0), lambda: check_split([1] * 4, 0.1)):
+        with pytest.raises(DatasetError, match="needs two training images .*, none of 4 has"):
+            split()
+
+
+def test_a_share_that_is_not_the_one_asked_for_is_told_with_its_reason() -> None:
+    warning = check_split([5] * 200, 0.1)
+    assert warning is not None
+    assert "holds 200 of 1,000 training images (20.0%) at validation_fraction 0.1" in warning
+    assert check_split([5] * 200, 0.2) is None
+    assert "1 of 3 classes have a single image" in (check_split([100, 100, 1], 0.1) or "")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -16,28 +17,35 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lwq_tune.data.images import Dataset, ImageSet, make_dataset
+from lwq_tune.data.decoded_images import DecodedImages
+from lwq_tune.data.images import Dataset, ImageSet, as_arrays, as_dataset, make_dataset
 from lwq_tune.data.node_cache import FOLDER_VARIABLE, NodeCache, default_cache
 from lwq_tune.data.sources import load_dataset, load_hub_folder
 from lwq_tune.errors import DatasetError
 from tests.conftest import REPOSITORY, run_python
-from tests.data.hub import write_hub_folder
+from tests.data.hub_folders import write_hub_folder
 
 SIZE_BYTES = 30 * 3 * 32 * 32 + 30 * 8 + 2 * 3 * 4
 
 
-def dataset(seed: int = 0, n_train: int = 20, n_test: int = 10) -> Dataset:
+def decoded(seed: int = 0, n_train: int = 20, n_test: int = 10) -> DecodedImages:
     generator = torch.Generator().manual_seed(seed)
 
     def images(n: int) -> ImageSet:
         pixels = torch.randint(0, 256, (n, 3, 32, 32), dtype=torch.uint8, generator=generator)
         return ImageSet(pixels, torch.randint(0, 4, (n,), generator=generator))
 
-    return make_dataset(images(n_train), images(n_test), num_classes=4)
+    arrays = as_arrays(make_dataset(images(n_train), images(n_test), num_classes=4))
+    return dataclasses.replace(arrays, notes=("ä note",), n_read_otherwise=3)
 
 
 def tensors(data: Dataset) -> list[torch.Tensor]:
     return [data.train.images, data.train.labels, data.test.images, data.test.labels, data.mean, data.std]
+
+
+def assert_equal(found: DecodedImages, expected: DecodedImages) -> None:
+    assert (found.notes, found.n_read_otherwise) == (expected.notes, expected.n_read_otherwise)
+    assert_same(as_dataset(found), as_dataset(expected))
 
 
 def assert_same(found: Dataset, expected: Dataset) -> None:
@@ -47,7 +55,7 @@ def assert_same(found: Dataset, expected: Dataset) -> None:
         assert torch.equal(one, other)
 
 
-def never() -> Dataset:
+def never() -> DecodedImages:
     raise AssertionError("decoded again")
 
 
@@ -57,15 +65,15 @@ def cache(tmp_path: Path) -> NodeCache:
 
 
 def test_a_data_set_is_decoded_once_and_comes_back_bit_for_bit(cache: NodeCache) -> None:
-    expected = dataset()
-    assert_same(cache.get("one", dataset), expected)
-    assert_same(cache.get("one", never), expected)
+    expected = decoded()
+    assert_equal(cache.get("one", decoded), expected)
+    assert_equal(cache.get("one", never), expected)
 
 
 def test_what_a_process_changes_in_its_copy_stays_there(cache: NodeCache) -> None:
-    first = cache.get("one", dataset)
-    first.train.images.zero_()
-    assert_same(cache.get("one", never), dataset())
+    first = cache.get("one", decoded)
+    first.train_images[:] = 0
+    assert_equal(cache.get("one", never), decoded())
 
 
 def test_a_folder_of_encoded_images_and_its_copy_elsewhere_share_an_entry(
@@ -94,12 +102,12 @@ def test_only_the_first_process_of_a_node_imports_scikit_learn_for_the_digits(tm
 
 
 def test_an_error_of_the_data_set_is_its_own_and_leaves_no_entry(cache: NodeCache) -> None:
-    def damaged() -> Dataset:
+    def damaged() -> DecodedImages:
         raise DatasetError("row 7 is no image")
 
     with pytest.raises(DatasetError, match="row 7"):
         cache.get("one", damaged)
-    assert_same(cache.get("one", dataset), dataset())
+    assert_equal(cache.get("one", decoded), decoded())
 
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
@@ -117,36 +125,36 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 def test_a_damaged_entry_is_made_again_with_a_warning(
     cache: NodeCache, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cache.get("one", dataset)
+    cache.get("one", decoded)
     DAMAGES[how](cache.folder / "one")
     with caplog.at_level(logging.WARNING):
-        assert_same(cache.get("one", dataset), dataset())
+        assert_equal(cache.get("one", decoded), decoded())
     assert [record.message for record in caplog.records] == [
         f"the decoded images in {cache.folder / 'one'} are damaged and were made again"
     ]
-    assert_same(cache.get("one", never), dataset())
+    assert_equal(cache.get("one", never), decoded())
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_flipped_byte_is_seen(cache: NodeCache, data: st.DataObject) -> None:
-    cache.get("one", dataset)
+    cache.get("one", decoded)
     name = data.draw(st.sampled_from(["train_images", "test_images", "train_labels", "test_labels", "mean", "std"]))
     file = cache.folder / "one" / f"{name}.npy"
     content = bytearray(file.read_bytes())
     content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
     file.write_bytes(content)
-    assert_same(cache.get("one", dataset), dataset())
-    assert_same(cache.get("one", never), dataset())
+    assert_equal(cache.get("one", decoded), decoded())
+    assert_equal(cache.get("one", never), decoded())
 
 
 def test_the_entries_not_used_for_longest_make_room(tmp_path: Path) -> None:
     cache = NodeCache(tmp_path, max_bytes=2 * (SIZE_BYTES + 2000), min_free_bytes=0)
     for seconds, key in enumerate(("a", "b")):
-        cache.get(key, dataset)
+        cache.get(key, decoded)
         os.utime(tmp_path / key / "entry.json", (seconds, seconds))
     cache.get("a", never)  # used now, so `b` has to go
-    cache.get("c", dataset)
+    cache.get("c", decoded)
     assert sorted(entry.parent.name for entry in tmp_path.glob("*/entry.json")) == ["a", "c"]
 
 
@@ -162,7 +170,7 @@ def test_what_must_not_be_written_is_decoded_by_each_with_one_warning(
 ) -> None:
     cache = NodeCache(tmp_path / "cache", **limits)
     with caplog.at_level(logging.WARNING):
-        assert_same(cache.get("one", dataset), dataset())
+        assert_equal(cache.get("one", decoded), decoded())
     (record,) = caplog.records
     assert reason in record.message
     assert f"set {FOLDER_VARIABLE} to a folder with room" in record.message
@@ -182,7 +190,7 @@ def test_a_folder_that_is_not_ones_own_is_left_alone(
     else:
         folder = Path("/proc/nowhere")
     with caplog.at_level(logging.WARNING):
-        assert_same(NodeCache(folder, min_free_bytes=0).get("one", dataset), dataset())
+        assert_equal(NodeCache(folder, min_free_bytes=0).get("one", decoded), decoded())
     assert len(caplog.records) == 1
     assert folder.is_file() or not folder.exists() or list(folder.iterdir()) == []
 
@@ -191,12 +199,12 @@ FULL_DISK = """
 import logging, sys
 from pathlib import Path
 from lwq_tune.data.node_cache import NodeCache
-from tests.data.test_node_cache import assert_same, dataset
+from tests.data.test_node_cache import assert_equal, decoded
 logging.basicConfig(level=logging.WARNING)
 cache = NodeCache(Path(sys.argv[1]), min_free_bytes=0)
-assert_same(cache.get("one", lambda: dataset(n_train=1000)), dataset(n_train=1000))
+assert_equal(cache.get("one", lambda: decoded(n_train=1000)), decoded(n_train=1000))
 assert list(cache.folder.glob("one*/*")) == [], "nothing half-written is left"
-assert_same(cache.get("two", dataset), dataset())
+assert_equal(cache.get("two", decoded), decoded())
 assert (cache.folder / "two" / "entry.json").exists()
 """
 
@@ -229,15 +237,15 @@ SIDE_BY_SIDE = """
 import sys, time
 from pathlib import Path
 from lwq_tune.data.node_cache import NodeCache
-from tests.data.test_node_cache import assert_same, dataset
+from tests.data.test_node_cache import assert_equal, decoded
 def load():
     with open(sys.argv[2], "a") as stream:
         stream.write("decoded\\n")
     time.sleep(1.0)
-    return dataset()
+    return decoded()
 print("ready", flush=True)
 sys.stdin.readline()
-assert_same(NodeCache(Path(sys.argv[1]), min_free_bytes=0).get("one", load), dataset())
+assert_equal(NodeCache(Path(sys.argv[1]), min_free_bytes=0).get("one", load), decoded())
 """
 
 
@@ -272,7 +280,7 @@ def test_a_process_that_is_killed_while_it_writes_keeps_nobody_waiting(tmp_path:
     cache = NodeCache(tmp_path / "cache", min_free_bytes=0)
     (cache.folder / "one.part").mkdir()
     (cache.folder / "one.part" / "mean.npy").write_text("half")
-    assert_same(cache.get("one", dataset), dataset())
+    assert_equal(cache.get("one", decoded), decoded())
     assert not (cache.folder / "one.part").exists()
 
 
@@ -280,21 +288,21 @@ MEMORY = """
 import sys
 from pathlib import Path
 from lwq_tune.data.node_cache import NodeCache
-from tests.data.test_node_cache import dataset
+from tests.data.test_node_cache import decoded
 def own_mib():
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
 cache = NodeCache(Path(sys.argv[1]), min_free_bytes=0)
 before_mib = own_mib()
-data = cache.get("one", lambda: dataset(n_train=20_000))
-total = int(data.train.images.sum())
+data = cache.get("one", lambda: decoded(n_train=20_000))
+total = int(data.train_images.sum())
 print(own_mib() - before_mib)
 """
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs procfs")
 def test_a_process_that_finds_an_entry_holds_no_copy_of_the_images(tmp_path: Path) -> None:
-    NodeCache(tmp_path / "cache", min_free_bytes=0).get("one", lambda: dataset(n_train=20_000))
+    NodeCache(tmp_path / "cache", min_free_bytes=0).get("one", lambda: decoded(n_train=20_000))
     result = run_python("-c", MEMORY, str(tmp_path / "cache"), cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert float(result.stdout) < 20, "the images alone take 58 MiB"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lwq_tune.data.hub import check_images
 from lwq_tune.data.sources import load_hub_folder
 from tests.conftest import REPOSITORY
 
@@ -18,7 +17,6 @@ pytestmark = [
 
 
 def test_real_cifar_10_comes_whole_from_a_hub_folder() -> None:
-    check_images(FOLDER)
     data = load_hub_folder(str(FOLDER))
     assert data.num_classes == 10
     assert torch.bincount(data.train.labels).tolist() == [5000] * 10

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from lwq_tune.data import hub
+from lwq_tune.data import hub_images
 from lwq_tune.data.catalog import BUILTIN_CLASSES
 from lwq_tune.data.sizes import BUILTIN_COUNTS, ImageCounts, count_images
 from lwq_tune.data.sources import load_digits, load_hub_folder
 from lwq_tune.errors import DatasetError
-from tests.data.hub import write_hub_folder
+from tests.data.hub_folders import write_hub_folder
 
 
 def test_digits_are_counted_as_they_are_loaded() -> None:
@@ -24,10 +24,11 @@ def test_every_built_in_data_set_is_counted() -> None:
 def test_a_folder_is_counted_without_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_hub_folder(tmp_path, n_train=40, n_test=20)
     (tmp_path / "train-00000-of-00001.parquet").rename(tmp_path / "train-00000-of-00002.parquet")
-    write_hub_folder(tmp_path, n_train=7, n_test=21)
+    write_hub_folder(tmp_path, n_train=7, n_test=21, seed=1)
+    (tmp_path / "train-00000-of-00001.parquet").rename(tmp_path / "train-00001-of-00002.parquet")
     loaded = load_hub_folder(str(tmp_path))
-    monkeypatch.delattr(hub, "decode_image")
-    assert count_images(str(tmp_path)) == ImageCounts(47, 21, are_encoded=True)
+    monkeypatch.delattr(hub_images, "decode_image")
+    assert count_images(str(tmp_path)) == ImageCounts(47, 21, are_encoded=True, class_counts=(24, 23))
     assert (len(loaded.train), len(loaded.test)) == (47, 21)
 
 

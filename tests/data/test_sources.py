@@ -15,10 +15,10 @@ import torch
 from torchvision import datasets
 
 from lwq_tune.data.catalog import describe_dataset
-from lwq_tune.data.images import channel_statistics
+from lwq_tune.data.decoded_images import channel_statistics
 from lwq_tune.data.sources import load_dataset, load_digits, load_hub_folder, load_torchvision
 from lwq_tune.errors import DatasetError
-from tests.data.hub import png, write_hub_folder
+from tests.data.hub_folders import png, write_hub_folder
 
 
 def test_digits_are_the_1797_real_ones_at_32_pixels() -> None:
@@ -33,7 +33,7 @@ def test_digits_are_the_1797_real_ones_at_32_pixels() -> None:
 
 def test_channel_statistics_agree_with_a_float_computation() -> None:
     images = torch.randint(0, 256, (7, 3, 32, 32), dtype=torch.uint8)
-    mean, std = channel_statistics(images)
+    mean, std = (torch.from_numpy(values) for values in channel_statistics(images))
     pixels = images.double().permute(1, 0, 2, 3).flatten(1) / 255
     assert torch.allclose(mean.double(), pixels.mean(dim=1))
     assert torch.allclose(std.double(), pixels.std(dim=1, correction=0))
@@ -74,7 +74,7 @@ def damage(folder: Path, how: str) -> None:
     [
         ("truncated", "readable as Parquet"),
         ("overwritten", "readable as Parquet"),
-        ("no test split", "test-*.parquet, none found"),
+        ("no test split", "test-*.parquet or validation-*.parquet beside its training images, none found"),
         ("empty", "got 0 rows"),
     ],
 )
@@ -208,8 +208,9 @@ def test_pngs_may_be_grey(tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    grey = np.full((32, 32), 77, dtype=np.uint8)
+    grey = np.arange(1024, dtype=np.uint8).reshape(32, 32)
     for split in ("train", "test"):
         rows = [{"bytes": png(grey), "path": ""}] * 2
         pq.write_table(pa.table({"image": rows, "label": [0, 1]}), tmp_path / f"{split}-0.parquet")
-    assert load_hub_folder(str(tmp_path)).train.images.unique().tolist() == [77]
+    images = load_hub_folder(str(tmp_path)).train.images
+    assert torch.equal(images, torch.from_numpy(grey).expand(2, 3, 32, 32))

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY, run_python
-from tests.data.hub import write_hub_folder
+from tests.data.hub_folders import write_hub_folder
 from tests.sweep.ray_nodes import RayNodes, free_port
 from tests.sweep.sweeps import (
     LONGER,

@@ -16,7 +16,7 @@ import pytest
 from lwq_tune.results.store import read_log
 from lwq_tune.training.checkpoint import STATE_FILE, find_in_run
 from tests.conftest import run_python
-from tests.data.hub import write_hub_folder
+from tests.data.hub_folders import write_hub_folder
 from tests.sweep.conftest import Undisturbed
 from tests.sweep.sweeps import (
     FAULT_EPOCHS,

@@ -10,7 +10,7 @@ from lwq_tune.data.node_cache import FOLDER_VARIABLE
 from lwq_tune.results.storage import Storage
 from lwq_tune.sweep import preflight
 from lwq_tune.sweep.preflight import Requirements, check_this_node
-from tests.data.hub import write_hub_folder
+from tests.data.hub_folders import write_hub_folder
 
 
 @pytest.fixture

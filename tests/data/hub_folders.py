@@ -18,11 +18,17 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 def write_hub_folder(
-    folder: Path, n_train: int = 40, n_test: int = 20, size: int = 32, image: str = "img", label: str = "label"
+    folder: Path,
+    n_train: int = 40,
+    n_test: int = 20,
+    size: int = 32,
+    image: str = "img",
+    label: str = "label",
+    seed: int = 0,
 ) -> dict[str, np.ndarray]:
     """Write two classes, dark and bright, and return the pixels by split, shape (n, size, size, 3)."""
     folder.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     pixels = {}
     for split, n_images in (("train", n_train), ("test", n_test)):
         labels = np.arange(n_images) % 2

@@ -1,0 +1,221 @@
+"""One encoded image to 8-bit RGB pixels, exactly or not at all. No torch.
+
+Pillow's own ``convert("RGB")`` clips what has more than 8 bits and drops transparency without a word, so each mode is
+read here by a rule of its own, and what has none is refused.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401 (the two register their formats)
+
+from lwq_tune.errors import DatasetError
+from lwq_tune.shapes import IMAGE_SIZE
+
+# What is opened at all: other plugins of Pillow start programs (EPS) or read formats that no data set needs.
+FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM")
+DAMAGE = (  # what Pillow raises on damaged files
+    OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, MemoryError,
+    struct.error, zlib.error, Image.DecompressionBombError,
+)  # fmt: skip
+BACKGROUND = "white"
+_ORIENTATION_TAG = 0x0112
+_BITS_TAG, _PHOTOMETRIC_TAG, _BLACK_IS_ZERO = 258, 262, 1
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_DEPTH_AT = 24  # offset of the bit depth in the header chunk, the colour type follows
+
+
+@dataclass(frozen=True)
+class DecodedImage:
+    """An image as pixels.
+
+    Attributes:
+        pixels: Shape (32, 32, 3), uint8.
+        is_composited: Whether it had transparent pixels, which were put on a white background.
+        is_read_otherwise: Whether earlier versions read other pixels: they clipped 16 bits, dropped transparency and
+            left the EXIF orientation out.
+    """
+
+    pixels: np.ndarray[Any, Any]
+    is_composited: bool = False
+    is_read_otherwise: bool = False
+
+
+def decode_image(value: object, where: str) -> DecodedImage:
+    """Return one encoded image as 8-bit RGB.
+
+    Gray becomes three equal channels and palettes are resolved. 16 bits become 8 by round(v / 257). Transparency is
+    composited on white, round((c * a + 255 * (255 - a)) / 255). The EXIF orientation is applied, colour profiles are
+    not.
+
+    Args:
+        value: Encoded bytes, or a mapping with them under ``bytes``.
+        where: Names the image in messages.
+
+    Raises:
+        DatasetError: It is no whole image, of another size, animated, or its pixels have no known range.
+    """
+    encoded = value.get("bytes") if isinstance(value, dict) else value
+    if not isinstance(encoded, bytes):
+        raise DatasetError(_without_bytes(value, where))
+    try:
+        image = _open(encoded)
+        if image.size != (IMAGE_SIZE, IMAGE_SIZE):
+            raise DatasetError(
+                f"images must be {IMAGE_SIZE}x{IMAGE_SIZE} pixels, got {image.size[0]}x{image.size[1]} in {where}; "
+                "scale them before, since how that is done changes what a network sees"
+            )
+        n_frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+        if n_frames != 1:
+            raise DatasetError(f"an image must be one picture, got {n_frames} frames in {where}; keep one of them")
+        image.load()
+        return _decode(image, encoded, where)
+    except DAMAGE as error:
+        reason = str(error) or type(error).__name__
+        raise DatasetError(
+            f"an image must be a whole PNG, JPEG, TIFF, WebP, GIF, BMP or PNM file, got {reason} in {where}; "
+            "write that row again, or leave it out"
+        ) from error
+
+
+def _without_bytes(value: object, where: str) -> str:
+    rule = "an image must hold its encoded bytes"
+    if value is None:
+        return f"{rule}, got an empty row, {where}; fill it, or leave it out"
+    if isinstance(value, dict) and isinstance(value.get("path"), str):
+        return f"{rule}, got none but the path {value['path']!r} in {where}; put the file's content into the table"
+    got = ", ".join(map(str, value)) or "no fields" if isinstance(value, dict) else type(value).__name__
+    return f"{rule}, got {got} in {where}; write the content of an image file there"
+
+
+def _open(encoded: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(encoded), formats=FORMATS)
+
+
+def _decode(image: Image.Image, encoded: bytes, where: str) -> DecodedImage:
+    """Return the pixels of a loaded image."""
+    samples, top, alpha = _samples(image, encoded, where)
+    orientation = image.getexif().get(_ORIENTATION_TAG, 1)
+    is_composited = alpha is not None and bool((alpha < top).any())
+    if is_composited:
+        opacity = alpha[:, :, None].astype(np.float64) / top  # type: ignore[index]
+        pixels = np.floor((samples * opacity + top * (1 - opacity)) * (255 / top) + 0.5).astype(np.uint8)
+    elif top != 255:
+        pixels = np.floor(samples * (255 / top) + 0.5).astype(np.uint8)
+    else:
+        pixels = samples
+    pixels = _oriented(pixels, orientation)
+    is_odd = is_composited or top != 255 or orientation != 1
+    return DecodedImage(pixels, is_composited, is_odd and not np.array_equal(pixels, _read_before(image)))
+
+
+def _samples(
+    image: Image.Image, encoded: bytes, where: str
+) -> tuple[np.ndarray[Any, Any], int, np.ndarray[Any, Any] | None]:
+    """Return colour, shape (h, w, 3), the sample that is full intensity, and opacity, shape (h, w), None where full."""
+    mode, key = image.mode, image.info.get("transparency")
+    depth, color_type = _png_header(encoded)
+    if depth == 16 and color_type in (2, 4, 6):
+        wide = _sixteen_bit_png(encoded, color_type)
+        color = np.broadcast_to(wide[:, :, :1], (*wide.shape[:2], 3)) if color_type == 4 else wide[:, :, :3]
+        return color, 65535, wide[:, :, -1] if color_type != 2 else _opacity(color, key, 65535)
+    if image.format == "TIFF":
+        _check_tiff(image, where)
+    if mode in ("1", "L"):
+        # A PNG of 2 or 4 bits has its levels spread over 0 to 255, but not its transparent one.
+        scale = 255 // (2**depth - 1) if depth in (2, 4) else 1
+        gray = _gray(np.asarray(image.convert("L")))
+        return gray, 255, _opacity(gray, key if key is None else key * scale, 255)
+    if mode.startswith("I;16") or (mode == "I" and image.format == "PPM"):
+        gray = _gray(np.asarray(image, dtype=np.int64))
+        return gray, 65535, _opacity(gray, key, 65535)
+    if mode == "RGB":
+        color = np.asarray(image)
+        return color, 255, _opacity(color, key, 255)
+    if mode in ("P", "PA", "LA", "La", "RGBA", "RGBa"):
+        straight = image.convert({"La": "LA"}.get(mode, "RGBA")).convert("RGBA")
+        rgba = np.asarray(straight)
+        return rgba[:, :, :3], 255, rgba[:, :, 3]
+    if mode in ("RGBX", "CMYK", "YCbCr"):
+        return np.asarray(image.convert("RGB")), 255, None
+    raise DatasetError(
+        f"an image must have 8 bits per channel, or 16 in gray, so that its range is known, got mode {mode} of "
+        f"{image.format} in {where}; convert it to 8-bit RGB"
+    )
+
+
+def _gray(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.repeat(values[:, :, None], 3, axis=2)
+
+
+def _opacity(color: np.ndarray[Any, Any], key: Any, top: int) -> np.ndarray[Any, Any] | None:
+    """Return the opacity that one transparent colour, or level, leaves; None without one."""
+    if key is None or isinstance(key, bytes):
+        return None
+    return np.where((color == np.asarray(key)).all(axis=2), 0, top)
+
+
+def _png_header(encoded: bytes) -> tuple[int, int]:
+    """Return bit depth and colour type of a PNG, zeros for other files."""
+    if not encoded.startswith(_PNG_SIGNATURE):
+        return 0, 0
+    return encoded[_PNG_DEPTH_AT], encoded[_PNG_DEPTH_AT + 1]
+
+
+def _sixteen_bit_png(encoded: bytes, color_type: int) -> np.ndarray[Any, Any]:
+    """Return the samples of a PNG with 16 bits per channel, shape (h, w, channels).
+
+    Pillow keeps the upper byte of each sample. Read as little-endian, that is the lower one.
+    """
+
+    def read(raw_mode: str) -> np.ndarray[Any, Any]:
+        image = _open(encoded)
+        image.tile = [tile._replace(args=raw_mode) for tile in image.tile]  # type: ignore[attr-defined]
+        return np.asarray(image, dtype=np.int64)
+
+    if color_type == 4:  # gray and alpha, four bytes that pass for one pixel of four channels
+        quads = read("RGBA")
+        return np.stack([quads[:, :, 0] << 8 | quads[:, :, 1], quads[:, :, 2] << 8 | quads[:, :, 3]], axis=2)
+    mode = {2: "RGB", 6: "RGBA"}[color_type]
+    upper, lower = read(f"{mode};16B"), read(f"{mode};16L")
+    return np.asarray(upper * 256 + lower)
+
+
+def _check_tiff(image: Any, where: str) -> None:
+    """Refuse a TIFF whose samples Pillow cuts down, or does not scale.
+
+    Raises:
+        DatasetError: It has more than 8 bits per channel in colour, 9 to 15 in gray, or white at 0 with 16.
+    """
+    bits = image.tag_v2.get(_BITS_TAG, (1,))
+    if max(bits) <= 8:
+        return
+    is_plain = tuple(bits) == (16,) and image.tag_v2.get(_PHOTOMETRIC_TAG) == _BLACK_IS_ZERO
+    if not is_plain and image.mode not in ("I", "F"):
+        raise DatasetError(
+            f"a TIFF image must have 8 bits per channel, or 16 in gray with black at 0, got mode {image.mode} from "
+            f"{'+'.join(map(str, bits))} bits in {where}; convert it to 8-bit RGB"
+        )
+
+
+def _oriented(pixels: np.ndarray[Any, Any], orientation: int) -> np.ndarray[Any, Any]:
+    """Return pixels, shape (h, w, 3), as a viewer shows them; orientations as EXIF numbers them."""
+    if orientation in (3, 4, 6, 7):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 7, 8):
+        pixels = pixels[:, ::-1]
+    return pixels.transpose(1, 0, 2) if orientation in (5, 6, 7, 8) else pixels
+
+
+def _read_before(image: Image.Image) -> np.ndarray[Any, Any]:
+    """Return the pixels that earlier versions read."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that transparency is lost
+        return np.asarray(image.convert("RGB"))

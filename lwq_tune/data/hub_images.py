@@ -1,0 +1,154 @@
+"""All images of a folder in Hub layout, decoded, and checked for what only their pixels tell. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lwq_tune.data.decoded_images import DecodedImages, channel_statistics
+from lwq_tune.data.decoding import BACKGROUND, DecodedImage, decode_image
+from lwq_tune.data.hub_folder import HubFolder, image_rows
+from lwq_tune.data.hub_layout import SPLITS
+from lwq_tune.data.node_cache import FORMAT, default_cache
+from lwq_tune.errors import DatasetError
+from lwq_tune.shapes import IMAGE_SIZE
+
+MIN_STD = 0.5 / 255  # half a level: below it, a channel holds rounding and no picture
+TELL_EVERY_S = 5.0
+MAX_SHARED = 0.5  # share of a file's images that may stand in another file of its split; real sets repeat a few images
+
+
+def decode_hub_folder(hub: HubFolder, tell: Callable[[str], object] | None = None) -> DecodedImages:
+    """Return all images of a folder.
+
+    Args:
+        hub: The folder.
+        tell: Takes lines on how far it is: one at the start, then one every `TELL_EVERY_S` seconds.
+
+    Raises:
+        DatasetError: An image cannot be read, the training images do not vary, or a file repeats another's rows.
+    """
+    import pyarrow as pa
+
+    progress = _Progress(hub, tell)
+    images = {split: np.empty((n, 3, IMAGE_SIZE, IMAGE_SIZE), dtype=np.uint8) for split, n in hub.n_images.items()}
+    n_composited = n_read_otherwise = 0
+    for split in SPLITS:
+        for index, decoded in enumerate(_decoded(hub.layout.files[split], hub.columns.image)):
+            images[split][index] = decoded.pixels.transpose(2, 0, 1)
+            n_composited += decoded.is_composited
+            n_read_otherwise += decoded.is_read_otherwise
+            progress.advance()
+    pa.default_memory_pool().release_unused()  # the encoded images: 32 MiB that Arrow would keep for CIFAR-10
+    mean, std = channel_statistics(images["train"])
+    _check_variation(images["train"], mean, std, hub.address.folder)
+    notes = list(_repeated_images(hub, images))
+    if n_composited:
+        notes.append(f"{n_composited:,} images have transparent pixels, which were put on a {BACKGROUND} background")
+    return DecodedImages(
+        train_images=images["train"],
+        train_labels=np.concatenate(hub.labels.classes_of["train"]),
+        test_images=images["test"],
+        test_labels=np.concatenate(hub.labels.classes_of["test"]),
+        mean=mean,
+        std=std,
+        num_classes=len(hub.labels.values),
+        notes=tuple(notes),
+        n_read_otherwise=n_read_otherwise,
+    )
+
+
+def cached_hub_folder(hub: HubFolder, tell: Callable[[str], object] | None = None) -> DecodedImages:
+    """Return all images of a folder, from this node's cache where they were decoded before.
+
+    Raises:
+        DatasetError: As `decode_hub_folder` does.
+    """
+    return default_cache().get(f"folder-{hub.digest()}-{FORMAT}", lambda: decode_hub_folder(hub, tell))
+
+
+class _Progress:
+    """Says that images are decoded, and how many are done."""
+
+    def __init__(self, hub: HubFolder, tell: Callable[[str], object] | None) -> None:
+        self._tell, self._n_images, self._n_done = tell, sum(hub.n_images.values()), 0
+        self._told_s = time.monotonic()
+        if tell is not None:
+            tell(f"decoding {self._n_images:,} images of {hub.address.folder}, once on this host")
+
+    def advance(self) -> None:
+        self._n_done += 1
+        if self._tell is not None and self._n_done % 256 == 0 and time.monotonic() - self._told_s > TELL_EVERY_S:
+            self._told_s = time.monotonic()
+            self._tell(f"decoded {self._n_done:,} of {self._n_images:,} images")
+
+
+def _decoded(files: Sequence[Path], column: str) -> Iterator[DecodedImage]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's remarks on metadata, once for each image
+        for file in files:
+            for value, where in image_rows(file, column):
+                yield decode_image(value, where)
+
+
+def _check_variation(
+    train: NDArray[np.uint8], mean: NDArray[np.float32], std: NDArray[np.float32], folder: Path
+) -> None:
+    """See that there is something to learn from.
+
+    Raises:
+        DatasetError: A channel of the training images does not vary.
+    """
+    if (std >= MIN_STD).all():
+        return
+    levels = ", ".join(f"{name} {255 * m:.2f} ± {255 * s:.2f}" for name, m, s in zip("RGB", mean, std, strict=True))
+    what = "are all equal" if (train == train[0, 0, 0, 0]).all() else "hardly vary in a channel"
+    raise DatasetError(
+        f"the training images must vary in each channel, the pixels of {folder} {what} (mean ± standard deviation of "
+        f"0 to 255: {levels}); look at the images, and write them again"
+    )
+
+
+def _repeated_images(hub: HubFolder, images: dict[str, NDArray[np.uint8]]) -> Iterator[str]:
+    """Yield a warning for images that stand twice, compared by their pixels.
+
+    Raises:
+        DatasetError: A file repeats most images of another one of its split: the same rows under another name.
+    """
+    digests = {split: [hashlib.blake2b(image, digest_size=16).digest() for image in images[split]] for split in SPLITS}
+    for split in SPLITS:
+        yield from _repeated_between_files(hub, split, digests[split])
+    trained = set(digests["train"])
+    n_seen, n_test = sum(digest in trained for digest in digests["test"]), hub.n_images["test"]
+    if n_seen:
+        yield (
+            f"warning: {n_seen:,} of {n_test:,} test images ({n_seen / n_test:.1%}) are training images too, so "
+            "the test accuracy is higher than on new images"
+        )
+
+
+def _repeated_between_files(hub: HubFolder, split: str, digests: Sequence[bytes]) -> Iterator[str]:
+    files, parts = hub.layout.files[split], hub.labels.classes_of[split]
+    owner: dict[tuple[bytes, int], int] = {}  # the first file that holds an image with its label
+    n_different, begin = [], 0
+    shared: Counter[tuple[int, int]] = Counter()
+    for index, classes in enumerate(parts):
+        rows = set(zip(digests[begin : begin + len(classes)], classes.tolist(), strict=True))
+        shared.update((first, index) for row in rows if (first := owner.setdefault(row, index)) != index)
+        n_different.append(len(rows))
+        begin += len(classes)
+    for (first, second), n_shared in sorted(shared.items()):
+        n_fewer = min(n_different[first], n_different[second])
+        if n_shared > MAX_SHARED * n_fewer:
+            raise DatasetError(
+                f"each image must stand once in a split, {n_shared:,} of {n_fewer:,} images of {split} stand in "
+                f"{files[first]} and again in {files[second]}; move one of the two away"
+            )
+        yield f"warning: {n_shared:,} images of {split} stand in {files[first].name} and again in {files[second].name}"
