@@ -34,11 +34,16 @@ def run(arguments: Namespace) -> int:
 
     try:
         with tempfile.TemporaryDirectory() as spare:
-            state = load_checkpoint(local_copy(found[0], Path(spare)))["model"]
+            checkpoint = load_checkpoint(local_copy(found[0], Path(spare)))
     except (CheckpointError, FileNotFoundError) as error:
         raise ResultsError(str(error)) from error
     file = Path(arguments.out).expanduser()
-    sizes = export_network(config, state, file)
+    sizes = export_network(config, checkpoint["model"], file, data=checkpoint.get("data"))
+    if "data" not in checkpoint:
+        say(
+            "a checkpoint of this version holds mean and std of the training images, that of an earlier version does "
+            "not: the file is for normalised images"
+        )
     say(
         f"{config.schedule} seed {config.seed}: quantized weights take {sizes['packed_bytes']} bytes packed, "
         f"{sizes['float_bytes']} in float32"

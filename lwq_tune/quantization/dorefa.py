@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lwq_tune.quantization.fake_quantize import Rule, fake_quantize
-from lwq_tune.quantization.quantizer import MIN_SCALE, Encoded, Quantizer, over_values
+from lwq_tune.quantization.quantizer import MIN_SCALE, Encoded, Grid, Quantizer, over_values, scale_shape
 
 DOREFA_RULE = Rule("closed", "none")
 
@@ -46,11 +46,12 @@ class DoReFaWeightQuantizer(Quantizer):
     def encode(self, values: Tensor) -> Encoded:
         """Return the integers that stand for ``values``."""
         if self.is_binary:
-            magnitude = self._magnitude(values)
-            return Encoded((values >= 0).to(torch.uint8), 2 * magnitude, -magnitude)
-        levels = (self._normalized(values.detach()) * self.high).round().clamp(0, self.high)
-        one = torch.ones((values.shape[0], *(1,) * (values.dim() - 1)) if self.per_channel else ())
-        return Encoded(levels.to(torch.uint8), 2 * one / self.high, -one)
+            levels, scale = values >= 0, 2 * self._magnitude(values)
+        else:
+            levels = (self._normalized(values.detach()) * self.high).round().clamp(0, self.high)
+            one = torch.ones(scale_shape(values.shape[0] if self.per_channel else None, values.dim()))
+            scale = 2 * one / self.high
+        return Encoded(levels.to(torch.uint8), Grid(self.bit_width, scale, torch.full_like(scale, self.high / 2)))
 
     def _normalized(self, weight: Tensor) -> Tensor:
         """Return the weights in [0, 1], gradient of tanh included."""
@@ -79,6 +80,10 @@ class DoReFaActQuantizer(Quantizer):
     def quantize(self, values: Tensor) -> Tensor:
         """Return ``values`` clipped and on the grid."""
         return _unit_grid(values, self)
+
+    def fixed_grid(self) -> Grid:
+        """Return the grid in evaluation."""
+        return Grid(self.bit_width, torch.ones(()) / self.high, torch.zeros(()))
 
     def _set_range(self, values: Tensor, weight: float) -> None:
         """Nothing to set: the range is [0, 1]."""

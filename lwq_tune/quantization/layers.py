@@ -85,11 +85,11 @@ class QuantLinear(nn.Linear):
         return functional.linear(self.act_quantizer(input), self.weight_quantizer(self.weight), self.bias)
 
 
-def encoded_weights(model: nn.Module) -> dict[str, tuple[int, Encoded]]:
-    """Return bits and integers of every quantized weight of a model, by the name of its parameter."""
+def encoded_weights(model: nn.Module) -> dict[str, Encoded]:
+    """Return the integers of every quantized weight of a model, by the name of its parameter."""
     encoded = {}
     for name, module in model.named_modules():
         quantizer = getattr(module, "weight_quantizer", None)
         if isinstance(quantizer, Quantizer) and isinstance(module, QuantConv2d | QuantLinear):
-            encoded[f"{name}.weight"] = (quantizer.bit_width, quantizer.encode(module.weight.detach()))
+            encoded[f"{name}.weight"] = quantizer.encode(module.weight.detach())
     return encoded

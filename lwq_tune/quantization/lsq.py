@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from lwq_tune.quantization.fake_quantize import Bound, Rule, fake_quantize
 from lwq_tune.quantization.least_squares import least_squares_scale
-from lwq_tune.quantization.quantizer import MIN_SCALE, Encoded, Quantizer, over_values, scale_shape
+from lwq_tune.quantization.quantizer import MIN_SCALE, Encoded, Grid, Quantizer, over_values, scale_shape
 
 LSQ_RULE = Rule("open", "residual")
 
@@ -76,9 +76,14 @@ class LSQQuantizer(Quantizer):
 
     def encode(self, values: Tensor) -> Encoded:
         """Return the integers that stand for ``values``."""
+        grid = self.fixed_grid()
+        levels = (values.detach() * grid.scale.reciprocal()).clamp(self.low, self.high).round() - self.low
+        return Encoded(levels.to(torch.uint8), grid)
+
+    def fixed_grid(self) -> Grid:
+        """Return the grid in evaluation."""
         scale = self._positive_scale().detach()
-        levels = (values.detach() * scale.reciprocal()).clamp(self.low, self.high).round() - self.low
-        return Encoded(levels.to(torch.uint8), scale, self.low * scale)
+        return Grid(self.bit_width, scale, torch.full_like(scale, -self.low))
 
     def _positive_scale(self) -> Tensor:
         return self.scale.abs().clamp_min(MIN_SCALE)

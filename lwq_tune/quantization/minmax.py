@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lwq_tune.quantization.fake_quantize import fake_quantize_affine
-from lwq_tune.quantization.quantizer import Encoded, Quantizer, over_values
+from lwq_tune.quantization.quantizer import Encoded, Grid, Quantizer, over_values
 
 MOMENTUM = 0.9
 _MIN_SCALE = torch.finfo(torch.float32).eps
@@ -38,13 +38,13 @@ class _AffineQuantizer(Quantizer):
     def __init__(self, bit_width: int, *, per_channel: bool = False) -> None:
         super().__init__(bit_width, 0, 2**bit_width - 1, per_channel=per_channel)
 
-    def grid(self, values: Tensor) -> tuple[Tensor, Tensor]:
+    def affine(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """Return scale and zero point."""
         raise NotImplementedError
 
     def quantize(self, values: Tensor) -> Tensor:
         """Return ``values`` on the grid."""
-        scale, zero_point = self.grid(values)
+        scale, zero_point = self.affine(values)
         low, high = self.bounds()
         return fake_quantize_affine(values, scale, zero_point, low, high)
 
@@ -52,7 +52,7 @@ class _AffineQuantizer(Quantizer):
 class MinMaxWeightQuantizer(_AffineQuantizer):
     """Weights between their present extremes."""
 
-    def grid(self, values: Tensor) -> tuple[Tensor, Tensor]:
+    def affine(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """Return scale and zero point of the present weights, without gradient."""
         weight = values.detach()
         dims = over_values(weight, per_channel=self.per_channel)
@@ -61,9 +61,9 @@ class MinMaxWeightQuantizer(_AffineQuantizer):
 
     def encode(self, values: Tensor) -> Encoded:
         """Return the integers that stand for ``values``."""
-        scale, zero_point = self.grid(values)
+        scale, zero_point = self.affine(values)
         levels = (values.detach() * scale.reciprocal()).round().add(zero_point).clamp(self.low, self.high)
-        return Encoded(levels.to(torch.uint8), scale, -zero_point * scale)
+        return Encoded(levels.to(torch.uint8), Grid(self.bit_width, scale, zero_point))
 
     def _set_range(self, values: Tensor, weight: float) -> None:
         """Nothing to set: the weights tell their range."""
@@ -91,9 +91,13 @@ class MinMaxActQuantizer(_AffineQuantizer):
             self._observe(values.detach())
         return super().quantize(values)
 
-    def grid(self, values: Tensor) -> tuple[Tensor, Tensor]:
+    def affine(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """Return scale and zero point of the moving averages."""
         return affine_grid(self.smallest.clone(), self.largest.clone(), self.high_bound())
+
+    def fixed_grid(self) -> Grid:
+        """Return the grid in evaluation."""
+        return Grid(self.bit_width, *affine_grid(self.smallest, self.largest, self.high))
 
     @torch.no_grad()
     def _observe(self, values: Tensor) -> None:

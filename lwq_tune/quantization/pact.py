@@ -14,9 +14,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lwq_tune.quantization.fake_quantize import Rule, fake_quantize
+from lwq_tune.quantization.fake_quantize import Bound, Rule, fake_quantize
 from lwq_tune.quantization.least_squares import least_squares_scale
-from lwq_tune.quantization.quantizer import MIN_SCALE, Quantizer
+from lwq_tune.quantization.quantizer import MIN_SCALE, Grid, Quantizer
 
 PACT_RULE = Rule("half_open", "saturated")
 
@@ -25,7 +25,7 @@ class PACTQuantizer(Quantizer):
     """Activations clipped at a learned level.
 
     Attributes:
-        alpha: Learned clipping level, shape ().
+        alpha: Learned clipping level, shape (). Its magnitude counts, so it cannot turn negative in effect.
     """
 
     name = "PACT"
@@ -38,8 +38,15 @@ class PACTQuantizer(Quantizer):
     def quantize(self, values: Tensor) -> Tensor:
         """Return ``values`` clipped and on the grid."""
         low, high = self.bounds()
-        scale = self.alpha.abs().clamp_min(MIN_SCALE) / high
-        return fake_quantize(values, scale, low, high, 1.0, PACT_RULE)
+        return fake_quantize(values, self._scale(high), low, high, 1.0, PACT_RULE)
+
+    def fixed_grid(self) -> Grid:
+        """Return the grid in evaluation."""
+        scale = self._scale(self.high).detach()
+        return Grid(self.bit_width, scale, torch.zeros_like(scale))
+
+    def _scale(self, high: Bound) -> Tensor:
+        return self.alpha.abs().clamp_min(MIN_SCALE) / high
 
     def _set_range(self, values: Tensor, weight: float) -> None:
         self.alpha.lerp_(self.high * least_squares_scale(values, self.low, self.high), weight)

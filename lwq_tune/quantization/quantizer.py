@@ -15,22 +15,41 @@ MIN_SCALE = 1e-8
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """A tensor as integers: its value is ``levels * scale + offset``.
+class Grid:
+    """The values that a quantizer gives in evaluation: ``(level - zero_point) * scale``, in levels from 0.
 
     Attributes:
-        levels: uint8, from 0 to 2**bit_width - 1, the shape of the tensor.
-        scale: Shape () or (c, 1, ...), float32.
-        offset: The shape of ``scale``.
+        bit_width: Levels are the integers from 0 to 2**bit_width - 1.
+        scale: Distance of two values, shape () or (c, 1, ...), float32; clamped as the network clamps it.
+        zero_point: Level of the value 0, the shape of ``scale``. An integer, but for DoReFa's weights: their grid
+            lies symmetrically around 0, which falls between its two middle levels.
+    """
+
+    bit_width: int
+    scale: Tensor
+    zero_point: Tensor
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether a value of the grid is below 0."""
+        return bool((self.zero_point > 0).any())
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A tensor as integers.
+
+    Attributes:
+        levels: uint8, the shape of the tensor.
+        grid: What they stand for.
     """
 
     levels: Tensor
-    scale: Tensor
-    offset: Tensor
+    grid: Grid
 
     def decode(self) -> Tensor:
         """Return the values."""
-        return self.levels * self.scale + self.offset
+        return (self.levels - self.grid.zero_point) * self.grid.scale
 
 
 class Quantizer(nn.Module):
@@ -105,7 +124,11 @@ class Quantizer(nn.Module):
         raise NotImplementedError
 
     def encode(self, values: Tensor) -> Encoded:
-        """Return the integers that stand for ``values`` once quantized."""
+        """Return the integers that stand for ``values``, a weight, once quantized."""
+        raise NotImplementedError
+
+    def fixed_grid(self) -> Grid:
+        """Return the grid in evaluation, where the values that come do not change it: of every activation."""
         raise NotImplementedError
 
     def learned_parameters(self) -> list[nn.Parameter]:

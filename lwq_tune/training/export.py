@@ -1,4 +1,27 @@
-"""A trained network as one file: weights as packed integers, everything else in float32."""
+"""A trained network as one file that is enough to run it: what it computes in evaluation, and nothing else.
+
+The file is a NumPy archive (``.npz``). Its array ``description`` is JSON in UTF-8 as bytes:
+
+- ``format_version``: 2. ``trial``: the trial's settings.
+- ``data``: what describes the data set: ``mean`` and ``std`` of each channel, by which ``pixels`` from 0 to 255 become
+  normalised images, ``(pixels / 255 - mean) / std``; null where the checkpoint does not know them.
+- ``steps``: the forward pass from normalised images, shape (n, 3, 32, 32), to logits, see
+  `lwq_tune.training.forward_steps`.
+- ``weights``: ``bit_width``, ``signed`` and ``shape`` of each quantized weight, by name. The array ``NAME.packed``
+  holds its levels, see `lwq_tune.quantization.packing`.
+- ``activations``: ``bit_width`` and ``signed`` of each grid of activations, by the name that steps ``quantize`` have.
+
+A grid, of a weight or of activations, has the arrays ``NAME.scale`` and ``NAME.zero_point``, float32, one value or one
+for each output channel. A level is an integer from 0 to 2**bit_width - 1 and stands for ``(level - zero_point) *
+scale``; ``signed`` says whether one of these is below 0. The level of an activation x is ``round(x / scale) +
+zero_point``, rounded half to even and clamped to that range. Zero points are integers, except for DoReFa's weights
+(``dorefa`` and ``pact``), whose grid lies symmetrically around 0: ``(2**bit_width - 1) / 2``. Scales are those that the
+network uses: a learned step or clipping level counts by its magnitude and has a smallest value.
+
+The other arrays, in float32, are those that steps name: weights that are not quantized, biases, and ``weight``,
+``bias``, ``running_mean`` and ``running_var`` of batch norm. A trial of ``precision: bf16`` rounds weights and
+activations to bfloat16 as well, which is not in the file.
+"""
 
 from __future__ import annotations
 
@@ -16,46 +39,57 @@ from lwq_tune.config import TrialConfig
 from lwq_tune.errors import ResultsError
 from lwq_tune.quantization.layers import encoded_weights
 from lwq_tune.quantization.packing import pack_bits, unpack_bits
+from lwq_tune.quantization.quantizer import Grid, Quantizer
+from lwq_tune.training.forward_steps import Step, forward_steps
 from lwq_tune.training.model import build_model
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _DESCRIPTION = "description"
+_BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 
 
-def export_network(config: TrialConfig, state: dict[str, Tensor], file: Path) -> dict[str, int]:
+def export_network(
+    config: TrialConfig, state: dict[str, Tensor], file: Path, *, data: dict[str, Any] | None = None
+) -> dict[str, int]:
     """Write the network of a trial as a NumPy archive and return its sizes in bytes.
-
-    The archive holds, per quantized weight, ``NAME.packed`` (see `lwq_tune.quantization.packing`), ``NAME.scale``
-    and ``NAME.offset``; every other tensor under its name; and ``description``, JSON as bytes: the trial, and bits
-    and shape of each packed weight. A weight is ``levels * scale + offset``.
 
     Args:
         config: The trial.
         state: State of its network, from a checkpoint.
         file: Target, written whole or not at all.
+        data: What describes the data set, as values that JSON knows; ``mean`` and ``std``, three numbers each.
 
     Returns:
         ``packed_bytes`` of the quantized weights and ``float_bytes``, what they would take in float32.
 
     Raises:
-        ResultsError: The file cannot be written.
+        ResultsError: The file cannot be written, or the network is not calibrated.
     """
     model = build_model(config, num_classes=state["fc.weight"].shape[0], initial=state)
     model.load_state_dict(state)
-    packed = encoded_weights(model.eval())
-    arrays: dict[str, Any] = {name: value.numpy() for name, value in state.items() if name not in packed}
-    weights = {}
-    for name, (bit_width, encoded) in packed.items():
-        arrays[f"{name}.packed"] = pack_bits(encoded.levels.numpy(), bit_width)
-        arrays[f"{name}.scale"] = encoded.scale.numpy()
-        arrays[f"{name}.offset"] = encoded.offset.numpy()
-        weights[name] = {"bit_width": bit_width, "shape": list(encoded.levels.shape)}
-    description = {"format_version": FORMAT_VERSION, "trial": config.model_dump(mode="json"), "weights": weights}
+    steps = forward_steps(model.eval())
+    encoded = encoded_weights(model)
+    grids = {step["grid"]: _fixed_grid(step["grid"], model) for step in steps if step["op"] == "quantize"}
+    arrays = {name: state[name].numpy() for name in _array_names(steps) if name not in encoded}
+    for name, weight in encoded.items():
+        arrays[f"{name}.packed"] = pack_bits(weight.levels.numpy(), weight.grid.bit_width)
+    for name, grid in {**grids, **{name: weight.grid for name, weight in encoded.items()}}.items():
+        arrays |= {f"{name}.scale": grid.scale.numpy(), f"{name}.zero_point": grid.zero_point.numpy()}
+    description = {
+        "format_version": FORMAT_VERSION,
+        "trial": config.model_dump(mode="json"),
+        "data": data,
+        "steps": steps,
+        "weights": {
+            name: {**_about(weight.grid), "shape": list(weight.levels.shape)} for name, weight in encoded.items()
+        },
+        "activations": {name: _about(grid) for name, grid in grids.items()},
+    }
     arrays[_DESCRIPTION] = np.frombuffer(json.dumps(description).encode(), dtype=np.uint8)
     _write(file, arrays)
     return {
-        "packed_bytes": sum(int(arrays[f"{name}.packed"].nbytes) for name in packed),
-        "float_bytes": sum(4 * encoded.levels.numel() for _, encoded in packed.values()),
+        "packed_bytes": sum(int(arrays[f"{name}.packed"].nbytes) for name in encoded),
+        "float_bytes": sum(4 * weight.levels.numel() for weight in encoded.values()),
     }
 
 
@@ -63,23 +97,50 @@ def load_export(file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return the description and all tensors of an exported network, its weights decoded to float32.
 
     Raises:
-        ResultsError: The file is not such an archive.
+        ResultsError: The file is not such an archive, or of another version.
     """
     try:
         with np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         description: dict[str, Any] = json.loads(arrays.pop(_DESCRIPTION).tobytes())
-        tensors = {}
+        _check_version(description["format_version"], file)
+        tensors = {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
         for name, about in description["weights"].items():
-            n_levels = int(np.prod(about["shape"]))
-            levels = unpack_bits(arrays.pop(f"{name}.packed"), about["bit_width"], n_levels).reshape(about["shape"])
-            scale, offset = (torch.from_numpy(arrays.pop(f"{name}.{part}")) for part in ("scale", "offset"))
-            tensors[name] = torch.from_numpy(levels) * scale + offset
+            packed = tensors.pop(f"{name}.packed").numpy()
+            levels = unpack_bits(packed, about["bit_width"], int(np.prod(about["shape"]))).reshape(about["shape"])
+            scale, zero_point = (tensors.pop(f"{name}.{part}") for part in ("scale", "zero_point"))
+            tensors[name] = (torch.from_numpy(levels) - zero_point) * scale
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResultsError(
             f"an exported network must be a whole archive of `lwq_tune export`, {file} is not"
         ) from error
-    return description, tensors | {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
+    return description, tensors
+
+
+def _check_version(version: object, file: Path) -> None:
+    """Refuse a file of another version: one of version 1 holds steps of quantizers as learned, not as used."""
+    if version != FORMAT_VERSION:
+        raise ResultsError(
+            f"an exported network must be of format version {FORMAT_VERSION}, {file} is of {version!r}; "
+            "export it anew from its run"
+        )
+
+
+def _fixed_grid(name: str, model: torch.nn.Module) -> Grid:
+    quantizer = model.get_submodule(name)
+    if not isinstance(quantizer, Quantizer) or not quantizer.is_initialized:
+        raise ResultsError(f"a network is exported once its quantizers have a range, {name} has none; train it first")
+    return quantizer.fixed_grid()
+
+
+def _about(grid: Grid) -> dict[str, Any]:
+    return {"bit_width": grid.bit_width, "signed": grid.is_signed}
+
+
+def _array_names(steps: list[Step]) -> list[str]:
+    """Return the names of the weights, biases and statistics that steps use, as in the state of the network."""
+    names = [step[part] for step in steps for part in ("weight", "bias") if part in step]
+    return names + [f"{step['name']}.{part}" for step in steps if step["op"] == "batch_norm" for part in _BATCH_NORM]
 
 
 def _write(file: Path, arrays: dict[str, Any]) -> None:

@@ -69,6 +69,7 @@ class Trial:
         )
         self._generator = torch.Generator().manual_seed(config.seed)
         self._data = TrialData(config, dataset, self._device)
+        self._about_data = {"mean": dataset.mean.tolist(), "std": dataset.std.tolist()}
         self._engine = self._make_engine(dataset.num_classes)
         self._is_calibrated = False
         self._peak_memory = PeakMemory(self._device)
@@ -132,10 +133,11 @@ class Trial:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that a continuation needs: tensors and plain values only."""
+        """Return all that a continuation needs, and what an export tells of the data: tensors and plain values."""
         return {
             "trial_key": self.config.trial_key,
             "epoch": self.epochs_done,
+            "data": self._about_data,
             "model": self._model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "generator": self._generator.get_state(),

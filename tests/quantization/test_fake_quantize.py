@@ -183,7 +183,7 @@ def test_minmax_per_channel_is_torchs_own_bit_for_bit(values: list[float], bits:
     weight = rows(values).mul(0.37).requires_grad_()
     quantizer = MinMaxWeightQuantizer(bits, per_channel=True)
     out = quantizer(weight)
-    scale, zero_point = quantizer.grid(weight)
+    scale, zero_point = quantizer.affine(weight)
     oracle = torch.fake_quantize_per_channel_affine(
         weight, scale.flatten(), zero_point.flatten().to(torch.int32), 0, 0, 2**bits - 1
     )
@@ -244,7 +244,7 @@ def test_inside_the_range_the_error_is_at_most_half_a_step(name: str, values: li
     x = rows(values)
     out = quantizer(x)
     step = step_of(quantizer, x)
-    offset = quantizer.grid(x)[1] if isinstance(quantizer, MinMaxActQuantizer | MinMaxWeightQuantizer) else 0.0
+    offset = quantizer.affine(x)[1] if isinstance(quantizer, MinMaxActQuantizer | MinMaxWeightQuantizer) else 0.0
     level = x / step + offset
     inside = (level > quantizer.low) & (level < quantizer.high)
     assert bool((((out - x).abs() <= step * (0.5 + 1e-4)) | ~inside).all())
@@ -258,7 +258,7 @@ def step_of(quantizer: Quantizer, x: Tensor) -> Tensor:
     if isinstance(quantizer, DoReFaActQuantizer):
         return torch.tensor(1 / quantizer.high)
     assert isinstance(quantizer, MinMaxActQuantizer | MinMaxWeightQuantizer)
-    return quantizer.grid(x)[0]
+    return quantizer.affine(x)[0]
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "weights" in name])

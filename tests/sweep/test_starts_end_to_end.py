@@ -6,11 +6,13 @@ import os
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from lwq_tune.data.sources import load_digits
 from lwq_tune.training.export import load_export
-from tests.conftest import run_python
+from tests.conftest import REPOSITORY, run_python
 from tests.sweep.sweeps import read_trials, sweep_arguments
 
 pytestmark = pytest.mark.slow
@@ -86,7 +88,7 @@ def test_a_screen_on_validation_images_has_a_front_and_no_test_figures(
         assert analysed.returncode == 0, analysed.stderr
 
 
-def test_a_network_is_exported_with_its_weights_packed(
+def test_an_exported_network_has_the_accuracy_of_the_tables_in_numpy_too(
     progressive: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     run, _ = progressive
@@ -98,6 +100,13 @@ def test_a_network_is_exported_with_its_weights_packed(
     description, tensors = load_export(file)
     assert {about["bit_width"] for about in description["weights"].values()} == {2}
     assert len(tensors["layer1.0.conv1.weight"].unique()) <= 4
+    images = load_digits().test
+    np.save(tmp_path / "images.npy", images.images.numpy())
+    example = str(REPOSITORY / "examples" / "run_export.py")
+    classes = run_python(example, str(file), str(tmp_path / "images.npy"), cwd=tmp_path)
+    assert classes.returncode == 0, classes.stderr
+    n_correct = sum(int(line) == label for line, label in zip(classes.stdout.split(), images.labels, strict=True))
+    assert n_correct == pytest.approx(trial["test_accuracy"] * len(images), abs=1)
     missing = run_python("-m", "lwq_tune", "export", str(run), "--trial", "zzz", "--out", str(file), cwd=tmp_path)
     assert missing.returncode == 2
     assert "there are" in missing.stderr

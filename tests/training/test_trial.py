@@ -9,14 +9,13 @@ import torch
 
 from lwq_tune.data.images import Dataset
 from lwq_tune.energy.meter import NullMeter
-from lwq_tune.errors import ConfigError, ResultsError, TrialDivergedError
+from lwq_tune.errors import ConfigError, TrialDivergedError
 from lwq_tune.models.cifar_resnet import CifarResNet
 from lwq_tune.quantization.lsq import LSQQuantizer
 from lwq_tune.training import engine as engine_module
 from lwq_tune.training import model as model_module
 from lwq_tune.training.checkpoint import load_checkpoint, save_checkpoint
 from lwq_tune.training.data import TrialData
-from lwq_tune.training.export import export_network, load_export
 from lwq_tune.training.model import build_model, check_used_bits, make_optimizer
 from lwq_tune.training.row import EpochRow
 from lwq_tune.training.trial import Trial
@@ -269,24 +268,3 @@ def test_weights_that_are_not_finite_end_the_trial_with_a_reason(
         trial.model.get_parameter("fc.weight").fill_(bad)
     with pytest.raises(TrialDivergedError, match="must stay finite"):
         trial.run_epoch()
-
-
-def test_a_packed_network_is_the_quantized_network(tiny_dataset: Dataset, tmp_path: Path) -> None:
-    config = small_config(bit_widths=(2, 3, 4), epochs=1, first_last_bit_width=8, weight_scales="per_channel")
-    trial = Trial(config, tiny_dataset, NullMeter())
-    trial.run_epoch()
-    sizes = export_network(config, trial.model.state_dict(), tmp_path / "network.npz")
-    description, tensors = load_export(tmp_path / "network.npz")
-    assert description["trial"]["bit_widths"] == [2, 3, 4]
-    n_weights = dict.fromkeys((2, 3, 4, 8), 0)
-    for name, about in description["weights"].items():
-        layer = trial.model.get_submodule(name.removesuffix(".weight"))
-        expected = layer.weight_quantizer(layer.weight).detach()  # type: ignore[operator]
-        assert torch.allclose(tensors[name], expected, atol=1e-6), name
-        n_weights[about["bit_width"]] += expected.numel()
-    assert all(n_weights.values())
-    assert sizes["float_bytes"] == 4 * sum(n_weights.values())
-    assert sizes["packed_bytes"] == pytest.approx(sum(b * n for b, n in n_weights.items()) / 8, abs=len(tensors))
-    (tmp_path / "bad.npz").write_bytes(b"no archive")
-    with pytest.raises(ResultsError, match="whole archive"):
-        load_export(tmp_path / "bad.npz")
