@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from analysis.commands import audit, controls, curves, heatmap, ledgers, pareto, report, sensitivity, table
 from analysis.load import AnalysisError
+from lwq_tune.output_streams import lost_output, make_output_optional
 
 EXIT_DONE, EXIT_BAD_INPUT = 0, 2
 # Each is a module with `add_arguments(parser)` and `run(parsed)`, which returns the exit code.
@@ -54,16 +55,25 @@ def completion(shell: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
-    parsed = make_parser().parse_args(arguments)
+    make_output_optional()
+    code = _run(make_parser().parse_args(arguments))
+    lost = lost_output()
+    if lost is None:
+        return code
+    print(f"error: {lost}", file=sys.stderr)
+    return code or EXIT_BAD_INPUT
+
+
+def _run(parsed: argparse.Namespace) -> int:
     if parsed.command == "completion":
         print(completion(parsed.shell).rstrip("\n"))
         return EXIT_DONE
     try:
         code: int = COMMANDS[parsed.command][0].run(parsed)
-        return code
     except AnalysisError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
+    return code
 
 
 if __name__ == "__main__":

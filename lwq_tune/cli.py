@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 
 from lwq_tune import __version__, exit_codes
 from lwq_tune.errors import UserInputError
 from lwq_tune.openmp import let_idle_threads_sleep
+from lwq_tune.output_streams import lost_output, make_output_optional
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -215,8 +215,21 @@ def without_port(arguments: Sequence[str]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
+    make_output_optional()
     parsed = make_parser().parse_args(without_port(sys.argv[1:] if arguments is None else arguments))
     let_idle_threads_sleep()
+    code = _run(parsed)
+    lost = lost_output()
+    if lost is None:
+        return code
+    if _trains(parsed):  # what it has trained is done, and costs more to do again than a lost line
+        print(f"warning: {lost}", file=sys.stderr)
+        return code
+    print(f"error: {lost}", file=sys.stderr)
+    return code or exit_codes.BAD_INPUT
+
+
+def _run(parsed: argparse.Namespace) -> int:
     try:
         command = importlib.import_module(f"lwq_tune.commands.{parsed.command}")
         code: int = command.run(parsed)
@@ -224,11 +237,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return exit_codes.BAD_INPUT
     except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on; so be it
         print(f"error: a file or folder could not be used: {error}", file=sys.stderr)
         return exit_codes.BAD_INPUT
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return exit_codes.INTERRUPTED
     return code
+
+
+def _trains(parsed: argparse.Namespace) -> bool:
+    """Return whether a command trains, so that what it prints is not all that it gives."""
+    if parsed.command == "sweep":
+        return not parsed.dry_run and parsed.estimate != "only"
+    return parsed.command in ("resume", "train")

@@ -21,6 +21,7 @@ LAW: dict[str, tuple[set[str], set[str]]] = {
     "lwq_tune.text": (set(), {"lwq_tune"}),
     "lwq_tune.openmp": (set(), {"lwq_tune"}),
     "lwq_tune.exit_codes": (set(), {"lwq_tune"}),
+    "lwq_tune.output_streams": (set(), {"lwq_tune"}),
     "lwq_tune.completion": (set(), {"lwq_tune"}),
     "lwq_tune.budget": (set(), {"lwq_tune.config", "lwq_tune.energy", "lwq_tune.results", "lwq_tune.sweep"}),
     "lwq_tune.interval": (set(), {"lwq_tune"}),
@@ -114,11 +115,11 @@ def test_codecarbon_is_imported_in_one_file() -> None:
     assert users == {"lwq_tune.energy.codecarbon_meter"}
 
 
-def test_analysis_reads_only_the_schema_of_lwq_tune() -> None:
+def test_analysis_imports_only_the_schema_and_the_output_streams_of_lwq_tune() -> None:
     for path in MODULES:
         if module_name(path).startswith("analysis"):
             ours = {name for name in imports_of(path) if name.startswith("lwq_tune")}
-            assert all(name.startswith("lwq_tune.results.schema") for name in ours), path
+            assert all(name.startswith(("lwq_tune.results.schema", "lwq_tune.output_streams")) for name in ours), path
 
 
 @pytest.mark.parametrize(

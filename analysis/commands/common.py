@@ -31,7 +31,7 @@ class Loaded:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Path]:
-        """Make the folder for files, and let files be written there.
+        """Make the folder for files, let files be written there, then tell on stderr which trials are left out.
 
         Raises:
             AnalysisError: It cannot be made, or written to.
@@ -43,6 +43,17 @@ class Loaded:
             raise AnalysisError(
                 f"the output folder must be writable, {self.out} is not ({error}); give --out"
             ) from error
+        say(self.left_out())
+
+    def left_out(self) -> list[str]:
+        """Return a line on the trials that are not looked at; none where all are."""
+        trials = self.runs.trials
+        others = trials[~trials.index.isin(self.done.index)]["status"]
+        if others.empty:
+            return []
+        words = others.replace("done", "done in a configuration that was stopped in another seed").value_counts()
+        counts = ", ".join(f"{count} {status}" for status, count in words.items())
+        return [f"left out: {counts} of {len(trials)} trials"]
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +77,7 @@ def _width(text: str) -> float:
 
 
 def load(parsed: argparse.Namespace) -> Loaded:
-    """Return what a command is about; what is left out is told on stderr.
+    """Return what a command is about.
 
     Raises:
         AnalysisError: The runs cannot be read, or hold no finished trial.
@@ -75,18 +86,7 @@ def load(parsed: argparse.Namespace) -> Loaded:
         raise AnalysisError("files about several runs belong to none of them, got no --out; give --out DIR")
     runs = load_runs(parsed.run_dirs)
     done = done_trials(runs.trials)
-    say(left_out(runs.trials, done))
     return Loaded(runs, done, parsed.out or parsed.run_dirs[0] / "analysis")
-
-
-def left_out(trials: pd.DataFrame, done: pd.DataFrame) -> list[str]:
-    """Return a line on the trials that are not looked at; none where all are."""
-    others = trials[~trials.index.isin(done.index)]["status"]
-    if others.empty:
-        return []
-    words = others.replace("done", "done in a configuration that was stopped in another seed").value_counts()
-    counts = ", ".join(f"{count} {status}" for status, count in words.items())
-    return [f"left out: {counts} of {len(trials)} trials"]
 
 
 def tell(lines: Iterable[object]) -> None:

@@ -44,10 +44,10 @@ def run(parsed: argparse.Namespace) -> int:
     """
     loaded = load(parsed)
     controls = run_controls(loaded.done, parsed.metric, parsed.tolerance)
-    say(f"warning: {words}" for words in controls.warnings)
     with loaded.writing() as out:
         controls.pairs.to_csv(out / "controls.csv", index=False)
         controls.regression.to_csv(out / "regression.csv", index=False)
+    say(f"warning: {words}" for words in controls.warnings)
     tell([TITLE.format(metric=parsed.metric), _shown_pairs(controls.pairs, parsed.metric), ""])
     if not controls.regression.empty:
         tell([f"{parsed.metric}, regression with an intercept per seed; 95 % intervals over configurations"])

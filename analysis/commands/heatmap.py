@@ -38,18 +38,20 @@ def run(parsed: argparse.Namespace) -> int:
     loaded = load(parsed)
     done = loaded.done
     objectives = [Objective(f"{evaluated_images(done)}_accuracy", "maximize")]
+    doubts = []
     if parsed.cost != "none" and done[COSTS[parsed.cost]].notna().any():
         cost = Objective(COSTS[parsed.cost], "minimize")
         warnings = refuse_incomparable(done, allow=parsed.mixed_sources, objectives=[cost])
-        say(f"warning: {words}" for words in warnings)
+        doubts += [f"warning: {line}" for line in warnings]
         objectives.append(cost)
     elif parsed.cost != "none":
-        say([f"{parsed.cost} were not measured in any trial: only the accuracies are drawn"])
+        doubts.append(f"{parsed.cost} were not measured in any trial: only the accuracies are drawn")
     frame = heatmap_frame(done, [objective.column for objective in objectives])
     figure = draw_heatmap(frame, objectives, panels_by=parsed.panels_by, width_in=parsed.width_in)
     words = f"{heatmap_note(frame, objectives)} {caption(done)}"
     with loaded.writing() as out:
         frame.to_csv(out / "heatmap.csv", index=False)
         files = save_print_figure(figure, out / "heatmap", words)
+    say(doubts)
     tell([words, out / "heatmap.csv", *files])
     return 0

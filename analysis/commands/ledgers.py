@@ -47,13 +47,13 @@ def run(parsed: argparse.Namespace) -> int:
     loaded = load(parsed)
     done = loaded.done
     warnings = refuse_incomparable(done, allow=parsed.mixed_sources, objectives=[Objective("energy_kwh", "minimize")])
-    say(f"warning: {words}" for words in warnings)
     frame = ledger_frame(done)
     figure = draw_ledgers(frame, width_in=parsed.width_in)
     words = [*ledger_words(frame), caption(done)]
     with loaded.writing() as out:
         frame.to_csv(out / "ledgers.csv", index=False)
         files = save_print_figure(figure, out / "ledgers", " ".join(words))
+    say(f"warning: {line}" for line in warnings)
     tell([
         "Recorded training energy of a trial (mean ± std over seeds) | modelled inference energy per 1,000 images",
         shown_table(frame).to_string(index=False, na_rep="-"), *words, out / "ledgers.csv", *files,

@@ -86,13 +86,15 @@ def run(parsed: argparse.Namespace) -> int:
         front, done, objectives, origins, surfaces=surfaces, with_families=has_lines,
         width_in=parsed.width_in or WIDTH_IN,
     )  # fmt: skip
-    say([f"warning: {line}" for line in [*warnings, *_doubts(loaded.runs.trials, front, objectives)]])
-    tell([_table(front, objectives), words, *_verdict_lines(front, parsed)])
-    tell(_hypervolumes(done, front, objectives, select))
-    say([*why_none, *([NO_LINES] if parsed.families and not has_lines else [])])
+    doubts = [f"warning: {line}" for line in [*warnings, *_doubts(loaded.runs.trials, front, objectives)]]
+    lines = [_table(front, objectives), words, *_verdict_lines(front, parsed)]
+    lines += _hypervolumes(done, front, objectives, select)
     with loaded.writing() as out:
         front.to_csv(out / "pareto.csv", index=False)
         files = [out / "pareto.csv", *_write_surfaces(surfaces, out), *save_figure(figure, out / "pareto")]
+    say(doubts)
+    tell(lines)
+    say([*why_none, *([NO_LINES] if parsed.families and not has_lines else [])])
     tell(files)
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from analysis.commands.common import left_out, load, say, tell
+from analysis.commands.common import load, say, tell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,10 +30,10 @@ def run(parsed: argparse.Namespace) -> int:
 
     loaded = load(parsed)
     file = parsed.out or loaded.out / "report.html"
-    others = left_out(loaded.runs.trials, loaded.done)
+    others = loaded.left_out()
     evidence = gather(loaded.runs, loaded.done, parsed.run_dirs, others, mixed=parsed.mixed_sources)
     page = build_page(evidence)
-    say(f"warning: {words}" for words in evidence.warnings if words not in others)
     write_page(page, file)
+    say([*others, *(f"warning: {words}" for words in evidence.warnings if words not in others)])
     tell([file])
     return 0

@@ -42,14 +42,16 @@ def run(parsed: argparse.Namespace) -> int:
         (OVER_EPOCHS, "table_over_epochs.csv", table_over_epochs(done, epochs)),
         (OVER_SEEDS, "table_over_seeds.csv", table_over_seeds(done)),
     )
+    against = loaded.out / "table_against_paper.csv"
     with loaded.writing() as out:
-        for title, name, frame in tables:
+        for _, name, frame in tables:
             frame.to_csv(out / name, index=False)
-            tell([title, frame.to_string(index=False), ""])
-        against = out / "table_against_paper.csv"
         against.unlink(missing_ok=True)  # of an earlier call, on other trials
         if not comparison.empty:
             comparison.to_csv(against, index=False)
-            tell([BESIDE, format_comparison(comparison).to_string(index=False), ""])
+    for title, _, frame in tables:
+        tell([title, frame.to_string(index=False), ""])
+    if not comparison.empty:
+        tell([BESIDE, format_comparison(comparison).to_string(index=False), ""])
     tell([*paper_notes(done, comparison), caption(done)])
     return 0

@@ -36,7 +36,7 @@ AUTH_MODE = "RAY_AUTH_MODE"
 
 @contextlib.contextmanager
 def local_ray(n_cpus: int, dashboard: Dashboard | None = None) -> Iterator[None]:
-    """Run a Ray of our own for the body; SIGTERM ends a sweep as Ctrl-C does.
+    """Run a Ray of our own for the body; SIGTERM and SIGHUP end a sweep as Ctrl-C does.
 
     Args:
         n_cpus: CPUs it may hand out.
@@ -52,7 +52,8 @@ def local_ray(n_cpus: int, dashboard: Dashboard | None = None) -> Iterator[None]
         )
     if dashboard is None:
         _leave_out_helpers()
-    dashboard_url = _start_ray(n_cpus, dashboard)
+    with _hangup_blocked():
+        dashboard_url = _start_ray(n_cpus, dashboard)
     with _connected():
         if dashboard is not None:
             dashboard.tell_addresses(dashboard_url)
@@ -83,6 +84,20 @@ def _start_ray(n_cpus: int, dashboard: Dashboard | None) -> str:
             "See that the host is not overloaded, then try again"
         ) from error
     return str(context.dashboard_url)
+
+
+@contextlib.contextmanager
+def _hangup_blocked() -> Iterator[None]:
+    """Let the processes that are started in the body outlive a terminal that is closed: they inherit the block.
+
+    The kernel sends SIGHUP to all of them as well as to the sweep, which needs them to end its trials in order. Ray
+    itself blocks SIGINT for them.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _leave_out_helpers() -> None:
@@ -158,7 +173,7 @@ def _set_environment(variables: dict[str, str]) -> None:
 
 @contextlib.contextmanager
 def _connected() -> Iterator[None]:
-    """Disconnect after the body, and let SIGTERM end it as Ctrl-C does."""
+    """Disconnect after the body, and let SIGTERM, and a terminal that is closed, end it as Ctrl-C does."""
     import ray
 
     # What Ray logs as an error comes as a traceback; it is told in one line at the end, and kept in the run folder.
@@ -168,6 +183,8 @@ def _connected() -> Iterator[None]:
         signal.SIGUSR1: lambda *_: signal.raise_signal(signal.SIGINT),
         signal.SIGTERM: lambda *_: signal.raise_signal(signal.SIGUSR1),
     }
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # which is what `nohup` asks for
+        handlers[signal.SIGHUP] = handlers[signal.SIGTERM]
     previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield

@@ -13,8 +13,10 @@ _WATCH = """
 import os, select, signal, sys
 pid, limit_s, what = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
 if not select.select([0], [], [], limit_s)[0]:
-    print(what, "took longer than", f"{limit_s:g} s, its process ends", file=sys.stderr, flush=True)
-    os.kill(pid, signal.SIGKILL)
+    try:
+        print(what, "took longer than", f"{limit_s:g} s, its process ends", file=sys.stderr, flush=True)
+    finally:  # also where the disk is full that stderr is on
+        os.kill(pid, signal.SIGKILL)
 """
 
 

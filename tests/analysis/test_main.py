@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import io
+import itertools
 import re
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -11,13 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from analysis.__main__ import main
+from analysis.__main__ import COMMANDS, main
 from analysis.load import Objective, load_run
 from analysis.pareto import pareto_front
 from analysis.plots import draw_pareto
 from analysis.trials import summarise_trials
+from lwq_tune.quantization.schedules import schedule_name
 from lwq_tune.results.schema import SCHEMA_VERSION
-from tests.analysis.synthetic import OBJECTIVES, POINTS, change_trials, write_run
+from tests.analysis.synthetic import OBJECTIVES, POINTS, change_trials, ledger_run, write_run
 
 
 @pytest.fixture
@@ -396,3 +400,47 @@ def test_malformed_flags_are_refused_by_the_parser(run: Path, flags: list[str]) 
     with pytest.raises(SystemExit) as refused:
         main(["pareto", str(run), *flags])
     assert refused.value.code == 2
+
+
+class Witness(io.StringIO):
+    """A stream that notes which files there are when the first word is written to it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+        self.files: list[Path] | None = None
+
+    def write(self, text: str) -> int:
+        if self.files is None:
+            self.files = files_in(self._folder)
+        return super().write(text)
+
+
+def files_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="module")
+def grid_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that every command has something to say about, also on stderr."""
+    triples = list(itertools.product((2, 4), repeat=3))
+    points = {schedule_name(triple): ([0.1 * sum(triple) / 2, 0.5], 1e-6 * sum(triple)) for triple in triples}
+    run = write_run(tmp_path_factory.mktemp("grid") / "run", {**points, "fixed_3": ([0.5, 0.5], 1e-6)})
+    change_trials(run, "fixed_3", 0, status="failed")
+    return run
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_a_command_has_written_its_files_before_it_prints_a_word(
+    command: str, grid_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, flag = (ledger_run().write(tmp_path / "run"), "--json") if command == "audit" else (grid_run, "--out")
+    out, err = Witness(tmp_path), Witness(tmp_path)
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    code = main([command, str(run), flag, str(tmp_path / "out")])
+    assert code == 0, err.getvalue()
+    assert (tmp_path / "out").exists()
+    assert out.files == files_in(tmp_path)
+    assert err.files in (None, files_in(tmp_path))
+    assert command == "audit" or err.getvalue().startswith("left out: 1 failed of 18 trials\n")

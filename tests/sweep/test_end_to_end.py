@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -15,10 +17,11 @@ import pytest
 
 from lwq_tune.energy.address import FOLDER_VARIABLE
 from lwq_tune.results.schema import EPOCH_COLUMNS, TRIAL_COLUMNS
-from tests.conftest import run_python
+from tests.conftest import REPOSITORY, run_python
 from tests.sweep.conftest import Undisturbed
 from tests.sweep.sweeps import (
     FAULT_EPOCHS,
+    assert_whole,
     audit,
     fault_arguments,
     is_trial,
@@ -142,6 +145,8 @@ def cut_off(run: Path, arguments: list[str], how: str) -> None:
     wait_for(lambda: n_rows(run) >= n_before + 2, process)
     if how == "ctrl-c":
         os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the whole process group
+    elif how == "terminal closed":
+        os.killpg(process.pid, signal.SIGHUP)
     else:
         process.send_signal({"sigterm": signal.SIGTERM, "driver killed": signal.SIGKILL}[how])
     out, err = process.communicate(timeout=120)
@@ -169,7 +174,7 @@ def assert_as_undisturbed(run: Path, undisturbed: Undisturbed, n_attempts: int) 
     audit(run, run.parent)
 
 
-@pytest.mark.parametrize("ends", [("sigterm", "ctrl-c"), ("driver killed",)], ids=", then ".join)
+@pytest.mark.parametrize("ends", [("sigterm", "ctrl-c", "terminal closed"), ("driver killed",)], ids=", then ".join)
 def test_a_sweep_that_was_cut_off_ends_with_the_numbers_of_one_that_was_not(
     ends: tuple[str, ...], tmp_path: Path, undisturbed: Undisturbed
 ) -> None:
@@ -180,6 +185,19 @@ def test_a_sweep_that_was_cut_off_ends_with_the_numbers_of_one_that_was_not(
     assert resumed.returncode == 0, resumed.stderr
     assert n_rows(run) <= 2 * FAULT_EPOCHS + len(ends), "each time, at most an epoch without a checkpoint is lost"
     assert_as_undisturbed(run, undisturbed, 1 + len(ends))
+
+
+def test_a_sweep_whose_reader_goes_away_ends_as_one_that_was_read(tmp_path: Path, undisturbed: Undisturbed) -> None:
+    command = shlex.join([sys.executable, *fault_arguments(tmp_path)])
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    line = f"set -o pipefail; {command} 2>&1 | head -4"
+    result = subprocess.run(
+        ["bash", "-c", line], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=500, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert len(result.stdout.splitlines()) == 4
+    assert training_numbers(tmp_path / "run") == undisturbed.numbers
+    assert_whole(tmp_path / "run", FAULT_EPOCHS)
 
 
 def test_trials_whose_processes_are_killed_end_with_the_numbers_of_those_that_were_not(
