@@ -1,7 +1,7 @@
-# ruff: noqa: T201 - the classes are the output
+# ruff: noqa: T201 - the labels are the output
 """Run an exported network from its file alone, in NumPy: a reader of the format to start from.
 
-``python examples/run_export.py NET.npz IMAGES.npy`` prints the class of each image, uint8, shape (n, 3, 32, 32). The
+``python examples/run_export.py NET.npz IMAGES.npy`` prints the label of each image, uint8, shape (n, 3, 32, 32). The
 format is described in `lwq_tune/training/export.py`, the steps in `lwq_tune/training/forward_steps.py`.
 """
 
@@ -102,16 +102,18 @@ def forward(
 
 
 def main() -> None:
-    """Print a class a line."""
+    """Print a label a line."""
     parser = argparse.ArgumentParser(description="Classify images with an exported network.")
     parser.add_argument("network", type=Path, metavar="NET.npz")
     parser.add_argument("images", type=Path, metavar="IMAGES.npy", help="uint8, shape (n, 3, 32, 32)")
     arguments = parser.parse_args()
     description, arrays = read_network(arguments.network)
-    if description["data"] is None:
+    data = description["data"]
+    if not data or data["mean"] is None:
         parser.error(f"mean and std of the training images must be in the file, {arguments.network} lacks them")
-    logits = forward(description, arrays, normalize(np.load(arguments.images), description["data"]))
-    print(*logits.argmax(axis=1), sep="\n")
+    logits = forward(description, arrays, normalize(np.load(arguments.images), data))
+    labels = data["class_names"] or data["classes"]
+    print(*(labels[output] for output in logits.argmax(axis=1)), sep="\n")
 
 
 if __name__ == "__main__":

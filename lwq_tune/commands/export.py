@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from lwq_tune import exit_codes
 from lwq_tune.commands.common import say
@@ -22,7 +24,8 @@ def run(arguments: Namespace) -> int:
     from lwq_tune.training.checkpoint import CheckpointError, load_checkpoint
 
     folder = RunFolder(Path(arguments.run_dir).expanduser().resolve())
-    config = _choose(list(read_trials(read_manifest(folder.path), folder).all.values()), arguments.trial)
+    manifest = read_manifest(folder.path)
+    config = _choose(list(read_trials(manifest, folder).all.values()), arguments.trial)
     last_epoch = finished_epochs(folder.path).get(config.trial_key, config.n_rows)
     found = shelf_of_run(folder.path).final(config.trial_key, last_epoch)
     if not found:
@@ -38,11 +41,11 @@ def run(arguments: Namespace) -> int:
     except (CheckpointError, FileNotFoundError) as error:
         raise ResultsError(str(error)) from error
     file = Path(arguments.out).expanduser()
-    sizes = export_network(config, checkpoint["model"], file, data=checkpoint.get("data"))
+    sizes = export_network(config, checkpoint["model"], file, data=describe_data(manifest["dataset"], checkpoint))
     if "data" not in checkpoint:
         say(
-            "a checkpoint of this version holds mean and std of the training images, that of an earlier version does "
-            "not: the file is for normalised images"
+            "the checkpoint is of an earlier version and does not hold mean and std of the training images, so the "
+            "file takes images that are normalised already"
         )
     say(
         f"{config.schedule} seed {config.seed}: quantized weights take {sizes['packed_bytes']} bytes packed, "
@@ -50,6 +53,24 @@ def run(arguments: Namespace) -> int:
     )
     print(file, flush=True)
     return exit_codes.DONE
+
+
+def describe_data(dataset: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an exported network needs of its data set: normalisation of the pixels, labels of the outputs.
+
+    Args:
+        dataset: As the manifest of the run records it; earlier versions took labels for numbers from 0.
+        checkpoint: Of the trial; those of earlier versions have no mean and std.
+
+    >>> describe_data({"classes": ["cat", "dog"], "class_names": []}, {"data": {"mean": [0.5] * 3, "std": [0.2] * 3}})
+    {'mean': [0.5, 0.5, 0.5], 'std': [0.2, 0.2, 0.2], 'classes': ['cat', 'dog'], 'class_names': []}
+    >>> describe_data({"num_classes": 3}, {})
+    {'mean': None, 'std': None, 'classes': [0, 1, 2], 'class_names': []}
+    """
+    pixels = checkpoint.get("data") or {"mean": None, "std": None}
+    classes = dataset.get("classes")
+    labels = list(range(dataset["num_classes"])) if classes is None else classes
+    return {**pixels, "classes": labels, "class_names": dataset.get("class_names", [])}
 
 
 def _choose(trials: list[TrialConfig], key: str) -> TrialConfig:

@@ -41,7 +41,7 @@ def run(arguments: Namespace) -> int:
         manifest = read_manifest(folder.path)  # as the last session left it, now that none is under way
         config = _config(manifest, folder, arguments.carbon_budget, arguments.address)
         fraction = recorded_space(manifest).trials[0].validation_fraction
-        dataset = _same_dataset(manifest, fraction)
+        dataset = find_as_before(manifest["dataset"], fraction)
         now = space_now(manifest, arguments.space, tuple(arguments.set), as_recorded=arguments.as_recorded)
         if now is not None:
             manifest = extend(manifest, plan_work(now, config), is_wanted=arguments.extend)
@@ -61,13 +61,7 @@ def run(arguments: Namespace) -> int:
         check_installed(choose_loggers(config))
         plan = replace(plan, dashboard=find_dashboard(arguments.dashboard, config.address, say))
         tell_dataset(dataset, fraction)
-        n_read_otherwise = check_dataset_loads(dataset.dataset, config.data_dir)
-        if n_read_otherwise and _is_of_earlier_version(manifest):
-            raise ResultsError(
-                f"a run is continued on the pixels it began with, {n_read_otherwise:,} images of {dataset.dataset} "
-                "were read otherwise by the version that began it (16 bits clipped, transparency or orientation left "
-                "out); start a new sweep"
-            )
+        load_as_before(manifest["dataset"], config.data_dir)
         manifest["sweep"] = config.model_dump(mode="json")
         manifest["sessions"].append(new_session(sys.argv[1:], utc_now()))
         write_json(folder.manifest, manifest)
@@ -164,14 +158,17 @@ def _intensities(manifest: Manifest) -> dict[str, IntensitySeries]:
         ) from error
 
 
-def _same_dataset(manifest: Manifest, validation_fraction: float) -> DatasetInfo:
-    """See that the data set of a run is as it was, and that its labels and its split are understood as they were.
+def find_as_before(recorded: Mapping[str, Any], validation_fraction: float) -> DatasetInfo:
+    """Return the data set of a run, if it is as it was and its labels and its split are understood as they were.
+
+    Args:
+        recorded: The data set as the manifest holds it.
+        validation_fraction: Share of the training images that the run holds out.
 
     Raises:
         DatasetError: It is gone.
         ResultsError: Its content has changed, or the version that began the run took it otherwise.
     """
-    recorded = manifest["dataset"]
     found = describe_dataset(recorded["dataset"])
     if (found.dataset, found.digest) != (recorded["dataset"], recorded["digest"]):
         raise ResultsError(
@@ -183,9 +180,8 @@ def _same_dataset(manifest: Manifest, validation_fraction: float) -> DatasetInfo
             f"a run is continued with its own classes, {recorded['num_classes']} were counted in {found.dataset} when "
             f"it began and {found.num_classes} distinct labels are; start a new sweep"
         )
-    if _is_of_earlier_version(manifest) and any(
-        n > 1 and round(validation_fraction * n) == 0 for n in found.class_counts
-    ):
+    held_none_out = any(n > 1 and round(validation_fraction * n) == 0 for n in found.class_counts)
+    if held_none_out and _is_of_earlier_version(recorded):
         raise ResultsError(
             f"a run is continued with its own validation images, the version that began it held none of the smallest "
             f"classes of {found.dataset} out; start a new sweep"
@@ -193,6 +189,22 @@ def _same_dataset(manifest: Manifest, validation_fraction: float) -> DatasetInfo
     return found
 
 
-def _is_of_earlier_version(manifest: Manifest) -> bool:
+def load_as_before(recorded: Mapping[str, Any], data_dir: Path) -> None:
+    """Make sure that trials will find their data, read as it was when the run began.
+
+    Raises:
+        DatasetError: The data cannot be had.
+        ResultsError: The version that began the run read other pixels.
+    """
+    n_read_otherwise = check_dataset_loads(recorded["dataset"], data_dir)
+    if n_read_otherwise and _is_of_earlier_version(recorded):
+        raise ResultsError(
+            f"a run is continued on the pixels it began with, {n_read_otherwise:,} images of {recorded['dataset']} "
+            "were read otherwise by the version that began it (16 bits clipped, transparency or orientation left out); "
+            "start a new sweep"
+        )
+
+
+def _is_of_earlier_version(recorded: Mapping[str, Any]) -> bool:
     """Return whether the version that began a run did not yet record the labels of its classes."""
-    return "classes" not in manifest["dataset"]
+    return "classes" not in recorded

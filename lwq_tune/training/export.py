@@ -4,7 +4,8 @@ The file is a NumPy archive (``.npz``). Its array ``description`` is JSON in UTF
 
 - ``format_version``: 2. ``trial``: the trial's settings.
 - ``data``: what describes the data set: ``mean`` and ``std`` of each channel, by which ``pixels`` from 0 to 255 become
-  normalised images, ``(pixels / 255 - mean) / std``; null where the checkpoint does not know them.
+  normalised images, ``(pixels / 255 - mean) / std``, null where the checkpoint does not know them; ``classes``, the
+  label that each output stands for, and ``class_names``, its name where the data set has names, else empty.
 - ``steps``: the forward pass from normalised images, shape (n, 3, 32, 32), to logits, see
   `lwq_tune.training.forward_steps`.
 - ``weights``: ``bit_width``, ``signed`` and ``shape`` of each quantized weight, by name. The array ``NAME.packed``

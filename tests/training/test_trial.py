@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from lwq_tune.data.images import Dataset
+from lwq_tune.data.images import Dataset, ImageSet
+from lwq_tune.data.labels import UNKNOWN_CLASS
 from lwq_tune.energy.meter import NullMeter
 from lwq_tune.errors import ConfigError, TrialDivergedError
 from lwq_tune.models.cifar_resnet import CifarResNet
@@ -268,3 +269,14 @@ def test_weights_that_are_not_finite_end_the_trial_with_a_reason(
         trial.model.get_parameter("fc.weight").fill_(bad)
     with pytest.raises(TrialDivergedError, match="must stay finite"):
         trial.run_epoch()
+
+
+def test_test_images_of_a_class_that_training_lacks_count_as_wrong(tiny_dataset: Dataset) -> None:
+    unknown = torch.arange(len(tiny_dataset.test)) % 4 == 0
+    labels = torch.where(unknown, UNKNOWN_CLASS, tiny_dataset.test.labels)
+    partly = replace(tiny_dataset, test=ImageSet(tiny_dataset.test.images, labels))
+    known = replace(tiny_dataset, test=tiny_dataset.test.take(~unknown))
+    rows = [next(Trial(small_config(), data, NullMeter()).epochs()) for data in (partly, known)]
+    n_correct = rows[1].test_accuracy * int((~unknown).sum())
+    assert rows[0].test_accuracy == pytest.approx(n_correct / len(unknown))
+    assert rows[0].test_loss == pytest.approx(rows[1].test_loss)
