@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from analysis.commands.common import add_run_arguments, load, tell
+from analysis.commands.common import add_run_arguments, load, say, tell
 from analysis.load import read_epochs
+from analysis.seeds import lacking_epochs
 from analysis.tables import (
     FIGURES,
     caption,
@@ -38,6 +39,7 @@ def run(parsed: argparse.Namespace) -> int:
     check_comparable(done)
     epochs = read_epochs(done, FIGURES)
     comparison = compare_with_paper(done, epochs)
+    say(f"warning: {line}" for line in lacking_epochs(done, epochs))
     tables = (
         (OVER_EPOCHS, "table_over_epochs.csv", table_over_epochs(done, epochs)),
         (OVER_SEEDS, "table_over_seeds.csv", table_over_seeds(done)),
@@ -45,7 +47,7 @@ def run(parsed: argparse.Namespace) -> int:
     with loaded.writing() as out:
         for title, name, frame in tables:
             frame.to_csv(out / name, index=False)
-            tell([title, frame.to_string(index=False), ""])
+            tell([title, "none" if frame.empty else frame.to_string(index=False), ""])
         against = out / "table_against_paper.csv"
         against.unlink(missing_ok=True)  # of an earlier call, on other trials
         if not comparison.empty:
