@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from analysis.drawing import COLUMN_WIDTH_IN, PRINT_STYLE, LineStyle, add_note, line_styles, make_figure
-from analysis.load import Runs, read_epochs
+from analysis.load import AnalysisError, Runs, read_epochs
 from analysis.plots import FAMILY_STYLE
 from analysis.seeds import check_one_dataset, configuration_labels, evaluated_images
 from analysis.trials import done_trials
@@ -59,9 +59,14 @@ def curves_over_seeds(trials: pd.DataFrame, epochs: pd.DataFrame, labels: pd.Ser
         labels: What to call each trial's configuration, see `analysis.seeds.configuration_labels`.
 
     Raises:
-        AnalysisError: Several data sets, or no epoch has an accuracy.
+        AnalysisError: Several data sets, no epochs, or none of them has an accuracy.
     """
     check_one_dataset(trials)
+    if epochs.empty:
+        raise AnalysisError(
+            "curves need the tables of epochs, the runs have none in epochs/; `python -m lwq_tune resume RUN_DIR` "
+            "writes them again"
+        )
     splits = ("train", evaluated_images(epochs))
     keys = ["label", "schedule", "family", "bit_widths"]
     named = trials.assign(label=labels)[[*keys, "config_seed"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lwq_tune.results.schema import COLUMNS, EPOCH_COLUMNS, SCHEMA_VERSION, TRIAL_COLUMNS, read_metadata
 
+TRIALS_FILE = "trials.parquet"
 TRIAL_TYPES = pa.schema([(column.name, column.arrow_type) for column in TRIAL_COLUMNS])
 
 
@@ -118,7 +121,7 @@ def trials_file(run_dir: Path) -> Path:
     Raises:
         AnalysisError: The folder holds no sweep.
     """
-    file = run_dir / "trials.parquet"
+    file = run_dir / TRIALS_FILE
     if not file.is_file():
         if (run_dir / "manifest.json").is_file():
             way_out = "its sweep has begun and no trial has ended yet, see `python -m lwq_tune status`"
@@ -173,7 +176,7 @@ def read_table(file: Path, columns: Sequence[str]) -> pa.Table:
         columns: Names that it must have; no others are read.
 
     Raises:
-        AnalysisError: It is damaged, of another schema version, or lacks a column.
+        AnalysisError: It is damaged, of another schema version or of none, or does not have each column once.
     """
     try:
         with pq.ParquetFile(file) as parquet:
@@ -181,20 +184,40 @@ def read_table(file: Path, columns: Sequence[str]) -> pa.Table:
             _check_schema(schema, file, columns)
             # One thread per table: with thousands of small ones, the threads belong to the tables.
             return parquet.read(list(columns), use_threads=False).select(list(columns))
-    except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise AnalysisError(f"results must be readable as Parquet, {file} is not ({reason})") from error
+    except (pa.ArrowException, OSError) as error:
+        raise _refuse(file, f"results must be readable as Parquet, {file} is not ({_first_line(error)})") from error
 
 
 def _check_schema(schema: pa.Schema, file: Path, columns: Sequence[str]) -> None:
-    version = read_metadata(schema).get("schema_version")
-    if version != SCHEMA_VERSION:
+    metadata = read_metadata(schema)
+    if "schema_version" not in metadata:
+        raise _refuse(
+            file, f"a results table carries schema_version and objectives as metadata of the file, {file} has lost them"
+        )
+    if (version := metadata["schema_version"]) != SCHEMA_VERSION:
         raise AnalysisError(
             f"this version reads tables of schema version {SCHEMA_VERSION}, {file} has {version}; "
             "use the lwq_tune that wrote it"
         )
     if missing := sorted(set(columns) - set(schema.names)):
-        raise AnalysisError(f"a results table holds all columns of its schema, {file} lacks {', '.join(missing)}")
+        words = f"a results table holds all columns of its schema, {file} lacks {', '.join(missing)}"
+        raise _refuse(file, words)
+    if doubled := sorted(name for name in set(columns) if schema.names.count(name) > 1):
+        words = f"a results table holds each column of its schema once, {file} has several of {', '.join(doubled)}"
+        raise _refuse(file, words)
+
+
+def _refuse(file: Path, words: str) -> AnalysisError:
+    """Return the error on a table that no sweep writes, with the way out."""
+    run_dir = file.parent if file.name == TRIALS_FILE else file.parent.parent
+    return AnalysisError(
+        f"{words}; where another program saved it, put the sweep's own file back, or delete it and let `python -m "
+        f"lwq_tune resume {shlex.quote(str(run_dir))}` write it again"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def read_tables(files: Sequence[Path], columns: pa.Schema) -> pd.DataFrame:
@@ -218,11 +241,31 @@ def _read_all(files: Sequence[Path], columns: pa.Schema) -> list[pa.Table]:
 
 
 def _cast(table: pa.Table, columns: pa.Schema, file: Path) -> pa.Table:
+    """Return a table in the types of the schema; other programs save text, lists and missing integers as other types.
+
+    Raises:
+        AnalysisError: A column cannot be had in its type.
+    """
+    return pa.table([_cast_column(table[column.name], column, file) for column in columns], columns)
+
+
+def _cast_column(values: pa.ChunkedArray, column: pa.Field, file: Path) -> pa.ChunkedArray:
+    found, is_list = values.type, pa.types.is_list(column.type)
+    if found == column.type and not is_list:
+        return values
+    if pa.types.is_integer(column.type) and pa.types.is_floating(found):
+        values = pc.if_else(pc.is_nan(values), None, values)  # pandas has no other way to leave out an integer
     try:
-        return table.cast(columns)
+        values = values.cast(column.type)
+        if is_list and pc.list_flatten(values).null_count:
+            raise pa.ArrowInvalid("an entry of a list is empty")
     except pa.ArrowException as error:
-        words = f"a results table has the types of its schema, {file} has not ({str(error).splitlines()[0]})"
-        raise AnalysisError(words) from error
+        words = (
+            f"a results table has the types of its schema, {file} has {column.name} as {found} and not as "
+            f"{column.type} ({_first_line(error)})"
+        )
+        raise _refuse(file, words) from error
+    return values
 
 
 def _objectives(table: pa.Table, file: Path) -> tuple[Objective, ...]:
@@ -230,13 +273,12 @@ def _objectives(table: pa.Table, file: Path) -> tuple[Objective, ...]:
     try:
         objectives = tuple(Objective(entry["column"], entry["direction"]) for entry in listed or [])
     except (TypeError, KeyError) as error:
-        raise AnalysisError(f"a table of trials names its objectives, {file} does not") from error
+        raise _refuse(file, f"a table of trials names its objectives, {file} does not") from error
     figures = {column.name for column in TRIAL_COLUMNS if column.kind in ("int", "float")}
     is_sound = all(axis.column in figures and axis.direction in ("maximize", "minimize") for axis in objectives)
     if not is_sound or len({axis.column for axis in objectives}) != len(objectives) or len(objectives) < 2:
-        raise AnalysisError(
-            f"a table of trials names two or more figures as objectives, to maximize or minimize; {file} does not"
-        )
+        words = f"a table of trials names two or more figures as objectives, to maximize or minimize, {file} does not"
+        raise _refuse(file, words)
     return objectives
 
 

@@ -54,6 +54,37 @@ def configuration_labels(trials: pd.DataFrame) -> pd.Series:
     return pd.Series(labels, index=trials.index, dtype=object)
 
 
+def name_trials(trials: pd.DataFrame, most: int = 3) -> str:
+    """Return what messages call some trials: schedule, seed, run and key of the first few, and how many there are more.
+
+    >>> name_trials(pd.DataFrame({"schedule": ["fixed_2"], "config_seed": [1], "run": ["day"], "trial_key": ["0a1b"]}))
+    'fixed_2 seed 1: day/0a1b'
+    """
+    first = trials.head(most)
+    columns = (first[name] for name in ("schedule", "config_seed", "run", "trial_key"))
+    names = [f"{schedule} seed {seed}: {run}/{key}" for schedule, seed, run, key in zip(*columns, strict=True)]
+    return ", ".join(names) + (f" and {len(trials) - most} more" if len(trials) > most else "")
+
+
+def lacking_epochs(trials: pd.DataFrame, epochs: pd.DataFrame) -> list[str]:
+    """Return a line on the trials whose tables of epochs are missing or hold fewer than they trained; none without any.
+
+    Args:
+        trials: Finished trials.
+        epochs: From `analysis.load.read_epochs`: a row per epoch, the index is that of the trial.
+    """
+    found = epochs.index.value_counts().reindex(trials.index, fill_value=0)
+    lacking = trials[found < trials["epochs_done"].fillna(1).clip(lower=1)]
+    if lacking.empty:
+        return []
+    verb = "has" if len(lacking) == 1 else "have"
+    return [
+        f"{len(lacking)} of {len(trials)} finished trials {verb} no table of epochs, or one that lacks rows "
+        f"({name_trials(lacking)}): figures over epochs are without them; `python -m lwq_tune resume RUN_DIR` writes "
+        "such tables again"
+    ]
+
+
 def evaluated_images(frame: pd.DataFrame) -> str:
     """Return which images the figures of a frame were evaluated on, as columns begin: ``test``, else ``val``.
 

@@ -71,12 +71,10 @@ def compare_with_paper(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFra
         ``paper_to_full_precision`` and ``to_full_precision`` (each over its own full precision, in which units cancel)
         and ``n_epochs``, in the unit of the column. No rows where nothing can be compared.
     """
-    is_named = trials["schedule"].isin(METHODS) & (trials["bit_widths"] == trials["act_bit_widths"])
-    datasets = trials["config_dataset"].map(lambda name: paper_dataset(str(name)))
-    compared = trials[is_named & datasets.notna() & (trials["config_mode"] == "qat")]
+    compared = _compared(trials)
     varying = [key for key in SETTINGS if not is_constant(compared[key])]
     keys = ["dataset", "schedule", *varying]
-    named = compared.assign(dataset=datasets).loc[:, keys]
+    named = compared.loc[:, keys]
     rows = epochs.loc[epochs.index.isin(named.index), FIGURES].join(named)
     long = rows.melt(id_vars=keys, value_vars=FIGURES, var_name="column", ignore_index=True)
     groups = long.groupby([*keys, "column"], sort=False, dropna=False)["value"]
@@ -94,12 +92,21 @@ def compare_with_paper(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFra
     return both[[*keys, *COMPARED]]
 
 
+def _compared(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials of the paper's data sets and schedules, and their ``dataset``."""
+    is_named = trials["schedule"].isin(METHODS) & (trials["bit_widths"] == trials["act_bit_widths"])
+    datasets = trials["config_dataset"].map(lambda name: paper_dataset(str(name)))
+    return trials.assign(dataset=datasets)[is_named & datasets.notna() & (trials["config_mode"] == "qat")]
+
+
 def paper_notes(trials: pd.DataFrame, comparison: pd.DataFrame) -> list[str]:
     """Return what a reader of the comparison must know, or the one line on why there is none."""
     if comparison.empty:
         datasets = ", ".join(dict.fromkeys(Path(str(name)).name for name in trials["config_dataset"]))
         if not any(paper_dataset(str(name)) for name in trials["config_dataset"]):
             return [f"no comparison with {TABLE_3}: it is of CIFAR-10 and CIFAR-100, this run is of {datasets}"]
+        if not _compared(trials).empty:
+            return [f"no comparison with {TABLE_3}: the trials of its schedules have no epochs"]
         return [f"no comparison with {TABLE_3}: no schedule of this run is one of the paper's ({', '.join(METHODS)})"]
     epochs, lr, momentum = (
         "/".join(map(str, sorted(set(trials[f"config_{name}"])))) for name in ("epochs", "lr", "momentum")

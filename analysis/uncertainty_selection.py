@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.load import AnalysisError, Objective
+from analysis.seeds import name_trials
 
 TEST, VALIDATION = "test_", "val_"
 
@@ -17,7 +18,8 @@ def select_objectives(
     """Return the axes that decide which configurations are on the front, and a line that says so.
 
     Where an axis is a figure of the test images and all trials recorded the same of the validation images, the latter
-    decides and the former is reported: the best of many test figures is partly the luckiest.
+    decides and the former is reported: the best of many test figures is partly the luckiest. `selection_doubts` names
+    the trials that keep it from deciding.
 
     Args:
         trials: Finished trials.
@@ -36,22 +38,52 @@ def select_objectives(
     deciding = []
     for axis in objectives:
         wanted = column if column is not None and choices[column] == axis else _choices(axis)[-1]
-        is_recorded = wanted == axis.column or _is_recorded(trials, axis.column, wanted)
-        if not is_recorded and wanted == column:
-            raise AnalysisError(f"--select {column} needs it in every finished trial, some have none recorded")
+        lacking = _lacking(trials, axis, wanted)
+        if len(lacking) and wanted == column:
+            raise AnalysisError(
+                f"--select {column} needs a number in every finished trial, {_count(lacking, trials)} none; leave "
+                f"--select out, and {axis.column} decides"
+            )
+        is_recorded = lacking.empty and bool(trials[axis.column].notna().any())
         deciding.append(Objective(wanted if is_recorded else axis.column, axis.direction))
     return tuple(deciding), _say(objectives, deciding)
+
+
+def selection_doubts(trials: pd.DataFrame, objectives: Sequence[Objective], select: Sequence[Objective]) -> list[str]:
+    """Return a line for each figure of the validation images that would decide on the front but for some trials.
+
+    Args:
+        trials: Finished trials.
+        objectives: Axes that are reported.
+        select: Axes that decide where nobody asked for others, from `select_objectives`.
+    """
+    doubts = []
+    for axis, deciding in zip(objectives, select, strict=True):
+        wanted = _choices(axis)[-1]
+        lacking = _lacking(trials, axis, wanted)
+        if deciding == axis and 0 < len(lacking) < trials[axis.column].notna().sum():
+            doubts.append(
+                f"{axis.column} decides on the front, since {wanted} needs a number in every finished trial for that, "
+                f"and {_count(lacking, trials)} none"
+            )
+    return doubts
+
+
+def _lacking(trials: pd.DataFrame, axis: Objective, column: str) -> pd.DataFrame:
+    """Return the trials that have an axis and not a figure that may stand for it."""
+    measured = trials[trials[axis.column].notna()]
+    return measured[measured[column].isna()] if column in trials else measured
+
+
+def _count(lacking: pd.DataFrame, trials: pd.DataFrame) -> str:
+    verb = "has" if len(lacking) == 1 else "have"
+    return f"{len(lacking)} of {len(trials)} ({name_trials(lacking)}) {verb}"
 
 
 def _choices(axis: Objective) -> list[str]:
     if not axis.column.startswith(TEST):
         return [axis.column]
     return [axis.column, VALIDATION + axis.column.removeprefix(TEST)]
-
-
-def _is_recorded(trials: pd.DataFrame, column: str, stand_in: str) -> bool:
-    measured = trials[column].notna()
-    return stand_in in trials and bool(measured.any()) and bool(trials.loc[measured, stand_in].notna().all())
 
 
 def _say(objectives: Sequence[Objective], deciding: Sequence[Objective]) -> str:

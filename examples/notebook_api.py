@@ -28,7 +28,7 @@ from analysis.plots import draw_pareto
 from analysis.tables import caption, table_over_seeds
 from analysis.trials import check_comparable, done_trials, summarise_trials
 from analysis.uncertainty import configuration_names, front_hypervolume, front_uncertainty
-from analysis.uncertainty_selection import select_objectives
+from analysis.uncertainty_selection import select_objectives, selection_doubts
 
 pd.set_option("display.width", 160, "display.max_columns", 20, "display.precision", 4)
 
@@ -75,7 +75,7 @@ select, how_chosen = select_objectives(trials, run.objectives)
 uncertainty = front_uncertainty(trials, run.objectives, select=select)  # rows as in summary
 front = pareto_front(summary.join(uncertainty), run.objectives, select)
 print(front[["label", "on_front", "rank", "on_front_probability", "verdict", "dominated_by"]])
-print(*warnings, how_chosen, sep="\n")
+print(*warnings, *selection_doubts(trials, run.objectives, select), how_chosen, sep="\n")
 
 # %%
 reference = reference_point(to_costs(front[front["rank"].notna()], run.objectives))

@@ -185,8 +185,8 @@ def _add_data_and_location(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", default="data", metavar="DIR", help="downloaded data sets (default: data)")
     each = "repeatable, HOST=… for one host"
     for flag, value, meaning in (
-        ("--country", "ISO3", f"country whose yearly mean carbon intensity is used, such as FRA; {each}"),
-        ("--carbon-intensity", "G_PER_KWH", f"carbon intensity in g/kWh; {each}"),
+        ("--country", "COUNTRY", f"its yearly mean carbon intensity is used: ISO 3166-1 code or English name; {each}"),
+        ("--carbon-intensity", "G_PER_KWH", f"carbon intensity in g/kWh, 1 to 10,000; {each}"),
         ("--intensity-file", "FILE", f"carbon intensities over time, columns time and g_per_kwh; {each}"),
     ):
         parser.add_argument(flag, action="append", default=[], metavar=value, help=meaning)

@@ -31,8 +31,9 @@ class SweepConfig(BaseModel):
         exclusive: One trial at a time with the whole host, in random order within each seed, after an idle baseline
             and a warm-up.
         init_run: Run folder whose trained trials others of this sweep may start from.
-        country: ISO 3166-1 alpha-3 codes whose yearly mean carbon intensity is used: ``FRA``, or ``HOST=FRA``.
-        carbon_intensity: Carbon intensities in g/kWh: ``56``, or ``HOST=56``.
+        country: Countries whose yearly mean carbon intensity is used, by ISO 3166-1 code or English name: ``FRA``, or
+            ``HOST=FRA``.
+        carbon_intensity: Carbon intensities in g/kWh, in [1, 10000]: ``56``, or ``HOST=56``.
         intensity_file: Files of carbon intensities over time: ``FILE``, or ``HOST=FILE``.
         pue: Power usage effectiveness; all energies are multiplied by it.
         carbon_budget: What the sweep may emit or use in all its sessions, such as ``0.5kg`` or ``2kWh``.
@@ -57,7 +58,7 @@ class SweepConfig(BaseModel):
     country: tuple[str, ...] = Field(default=(), strict=False)
     carbon_intensity: tuple[str, ...] = Field(default=(), strict=False)
     intensity_file: tuple[str, ...] = Field(default=(), strict=False)
-    pue: float = Field(default=1.0, ge=1, le=MAX_PUE)
+    pue: float = Field(default=1.0, allow_inf_nan=True)
     carbon_budget: str | None = None
     epoch_limit: float | None = Field(default=None, gt=0)
     tensorboard: bool = False
@@ -69,10 +70,28 @@ class SweepConfig(BaseModel):
     def _check_address(cls, address: str | None) -> str | None:
         return None if address is None else parse_address(address)
 
+    @field_validator("pue")
+    @classmethod
+    def _check_pue(cls, pue: float) -> float:
+        return check_pue(pue)
+
     @property
     def run_dir(self) -> Path:
         """Folder of this run."""
         return self.results_dir / self.run
+
+
+def check_pue(pue: float) -> float:
+    """Return a power usage effectiveness that can be one.
+
+    Raises:
+        ConfigError: It is not in [1, 10].
+    """
+    if not 1 <= pue <= MAX_PUE:
+        raise ConfigError(
+            f"the power usage effectiveness --pue must be in [1, {MAX_PUE:g}], 1 for a host alone, got {pue:g}"
+        )
+    return pue
 
 
 def parse_address(text: str) -> str | None:

@@ -56,13 +56,14 @@ BAD_SWEEPS = [
     (["--space", "named_schedules", "--set", "dataset=no/such"], "use digits (embedded)"),
     (["--space", "named_schedules", "--set", "dataset={tmp}/corrupt"], "readable as Parquet"),
     (["--space", "named_schedules", "--max-concurrent", "0"], "greater than or equal to 1, got 0"),
-    (["--space", "named_schedules", "--pue", "0.5"], "greater than or equal to 1, got 0.5"),
+    (["--space", "named_schedules", "--pue", "0.5"], "--pue must be in [1, 10], 1 for a host alone, got 0.5"),
+    (["--space", "named_schedules", "--pue", "nan"], "--pue must be in [1, 10], 1 for a host alone, got nan"),
     (["--space", "named_schedules", "--intensity-file", "{tmp}/gone.csv"], "gone.csv"),
     (["--space", "named_schedules", "--country", "FRA", "--carbon-intensity", "56"], "one carbon intensity"),
     (["--space", "named_schedules", "--cpus-per-trial", "0"], "greater than 0, got 0"),
     (["--space", "named_schedules", "--cpus-per-trial", "10000"], "--cpus-per-trial must be at most"),
-    (["--space", "named_schedules", "--country", "XXX"], "country must be an ISO 3166-1 alpha-3 code"),
-    (["--space", "named_schedules", "--carbon-intensity", "-5"], "0 or more, got -5"),
+    (["--space", "named_schedules", "--country", "XXX"], "--country takes an ISO 3166-1 code or English name"),
+    (["--space", "named_schedules", "--carbon-intensity", "-5"], "must be a number in [1, 10000] g/kWh, got '-5'"),
     (["--space", "named_schedules", "--run", "a/b"], "run:"),
     (["--space", "named_schedules", "--run", "taken"], "choose another --run"),
     (["--space", "named_schedules", "--results", "{tmp}/empty.yaml"], "choose another --results"),
@@ -112,6 +113,17 @@ def test_bad_input_is_one_message_exit_code_2_and_nothing_written(
 def test_bad_bits_of_a_single_trial_are_refused(bits: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", f"--bits={bits}", "--no-energy"]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--pue=nan", "--pue=0.5", "--carbon-intensity=0.056", "--country=Narnia"])
+@pytest.mark.parametrize("energy", [[], ["--no-energy"]])
+def test_where_a_single_trial_runs_is_checked_before_anything_is_said_or_read(
+    flag: str, energy: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "--bits=2,3,4", "--dataset=no/such", flag, *energy]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert flag.partition("=")[0] in line
 
 
 @pytest.mark.parametrize("make", [lambda folder: None, lambda folder: (folder / "manifest.json").write_text("{")])

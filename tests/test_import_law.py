@@ -12,7 +12,7 @@ from tests.conftest import REPOSITORY, run_python
 MODULES = sorted([*(REPOSITORY / "lwq_tune").rglob("*.py"), *(REPOSITORY / "analysis").rglob("*.py")])
 HEAVY = {
     "torch", "torchvision", "ray", "codecarbon", "pyarrow", "pydantic", "pandas", "numpy", "sklearn", "moocore",
-    "matplotlib", "plotly", "yaml", "rich", "PIL", "optuna", "analysis",
+    "matplotlib", "plotly", "yaml", "rich", "PIL", "optuna", "pycountry", "analysis",
 }  # fmt: skip
 # Module prefix -> third-party packages it may import, and lwq_tune modules it must not.
 LAW: dict[str, tuple[set[str], set[str]]] = {
@@ -43,6 +43,7 @@ LAW: dict[str, tuple[set[str], set[str]]] = {
     ),
     "lwq_tune.energy.meter": (set(), {"lwq_tune"}),
     "lwq_tune.energy.codecarbon_meter": ({"codecarbon"}, {"lwq_tune.config", "lwq_tune.training"}),
+    "lwq_tune.energy.countries": ({"pycountry"}, {"lwq_tune"}),
     "lwq_tune.energy": (set(), {"lwq_tune.config", "lwq_tune.training", "lwq_tune.sweep"}),
     "lwq_tune.training.export": ({"torch", "numpy"}, {"lwq_tune.sweep", "lwq_tune.results"}),
     "lwq_tune.training": ({"torch"}, {"lwq_tune.sweep", "lwq_tune.results", "lwq_tune.energy.codecarbon_meter"}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from analysis.commands.common import add_run_arguments, add_width_argument, load, tell
+from analysis.commands.common import add_run_arguments, add_width_argument, load, say, tell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,16 +23,20 @@ def run(parsed: argparse.Namespace) -> int:
     Raises:
         AnalysisError: The runs cannot be drawn, or the files not be written.
     """
-    from analysis.curves import curve_frame, curve_note, draw_curves
+    from analysis.curves import FIGURES, curve_note, curves_over_seeds, draw_curves
     from analysis.drawing import save_print_figure
+    from analysis.load import read_epochs
+    from analysis.seeds import configuration_labels, lacking_epochs
     from analysis.tables import caption
 
     loaded = load(parsed)
-    frame = curve_frame(loaded.runs)
+    epochs = read_epochs(loaded.done, FIGURES)
+    frame = curves_over_seeds(loaded.done, epochs, configuration_labels(loaded.done))
     figure = draw_curves(frame, band=parsed.band, width_in=parsed.width_in)
     words = f"{curve_note(frame, parsed.band)} {caption(loaded.done)}"
     with loaded.writing() as out:
         frame.to_csv(out / "curves.csv", index=False)
         files = save_print_figure(figure, out / "curves", words)
+    say(f"warning: {line}" for line in lacking_epochs(loaded.done, epochs))
     tell([words, out / "curves.csv", *files])
     return 0

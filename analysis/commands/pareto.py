@@ -11,16 +11,17 @@ import numpy as np
 import pandas as pd
 
 from analysis.attainment import attainment_surfaces
-from analysis.commands.common import add_run_arguments, add_width_argument, load, say, tell
+from analysis.commands.common import Loaded, add_run_arguments, add_width_argument, load, say, tell
 from analysis.comparable import refuse_incomparable, without_origins
 from analysis.families import family_fronts
 from analysis.load import AnalysisError, Objective
 from analysis.pareto import is_nondominated, mark, pareto_front, reference_point, to_costs
+from analysis.seeds import name_trials
 from analysis.tables import caption
 from analysis.trials import check_comparable, summarise_trials
 from analysis.uncertainty import UNDECIDED, configuration_names, front_hypervolume, front_uncertainty
 from analysis.uncertainty_differences import SPREADS
-from analysis.uncertainty_selection import select_objectives
+from analysis.uncertainty_selection import select_objectives, selection_doubts
 from analysis.uncertainty_verdicts import FAMILY_WISE_ERROR
 
 SHOWN = ["label", "family", "on_front", "rank", "n_seeds", "on_front_probability", "verdict", "dominated_by"]
@@ -72,6 +73,8 @@ def run(parsed: argparse.Namespace) -> int:
     check_comparable(without_origins(done))
     warnings = refuse_incomparable(done, allow=parsed.mixed_sources, objectives=objectives)
     select, words = select_objectives(done, objectives, parsed.select)
+    if parsed.select is None:
+        warnings = [*warnings, *selection_doubts(done, objectives, select)]
     summary = summarise_trials(done).assign(label=configuration_names(done))
     pareto_front(summary, objectives, select)  # refuses what has no front before anything is computed
     uncertainty = front_uncertainty(
@@ -86,7 +89,7 @@ def run(parsed: argparse.Namespace) -> int:
         front, done, objectives, origins, surfaces=surfaces, with_families=has_lines,
         width_in=parsed.width_in or WIDTH_IN,
     )  # fmt: skip
-    doubts = [f"warning: {line}" for line in [*warnings, *_doubts(loaded.runs.trials, front, objectives)]]
+    doubts = [f"warning: {line}" for line in [*warnings, *_doubts(loaded, front, objectives)]]
     lines = [_table(front, objectives), words, *_verdict_lines(front, parsed)]
     lines += _hypervolumes(done, front, objectives, select)
     with loaded.writing() as out:
@@ -144,9 +147,9 @@ def _write_surfaces(surfaces: pd.DataFrame | None, out: Path) -> list[Path]:
     return [file]
 
 
-def _doubts(trials: pd.DataFrame, front: pd.DataFrame, objectives: Sequence[Objective]) -> list[str]:
+def _doubts(loaded: Loaded, front: pd.DataFrame, objectives: Sequence[Objective]) -> list[str]:
     """Return warnings on a run that goes on, unmeasured configurations, and what test figures would have chosen."""
-    doubts = []
+    doubts, trials = [], loaded.runs.trials
     n_open = int(trials["status"].isin(UNFINISHED).sum())
     if n_open:
         doubts.append(f"{n_open} of {len(trials)} trials are not trained to their end yet, so the front may change")
@@ -155,7 +158,10 @@ def _doubts(trials: pd.DataFrame, front: pd.DataFrame, objectives: Sequence[Obje
         which = "measured configuration" if n_unmeasured else "configuration"
         doubts.append(f"there is one {which}: the front is it alone, and nothing was compared")
     if n_unmeasured:
-        doubts.append(f"{n_unmeasured} of {len(front)} configurations lack an objective in a seed and are on no front")
+        lacking = {axis.column: loaded.done[loaded.done[axis.column].isna()] for axis in objectives}
+        which = "; ".join(f"no {column} of {name_trials(found)}" for column, found in lacking.items() if len(found))
+        words = "lacks an objective in a seed and is" if n_unmeasured == 1 else "lack an objective in a seed and are"
+        doubts.append(f"{n_unmeasured} of {len(front)} configurations {words} on no front: {which}")
     known = front["rank"].notna().to_numpy()
     by_reported = mark(known, is_nondominated(to_costs(front[known], objectives)))
     if (by_reported != front["on_front"]).any():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from analysis.commands.common import add_run_arguments, load, tell
+from analysis.commands.common import add_run_arguments, load, say, tell
 from analysis.load import read_epochs
+from analysis.seeds import lacking_epochs
 from analysis.tables import (
     FIGURES,
     caption,
@@ -49,8 +50,9 @@ def run(parsed: argparse.Namespace) -> int:
         against.unlink(missing_ok=True)  # of an earlier call, on other trials
         if not comparison.empty:
             comparison.to_csv(against, index=False)
+    say(f"warning: {line}" for line in lacking_epochs(done, epochs))
     for title, _, frame in tables:
-        tell([title, frame.to_string(index=False), ""])
+        tell([title, "none" if frame.empty else frame.to_string(index=False), ""])
     if not comparison.empty:
         tell([BESIDE, format_comparison(comparison).to_string(index=False), ""])
     tell([*paper_notes(done, comparison), caption(done)])

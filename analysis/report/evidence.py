@@ -21,13 +21,13 @@ from analysis.ledgers import ledger_frame
 from analysis.load import AnalysisError, Objective, Runs, read_epochs
 from analysis.pareto import pareto_front
 from analysis.report.audits import Audit, audit_runs
-from analysis.seeds import configuration_labels, evaluated_images
+from analysis.seeds import configuration_labels, evaluated_images, lacking_epochs
 from analysis.sensitivity import Sensitivity, measure_sensitivity
 from analysis.tables import FIGURES as TABLE_FIGURES
 from analysis.tables import caption
 from analysis.trials import check_comparable, configuration_keys, dataset_names, summarise_trials
 from analysis.uncertainty import NOT_MEASURED, front_uncertainty
-from analysis.uncertainty_selection import select_objectives
+from analysis.uncertainty_selection import select_objectives, selection_doubts
 
 Result = TypeVar("Result")
 MOST_SHOWN = 300  # configurations with rows, curves and verdicts of their own
@@ -92,14 +92,18 @@ class Evidence:
         columns = list(dict.fromkeys([*TABLE_FIGURES, *CURVE_FIGURES]))
         return attempt(lambda: read_epochs(self.shown_trials, columns))
 
+    @property
+    def lacking_epochs(self) -> list[str]:
+        """What `epochs` lacks, see `analysis.seeds.lacking_epochs`."""
+        epochs = self.epochs
+        return [] if isinstance(epochs, Missing) else lacking_epochs(self.shown_trials, epochs)
+
     @functools.cached_property
     def curves(self) -> pd.DataFrame | Missing:
         """Curves of the shown configurations, from `analysis.curves.curves_over_seeds`."""
         epochs = self.epochs
         if isinstance(epochs, Missing):
             return epochs
-        if epochs.empty:
-            return Missing("curves need the tables of epochs, the runs have none in epochs/")
         trials = self.shown_trials
         return attempt(lambda: curves_over_seeds(trials, thin_epochs(epochs), trials["label"]))
 
@@ -220,16 +224,16 @@ def gather(
     doubts = dict.fromkeys(words for axis in axes for words in refuse_incomparable(done, allow=mixed, objectives=axis))
     numbers = done.groupby(configuration_keys(done), sort=False, dropna=False).ngroup()
     named = done.assign(number=numbers, label=configuration_labels(done), dataset=dataset_names(done))
-    front, no_front, choice, n_resamples = _front(named, objectives)
+    front, no_front, choice, n_resamples, selection = _front(named, objectives)
     surfaces = Missing(no_front) if no_front else attempt(lambda: attainment_surfaces(named, objectives))
     return Evidence(
         runs, tuple(folder.resolve() for folder in folders), named, objectives, front, no_front, choice, n_resamples,
-        surfaces, (*warnings, *doubts), mixed,
+        surfaces, (*warnings, *doubts, *selection), mixed,
     )  # fmt: skip
 
 
-def _front(done: pd.DataFrame, objectives: tuple[Objective, ...]) -> tuple[pd.DataFrame, str, str, int]:
-    """Return the configurations by rank, why they have none, what decides, and the resamples."""
+def _front(done: pd.DataFrame, objectives: tuple[Objective, ...]) -> tuple[pd.DataFrame, str, str, int, list[str]]:
+    """Return the configurations by rank, why they have none, what decides, the resamples, and warnings."""
     first = done[~done["number"].duplicated()]
     summary = summarise_trials(done).assign(number=range(len(first)), label=first["label"].to_numpy())
     n_resamples = MANY_RESAMPLES if len(summary) <= MOST_CONTROLLED else FEW_RESAMPLES
@@ -240,7 +244,7 @@ def _front(done: pd.DataFrame, objectives: tuple[Objective, ...]) -> tuple[pd.Da
         accuracy = f"{evaluated_images(done)}_accuracy"
         ordered = summary.sort_values(accuracy, ascending=False, kind="stable").reset_index(drop=True)
         unknown = {"on_front": False, "rank": None, "is_knee": False, "verdict": NOT_MEASURED}
-        return ordered.assign(**unknown), str(error), "", 0
+        return ordered.assign(**unknown), str(error), "", 0, []
     wanted = ranked["number"].head(MOST_SHOWN).tolist()
     found = front_uncertainty(done, objectives, select=select, n_resamples=n_resamples, wanted=wanted)
-    return ranked.join(found, on="number"), "", choice, n_resamples
+    return ranked.join(found, on="number"), "", choice, n_resamples, selection_doubts(done, objectives, select)

@@ -40,6 +40,7 @@ def table_section(evidence: Evidence) -> str:
         inner.append(note(f"Over the epochs: not shown, {reason}."))
     else:
         inner.append(table(table_over_epochs(trials, epochs), f"{OVER_EPOCHS}.", row_headings=3))
+        inner.extend(note(as_sentence(line)) for line in evidence.lacking_epochs)
     inner.append(table(table_over_seeds(trials), f"{OVER_SEEDS}.", row_headings=3, n_rows=len(evidence.front)))
     if not isinstance(epochs, Missing):
         comparison = compare_with_paper(trials, epochs)

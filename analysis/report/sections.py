@@ -98,7 +98,8 @@ def curves_section(evidence: Evidence) -> Part:
     figure = draw_curves(evidence)
     if isinstance(figure, Missing):
         return section("curves", "Curves", note(f"Not drawn: {figure.reason}.")), []
-    return section("curves", "Curves", figure_box(figure)), [figure]
+    doubts = (note(as_sentence(line)) for line in evidence.lacking_epochs)
+    return section("curves", "Curves", figure_box(figure), *doubts), [figure]
 
 
 def controls_section(evidence: Evidence) -> Part:

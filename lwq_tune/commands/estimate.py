@@ -7,7 +7,6 @@ The record that it returns belongs into the manifest of a sweep that follows, wh
 from __future__ import annotations
 
 import datetime
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,14 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lwq_tune.commands.estimate_text import describe
+from lwq_tune.commands.location import intensity_here
 from lwq_tune.commands.survey import Group, Survey, find_groups, show_slots, visible_gpus
 from lwq_tune.config import TrialConfig
 from lwq_tune.costs import ModelCosts
 from lwq_tune.data.catalog import DatasetInfo
 from lwq_tune.data.sizes import ImageCounts, count_images
-from lwq_tune.energy.intensity import IntensitySeries, for_host
+from lwq_tune.energy.intensity import IntensitySeries
 from lwq_tune.energy.ledger_client import RunSpec
-from lwq_tune.errors import ConfigError
 from lwq_tune.estimate import ASSUMED_S, LOAD_S_PER_ENCODED_IMAGE, UNSEEN_SHARE, Wave, estimate_sweep
 from lwq_tune.interval import NOTHING
 from lwq_tune.sweep.reservation import Slots
@@ -77,11 +76,10 @@ def measure_sweep(
 
 def _books(folder: Path, config: SweepConfig, intensities: Mapping[str, IntensitySeries]) -> RunSpec:
     """Return what the ledger has to know."""
-    intensity = for_host(intensities, socket.gethostname())
-    if intensity is None:
-        raise ConfigError("a carbon intensity must be known for this host, got one for others only")
     # What the ledger writes late, when the folder is gone, is dropped: it makes the log's folder, none above it.
-    return RunSpec(folder.name, folder / "energy" / "estimate.jsonl", intensity, config.pue, folder.name)
+    return RunSpec(
+        folder.name, folder / "energy" / "estimate.jsonl", intensity_here(intensities), config.pue, folder.name
+    )
 
 
 def _totals(

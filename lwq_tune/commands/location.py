@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import datetime
+import math
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lwq_tune.commands.common import say
-from lwq_tune.energy.intensity import WORLD_AVERAGE, IntensitySeries, parse_host_values
+from lwq_tune.energy.intensity import (
+    DOUBTED_BELOW_G_PER_KWH,
+    INTENSITY_RANGE,
+    MAX_G_PER_KWH,
+    MIN_G_PER_KWH,
+    WORLD_AVERAGE,
+    IntensitySeries,
+    for_host,
+    parse_host_values,
+)
 from lwq_tune.errors import ConfigError
-from lwq_tune.sweep_config import MAX_PUE
 
 ALL_HOSTS = ""
 
@@ -44,19 +54,23 @@ def find_intensities(
     return found
 
 
-def check_pue(pue: float) -> float:
-    """Return a power usage effectiveness that can be one.
+def intensity_here(intensities: Mapping[str, IntensitySeries]) -> IntensitySeries:
+    """Return the carbon intensity of this host.
 
     Raises:
-        ConfigError: It is not in [1, 10].
+        ConfigError: Only those of others were given.
     """
-    if not 1 <= pue <= MAX_PUE:
-        raise ConfigError(f"--pue must be in [1, {MAX_PUE:g}], 1 for a host alone, got {pue:g}")
-    return pue
+    host = socket.gethostname()
+    intensity = for_host(intensities, host)
+    if intensity is None:
+        raise ConfigError(
+            f"a carbon intensity must be known for this host, got one for others only; add --country {host}=COUNTRY"
+        )
+    return intensity
 
 
 def tell_intensities(intensities: Mapping[str, IntensitySeries]) -> None:
-    """Say which intensities are used, and where nobody chose."""
+    """Say which intensities are used, where nobody chose, and what looks like another unit."""
     for host, series in intensities.items():
         where = f" on {host}" if host else ""
         if series == WORLD_AVERAGE:
@@ -65,27 +79,46 @@ def tell_intensities(intensities: Mapping[str, IntensitySeries]) -> None:
                 f"carbon intensity{others}: {series.values_g_per_kwh[0]:g} g/kWh, the world average, since neither "
                 "--country nor --carbon-intensity nor --intensity-file was given"
             )
-        elif series.times_s:
-            values = series.values_g_per_kwh
-            say(f"carbon intensity{where}: {min(values):g} to {max(values):g} g/kWh over time ({series.source})")
-        else:
-            say(f"carbon intensity{where}: {series.values_g_per_kwh[0]:g} g/kWh ({series.source})")
+            continue
+        lowest, highest = min(series.values_g_per_kwh), max(series.values_g_per_kwh)
+        span = f"{lowest:g} to {highest:g} g/kWh over time" if series.times_s else f"{highest:g} g/kWh"
+        say(f"carbon intensity{where}: {span} ({_source(series)})")
+        if highest < DOUBTED_BELOW_G_PER_KWH:
+            at_most = "at most " if series.times_s else ""
+            say(
+                f"warning: a carbon intensity of {at_most}{highest:g} g/kWh{where} is lower than the yearly mean of "
+                f"any country; if it is in kg/kWh, give 1000 times as much, {1000 * highest:g} g/kWh"
+            )
+
+
+def _source(series: IntensitySeries) -> str:
+    """Return where an intensity comes from, with the name of a country beside its code."""
+    kind, _, place = series.source.partition(":")
+    if kind != "country-year":
+        return series.source
+    from lwq_tune.energy.countries import find_country
+
+    country = find_country(place.partition(":")[0])
+    return series.source if country is None else f"{country.name}, {series.source}"
 
 
 def _of_country(value: str) -> IntensitySeries:
     from lwq_tune.energy.codecarbon_meter import find_carbon_intensity
 
-    return find_carbon_intensity(value, None)
+    return find_carbon_intensity(value)
 
 
 def _of_number(value: str) -> IntensitySeries:
-    from lwq_tune.energy.codecarbon_meter import find_carbon_intensity
-
+    way_out = "give what the grid emits in grams of CO2 equivalent per kWh"
     try:
-        number = float(value)
-    except ValueError as error:
-        raise ConfigError(f"--carbon-intensity must be a number of g/kWh, 0 or more, got {value!r}") from error
-    return find_carbon_intensity(None, number)
+        g_per_kwh = float(value)
+    except ValueError:
+        g_per_kwh, way_out = math.nan, "write the number alone, such as 56"
+    if 0 < g_per_kwh < MIN_G_PER_KWH:
+        way_out = f"if it is in kg/kWh, give 1000 times as much, {1000 * g_per_kwh:g}"
+    if not MIN_G_PER_KWH <= g_per_kwh <= MAX_G_PER_KWH:
+        raise ConfigError(f"--carbon-intensity must be a number in {INTENSITY_RANGE}, got {value!r}; {way_out}")
+    return IntensitySeries.constant(g_per_kwh, "user")
 
 
 def _of_file(value: str) -> IntensitySeries:

@@ -64,12 +64,12 @@ def run(arguments: Namespace) -> int:
         mlflow=arguments.mlflow,
         wandb=arguments.wandb,
     )
+    intensities = find_intensities(config.country, config.carbon_intensity, config.intensity_file)
     check_installed(choose_loggers(config))
     dashboard = find_dashboard(arguments.dashboard, config.address, say)
     if config.carbon_budget is not None:
         parse_budget(config.carbon_budget)
     work = plan_work(space, config)
-    intensities = find_intensities(config.country, config.carbon_intensity, config.intensity_file)
     tell_dataset(work.dataset, space.trials[0].validation_fraction)
     if arguments.dry_run:
         print(list_trials(work))

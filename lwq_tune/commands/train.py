@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 from argparse import Namespace
 from dataclasses import asdict
 from pathlib import Path
@@ -15,21 +14,26 @@ from pydantic import ValidationError
 
 from lwq_tune import exit_codes
 from lwq_tune.commands.common import check_dataset_loads, say, tell_dataset
-from lwq_tune.commands.location import check_pue, find_intensities, tell_intensities
+from lwq_tune.commands.location import find_intensities, intensity_here, tell_intensities
 from lwq_tune.config import TrialConfig
 from lwq_tune.data.catalog import describe_dataset
 from lwq_tune.energy.meter import EnergyMeter, NullMeter
 from lwq_tune.errors import ConfigError, EnergyMeterError, TrialDivergedError
 from lwq_tune.quantization.schedules import parse_schedule
 from lwq_tune.sweep.initial import with_initial_trials
+from lwq_tune.sweep_config import check_pue
 from lwq_tune.text import fraction, wh
 
 if TYPE_CHECKING:
+    from lwq_tune.energy.intensity import IntensitySeries
     from lwq_tune.energy.ledger_client import RunSpec
 
 
 def run(arguments: Namespace) -> int:
     """Train one trial, after those that it starts from, and print its epochs."""
+    check_pue(arguments.pue)
+    intensities = find_intensities(arguments.country, arguments.carbon_intensity, arguments.intensity_file)
+    here = None if arguments.no_energy else intensity_here(intensities)
     dataset = describe_dataset(arguments.dataset)
     config = trial_config(arguments, dataset.dataset, dataset.digest)
     tell_dataset(dataset, config.validation_fraction)
@@ -38,7 +42,10 @@ def run(arguments: Namespace) -> int:
     from lwq_tune.training.model import check_device
 
     check_device(arguments.device)
-    spec = None if arguments.no_energy else _books(arguments)
+    spec = None
+    if here is not None:
+        tell_intensities(intensities)
+        spec = _books(here, arguments.pue)
     try:
         for trial in with_initial_trials([config], networks.has):
             meter = NullMeter() if spec is None else _make_meter(spec, trial, arguments.device)
@@ -150,19 +157,13 @@ def _parse_bits(text: str, n_stages: int) -> tuple[Any, ...]:
     return tuple(int(part) if re.fullmatch(r"\s*-?[0-9]+\s*", part) else part for part in text.split(","))
 
 
-def _books(arguments: Namespace) -> RunSpec:
+def _books(intensity: IntensitySeries, pue: float) -> RunSpec:
     """Return what the ledger has to know; its log lies in the ledger's own folder, since there is no run folder."""
     from lwq_tune.energy.address import ledger_folder
-    from lwq_tune.energy.intensity import for_host
     from lwq_tune.energy.ledger_client import RunSpec
 
-    intensities = find_intensities(arguments.country, arguments.carbon_intensity, arguments.intensity_file)
-    tell_intensities(intensities)
-    intensity = for_host(intensities, socket.gethostname())
-    if intensity is None:
-        raise ConfigError("a carbon intensity must be known for this host, got one for others only")
     name = f"train-{os.getpid()}"
-    return RunSpec(name, ledger_folder() / f"{name}.jsonl", intensity, check_pue(arguments.pue), name)
+    return RunSpec(name, ledger_folder() / f"{name}.jsonl", intensity, pue, name)
 
 
 def _make_meter(spec: RunSpec, trial: TrialConfig, device: str) -> EnergyMeter:

@@ -11,12 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lwq_tune.energy.intensity import IntensitySeries
+from lwq_tune.energy.intensity import MAX_G_PER_KWH, MIN_G_PER_KWH, IntensitySeries
 from lwq_tune.errors import ConfigError, near_miss
 
 COLUMNS = ("time", "g_per_kwh")
-# The dirtiest grid in CodeCarbon's data is at 1,306 g/kWh (Turkmenistan); a larger figure is in another unit.
-MAX_G_PER_KWH = 10_000.0
 MAX_SHOWN_CHARACTERS = 80
 
 
@@ -24,7 +22,8 @@ def read_intensity_file(path: Path) -> IntensitySeries:
     """Return the carbon intensity over time that a file holds.
 
     The file is CSV or Parquet, by its suffix, with the columns ``time``, strictly rising, and ``g_per_kwh``, grams
-    of CO2 equivalent per kilowatt hour. Times are ISO 8601 text or Parquet timestamps, in UTC without an offset.
+    of CO2 equivalent per kilowatt hour, in [0, 10000] and somewhere 1 or more: a clean grid is at 0 for hours, a file
+    that never reaches 1 is in another unit. Times are ISO 8601 text or Parquet timestamps, in UTC without an offset.
 
     Raises:
         ConfigError: The file cannot be read, or breaks one of these rules.
@@ -47,6 +46,11 @@ def read_intensity_file(path: Path) -> IntensitySeries:
         raise ConfigError(
             f"a carbon intensity file needs at least one row, got none in {path}; "
             "give --carbon-intensity for a constant"
+        )
+    if (highest := max(values_g_per_kwh)) < MIN_G_PER_KWH:
+        raise ConfigError(
+            f"g_per_kwh must be {MIN_G_PER_KWH:g} or more in at least one row, got at most {highest:g} in {path}; "
+            "give grams of CO2 equivalent per kWh, which is 1000 times a figure in kg/kWh"
         )
     digest = hashlib.sha256(data).hexdigest()[:12]
     return IntensitySeries(tuple(times_s), tuple(values_g_per_kwh), f"file:{path.name}:{digest}")

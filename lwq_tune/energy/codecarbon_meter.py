@@ -9,7 +9,6 @@ taken from NVML and that sum compared; emissions are left to the ledger, which k
 from __future__ import annotations
 
 import logging
-import math
 import os
 import platform
 import sys
@@ -17,44 +16,50 @@ import tempfile
 from collections.abc import Iterable
 from typing import Any
 
-from lwq_tune.energy.intensity import WORLD_AVERAGE, IntensitySeries
+from lwq_tune.energy.intensity import INTENSITY_RANGE, MAX_G_PER_KWH, MIN_G_PER_KWH, IntensitySeries
 from lwq_tune.energy.node import NodeReading
 from lwq_tune.energy.sources import cpu_of, find_cpu_source, find_ram_source, idle_power_w, max_power_w
 from lwq_tune.energy.totals import JOULES_PER_KWH
-from lwq_tune.errors import ConfigError, EnergyMeterError, near_miss
+from lwq_tune.errors import ConfigError, EnergyMeterError
 from lwq_tune.results.provenance import cpu_model
 
 # CodeCarbon's own measuring timer races with `flush()`; a period of years keeps it quiet.
 NEVER_S = 1e8
 
 
-def find_carbon_intensity(country: str | None, forced_g_per_kwh: float | None) -> IntensitySeries:
-    """Return the carbon intensity to use: the user's, a country's yearly mean, or the world's.
+def find_carbon_intensity(country: str) -> IntensitySeries:
+    """Return the yearly mean carbon intensity of a country.
 
     Args:
-        country: ISO 3166-1 alpha-3 code, such as ``FRA``; upper or lower case.
-        forced_g_per_kwh: The user's own figure; wins.
+        country: A code or English name, see `find_country`; those that CodeCarbon has of its own are known too.
 
     Raises:
-        ConfigError: No intensity is published for ``country``, or the user's figure is none.
+        ConfigError: It is no country, or one without a usable figure.
     """
-    if forced_g_per_kwh is not None:
-        if not (math.isfinite(forced_g_per_kwh) and forced_g_per_kwh >= 0):
-            raise ConfigError(f"--carbon-intensity must be a finite number of g/kWh, 0 or more, got {forced_g_per_kwh}")
-        return IntensitySeries.constant(forced_g_per_kwh, "user")
-    if country is None:
-        return WORLD_AVERAGE
     from codecarbon.input import DataSource
 
+    from lwq_tune.energy.countries import find_country
+
     mixes = DataSource().get_global_energy_mix_data()  # type: ignore[no-untyped-call]
-    mix = mixes.get(country.upper())
-    if mix is None or mix.get("carbon_intensity") is None:
-        hint = near_miss(country.upper(), mixes)
+    found = find_country(country, {code: mix["country_name"] for code, mix in mixes.items()})
+    if found is None:
         raise ConfigError(
-            f"country must be an ISO 3166-1 alpha-3 code with a published carbon intensity, such as FRA, "
-            f"got {country!r}{hint}; or give --carbon-intensity in g/kWh"
+            "--country takes an ISO 3166-1 code or English name of a country, such as FR, FRA, 250 or France, "
+            f"got {country!r}; or give --carbon-intensity in g/kWh"
         )
-    return IntensitySeries.constant(float(mix["carbon_intensity"]), f"country-year:{country.upper()}:{mix['year']}")
+    mix = mixes.get(found.code)
+    if mix is None or mix.get("carbon_intensity") is None:
+        raise ConfigError(
+            f"--country takes a country whose carbon intensity CodeCarbon knows, got {country!r}: it has none for "
+            f"{found}; give --carbon-intensity in g/kWh"
+        )
+    g_per_kwh = float(mix["carbon_intensity"])
+    if not MIN_G_PER_KWH <= g_per_kwh <= MAX_G_PER_KWH:
+        raise ConfigError(
+            f"--country takes a country whose carbon intensity is in {INTENSITY_RANGE}, got {country!r}: CodeCarbon "
+            f"has {g_per_kwh:g} for {found} in {mix['year']}; give --carbon-intensity in g/kWh"
+        )
+    return IntensitySeries.constant(g_per_kwh, f"country-year:{found.code}:{mix['year']}")
 
 
 def _capture_handler() -> Any:

@@ -15,6 +15,12 @@ from lwq_tune.errors import ConfigError
 
 T = TypeVar("T")
 
+# The grids in CodeCarbon's data are at 20 (Lesotho) to 1,306 g/kWh (Turkmenistan); a figure far from that is in another
+# unit. Single hours of a grid may be at 0.
+MIN_G_PER_KWH, MAX_G_PER_KWH = 1.0, 10_000.0
+DOUBTED_BELOW_G_PER_KWH = 5.0
+INTENSITY_RANGE = f"[{MIN_G_PER_KWH:g}, {MAX_G_PER_KWH:g}] g/kWh"
+
 
 @dataclass(frozen=True)
 class IntensitySeries:

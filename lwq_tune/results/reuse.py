@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pyarrow.parquet as pq
 
 from lwq_tune.errors import ResultsError
 from lwq_tune.results.manifest import read_manifest
+from lwq_tune.results.schema import COLUMNS
 from lwq_tune.results.store import RunFolder
 
 
@@ -35,9 +38,16 @@ def finished_epochs(run_dir: Path) -> dict[str, int]:
 def _of_done_trials(run_dir: Path, column: str) -> dict[str, Any]:
     file = RunFolder(run_dir).trials
     try:
-        rows = pq.read_table(file, columns=["trial_key", "status", column]).to_pylist()
-    except (OSError, pa.ArrowInvalid) as error:
+        types = pa.schema([("trial_key", pa.string()), ("status", pa.string()), (column, pa.float64())])
+        rows = pq.read_table(file, columns=types.names).cast(types).to_pylist()
+        values = {row["trial_key"]: row[column] for row in rows if row["status"] == "done"}
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ResultsError(
-            f"networks come from a run with a readable table of trials, {file} is not: {error}"
+            f"networks come from a run with a readable table of trials, {file} is not ({reason}); where another "
+            "program saved it, delete it and let "
+            f"`python -m lwq_tune resume {shlex.quote(str(run_dir))}` write it again"
         ) from error
-    return {row["trial_key"]: row[column] for row in rows if row["status"] == "done"}
+    # pandas saves an empty figure as NaN, and integers among such as floats.
+    kind = int if COLUMNS[column].kind == "int" else float
+    return {key: None if value is None or math.isnan(value) else kind(value) for key, value in values.items()}

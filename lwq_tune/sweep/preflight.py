@@ -80,7 +80,9 @@ def check_nodes(plan: Plan, nodes: Sequence[Mapping[str, Any]]) -> dict[str, flo
                 where, advice = (needed.run_dir, SHARE_IT) if needed.storage is None else (needed.storage, REACH_IT)
                 found.append(f"what it writes into {where} is not seen where the sweep starts; {advice}")
             if for_host(plan.intensities, node["hostname"]) is None:
-                found.append(f"it has no carbon intensity; add --country {node['hostname']}=ISO3, or one for all hosts")
+                found.append(
+                    f"it has no carbon intensity; add --country {node['hostname']}=COUNTRY, or one for all hosts"
+                )
             problems[name_of(node, nodes)] = found
     refuse(problems)
     return {node_id: answer["usable_memory_mib"] for node_id, answer in answers.items()}

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +17,7 @@ from analysis.__main__ import main
 from analysis.load import AnalysisError, _last_attempts, load_run, load_runs, read_epochs
 from lwq_tune.results.schema import EPOCH_COLUMNS
 from lwq_tune.results.store import write_table
-from tests.analysis.synthetic import OBJECTIVES, POINTS, write_run
+from tests.analysis.synthetic import OBJECTIVES, POINTS, change_trials, write_run
 
 
 @pytest.fixture
@@ -106,3 +110,104 @@ def test_runs_keep_their_epochs_apart_when_their_trials_have_the_same_keys(tmp_p
 
 def test_the_trials_of_a_run_keep_their_order(run: Path) -> None:
     assert load_run(run).trials["schedule"].drop_duplicates().tolist() == list(POINTS)
+
+
+def save_again(file: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    """Save a table as another program that keeps the metadata of the file."""
+    table = pq.read_table(file)
+    changed = change(table)
+    pq.write_table(changed.replace_schema_metadata({**(changed.schema.metadata or {}), **table.schema.metadata}), file)
+
+
+def in_types(is_kind: Callable[[pa.DataType], bool], kind: pa.DataType) -> Callable[[pa.Table], pa.Table]:
+    def change(table: pa.Table) -> pa.Table:
+        fields = [pa.field(column.name, kind if is_kind(column.type) else column.type) for column in table.schema]
+        return table.cast(pa.schema(fields))
+
+    return change
+
+
+def with_categories(table: pa.Table) -> pa.Table:
+    columns = [v.dictionary_encode() if pa.types.is_string(v.type) else v for v in table.columns]
+    return pa.table(columns, table.column_names)
+
+
+def with_an_index_of_pandas(table: pa.Table) -> pa.Table:
+    again = pa.Table.from_pandas(table.to_pandas(), preserve_index=True)
+    assert "__index_level_0__" in again.column_names
+    return again
+
+
+def with_columns_by_name(table: pa.Table) -> pa.Table:
+    return table.select(sorted(table.column_names))
+
+
+def with_empty_columns_of_no_type(table: pa.Table) -> pa.Table:
+    return pa.table([pa.nulls(len(v)) if v.null_count == len(v) else v for v in table.columns], table.column_names)
+
+
+def with_integers_as_floats(table: pa.Table) -> pa.Table:
+    """Return what pandas makes of integers some of which are empty."""
+    columns = [
+        v.cast(pa.float64()).fill_null(float("nan")) if pa.types.is_integer(v.type) else v for v in table.columns
+    ]
+    return pa.table(columns, table.column_names)
+
+
+def with_column(name: str, values: Any) -> Callable[[pa.Table], pa.Table]:
+    return lambda table: table.set_column(table.column_names.index(name), name, pa.array([values] * len(table)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        in_types(pa.types.is_string, pa.large_string()), in_types(pa.types.is_string, pa.string_view()),
+        in_types(pa.types.is_string, pa.binary()), in_types(pa.types.is_list, pa.large_list(pa.int64())),
+        in_types(pa.types.is_list, pa.list_(pa.float64())), with_categories, with_an_index_of_pandas,
+        with_columns_by_name, with_empty_columns_of_no_type, with_integers_as_floats,
+    ],
+    ids=lambda change: change.__name__,
+)  # fmt: skip
+def test_tables_are_read_alike_in_the_types_of_other_programs(
+    run: Path, change: Callable[[pa.Table], pa.Table]
+) -> None:
+    change_trials(run, "fixed_2", 0, config_calibration_images=None, gpu_model=None)
+    runs = load_run(run)
+    trials, epochs = runs.trials, runs.epochs
+    for file in [run / "trials.parquet", *(run / "epochs").iterdir()]:
+        save_again(file, change)
+    again = load_run(run)
+    pd.testing.assert_frame_equal(again.trials, trials)
+    pd.testing.assert_frame_equal(again.epochs, epochs)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.replace_schema_metadata(None), ""),
+        (lambda t: t.append_column("schedule", t["schedule"]), "holds each column of its schema once, .*of schedule"),
+        (lambda t: t.drop_columns(["run", "schedule"]), "holds all columns of its schema, .* lacks run, schedule"),
+        (with_column("config_seed", "first"), "has config_seed as string and not as int64"),
+        (with_column("config_seed", 0.5), "has config_seed as double and not as int64"),
+        (with_column("schedule", b"\xff"), "has schedule as binary and not as string"),
+        (with_column("bit_widths", "2-3-4"), "has bit_widths as string and not as list"),
+        (with_column("bit_widths", [2, None, 4]), r"bit_widths as list.*\(an entry of a list is empty\)"),
+    ],
+)
+def test_a_table_that_another_program_saved_is_one_message_with_rule_and_way_out(
+    tmp_path: Path, change: Callable[[pa.Table], pa.Table], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_run(tmp_path / "my run")
+    file = run / "trials.parquet"
+    save_again(file, change)
+    if not message:
+        pd.read_parquet(file).to_parquet(file)
+        message = "carries schema_version and objectives as metadata of the file, .* has lost them"
+    assert main(["pareto", str(run)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(message, line), line
+    assert f"{file}" in line
+    assert line.endswith(
+        "; where another program saved it, put the sweep's own file back, or delete it and let "
+        f"`python -m lwq_tune resume '{run}'` write it again"
+    )

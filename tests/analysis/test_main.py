@@ -24,6 +24,12 @@ from lwq_tune.results.schema import SCHEMA_VERSION
 from tests.analysis.synthetic import OBJECTIVES, POINTS, change_trials, ledger_run, write_run
 
 
+def trial_key(run: Path, schedule: str, seed: int) -> str:
+    rows = pq.read_table(run / "trials.parquet").to_pylist()
+    (key,) = [r["trial_key"] for r in rows if (r["schedule"], r["config_seed"]) == (schedule, seed)]
+    return str(key)
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     return write_run(tmp_path / "run")
@@ -186,7 +192,7 @@ def spoil(run: Path, how: str) -> None:
         ("no such folder", "run `python -m lwq_tune sweep` first"),
         ("corrupt", "must be readable as Parquet"),
         ("other version", f"schema version {SCHEMA_VERSION}, "),
-        ("foreign", "has None"),
+        ("foreign", "schema_version and objectives as metadata of the file"),
         ("missing column", "lacks energy_kwh"),
         ("only failures", "got 8 failed"),
         ("no trials", "got none at all"),
@@ -349,6 +355,64 @@ def test_what_the_test_images_would_have_chosen_is_said(run: Path, capsys: pytes
     assert "looks better than it is" in capsys.readouterr().out
 
 
+def test_the_one_trial_whose_validation_is_no_number_is_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change_trials(run, "fixed_2", 1, val_accuracy=float("nan"))
+    named = f"1 of 8 (fixed_2 seed 1: run/{trial_key(run, 'fixed_2', 1)}) has none"
+    assert main(["pareto", str(run)]) == 0
+    captured = capsys.readouterr()
+    assert (
+        "warning: test_accuracy decides on the front, since val_accuracy needs a number in every finished trial for "
+        f"that, and {named}\n"
+    ) in captured.err
+    assert "the front is chosen by test_accuracy, which it also reports" in captured.out
+    assert main(["pareto", str(run), "--select", "val_accuracy"]) == 2
+    assert f"{named}; leave --select out, and test_accuracy decides" in capsys.readouterr().err
+
+
+def test_where_no_trial_has_a_validation_figure_no_single_one_is_blamed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["pareto", str(write_run(tmp_path / "old", changes={"val_accuracy": None}))]) == 0
+    captured = capsys.readouterr()
+    assert "needs a number" not in captured.err
+    assert "which it also reports" in captured.out
+
+
+@pytest.mark.parametrize("command", ["table", "curves"])
+def test_a_missing_table_of_epochs_is_counted_and_so_is_one_that_lacks_rows(
+    run: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, str(run)]) == 0
+    assert "warning" not in capsys.readouterr().err
+    missing, short = trial_key(run, "fixed_2", 1), trial_key(run, "ascending_234", 0)
+    (run / "epochs" / f"{missing}.parquet").unlink()
+    file = run / "epochs" / f"{short}.parquet"
+    pq.write_table(pq.read_table(file).slice(1), file)
+    assert main([command, str(run)]) == 0
+    assert capsys.readouterr().err == (
+        "warning: 2 of 8 finished trials have no table of epochs, or one that lacks rows "
+        f"(fixed_2 seed 1: run/{missing}, ascending_234 seed 0: run/{short}): figures over epochs are without them; "
+        "`python -m lwq_tune resume RUN_DIR` writes such tables again\n"
+    )
+
+
+def test_without_any_table_of_epochs_table_3_is_of_seeds_alone_and_there_are_no_curves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_run(tmp_path / "run", config_changes={"dataset": "cifar10"})
+    for file in (run / "epochs").iterdir():
+        file.unlink()
+    assert main(["table", str(run)]) == 0
+    captured = capsys.readouterr()
+    assert "8 of 8 finished trials have no table of epochs" in captured.err
+    assert " and 5 more): figures" in captured.err
+    assert "time, energy, emissions per epoch)\nnone\n" in captured.out
+    assert "91.00 ± 1.41" in captured.out
+    assert "the trials of its schedules have no epochs" in captured.out
+    assert main(["curves", str(run)]) == 2
+    assert "curves need the tables of epochs, the runs have none in epochs/; `python" in capsys.readouterr().err
+
+
 def test_of_one_configuration_it_is_said_that_nothing_was_compared(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -373,7 +437,11 @@ def test_a_run_that_goes_on_and_what_was_not_measured_are_warned_of(
     err = capsys.readouterr().err
     assert "left out: 1 pending of 8 trials" in err
     assert "1 of 8 trials are not trained to their end yet, so the front may change" in err
-    assert "1 of 4 configurations lack an objective in a seed and are on no front" in err
+    key = trial_key(run, "descending_432", 0)
+    assert (
+        "1 of 4 configurations lacks an objective in a seed and is on no front: "
+        f"no emissions_kg_co2eq of descending_432 seed 0: run/{key}\n"
+    ) in err
     front = pd.read_csv(run / "analysis" / "pareto.csv").set_index("schedule")
     assert front.loc["descending_432", "verdict"] == "not measured"
     assert front.loc["fixed_2", "verdict"] == "undecided (one seed)"

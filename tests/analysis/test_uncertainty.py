@@ -15,7 +15,7 @@ from analysis.trials import summarise_trials
 from analysis.uncertainty import configuration_names, front_hypervolume, front_uncertainty
 from analysis.uncertainty_bootstrap import hypervolume_interval, is_on_front, on_front_probability
 from analysis.uncertainty_replicates import Replicates, replicate_costs
-from analysis.uncertainty_selection import select_objectives
+from analysis.uncertainty_selection import select_objectives, selection_doubts
 from analysis.uncertainty_student import student_quantile, student_tail
 from analysis.uncertainty_verdicts import find_claims
 from tests.analysis.synthetic import write_run
@@ -237,12 +237,17 @@ def test_validation_chooses_where_it_was_recorded(tmp_path: Path) -> None:
     assert chosen == (VALIDATION, EMISSIONS)
     assert "chosen by val_accuracy and reported by test_accuracy" in words
     assert select_objectives(trials, objectives, "val_accuracy")[0] == chosen
+    assert selection_doubts(trials, objectives, chosen) == []
     as_reported, words = select_objectives(trials, objectives, "test_accuracy")
     assert as_reported == tuple(objectives)
     assert "looks better than it is" in words
     partly = trials.assign(val_accuracy=[0.7, None])
     assert select_objectives(partly, objectives)[0] == tuple(objectives)
-    with pytest.raises(AnalysisError, match="some have none recorded"):
+    assert len(selection_doubts(partly, objectives, objectives)) == 1
+    assert selection_doubts(trials.assign(val_accuracy=None), objectives, objectives) == []
+    with pytest.raises(
+        AnalysisError, match=r"1 of 2 \(fixed_2 seed 1: .*\) has none; leave --select out, and test_acc"
+    ):
         select_objectives(partly, objectives, "val_accuracy")
     with pytest.raises(AnalysisError, match="--select takes test_accuracy, val_accuracy, emissions_kg_co2eq"):
         select_objectives(trials, objectives, "train_accuracy")

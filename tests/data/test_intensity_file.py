@@ -87,7 +87,7 @@ def test_a_parquet_file_may_hold_any_kind_of_number(kind: pa.DataType, tmp_path:
 
 
 @settings(max_examples=20)
-@given(st.lists(st.tuples(st.integers(1, 10**6), st.floats(0, 2000)), min_size=1, max_size=20))
+@given(st.lists(st.tuples(st.integers(1, 10**6), st.floats(0, 2000)), max_size=20).map(lambda rows: [*rows, (1, 1.0)]))
 def test_csv_and_parquet_of_the_same_rows_are_the_same_series(
     tmp_path_factory: pytest.TempPathFactory, rows: Sequence[tuple[int, float]]
 ) -> None:
@@ -143,6 +143,10 @@ MIDNIGHT = "2026-01-01T00:00:00Z"
         (f"{HEADER}{MIDNIGHT},1e999\n", VALUE_RULE + "'1e999'"),
         (f"{HEADER}{MIDNIGHT},-1\n", VALUE_RULE + "'-1'"),
         (f"{HEADER}{MIDNIGHT},475000\n", VALUE_RULE + "'475000'"),
+        (
+            f"{HEADER}{MIDNIGHT},0.06\n2026-01-02,0.999\n",
+            "g_per_kwh must be 1 or more in at least one row, got at most 0.999 in .*grid.csv; give gr",
+        ),
         (f'{HEADER}"{MIDNIGHT},40\n', r"readable, .*grid.csv is not \(unexpected end of data\); save it as comma"),
         (b"\xff\xfe" + GOOD.encode("utf-16-le"), "grid.csv is not .*can't decode.*; save it as .* in UTF-8"),
     ],

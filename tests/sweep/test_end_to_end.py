@@ -55,7 +55,7 @@ def test_stdout_is_the_run_folder_and_stderr_the_story(
 ) -> None:
     run, result = finished
     assert result.stdout == f"{run}\n"
-    assert "56.039 g/kWh (country-year:FRA:2023)" in result.stderr
+    assert "56.039 g/kWh (France, country-year:FRA:2023)" in result.stderr
     assert "2 trials: 2 done" in result.stderr
     assert "Traceback" not in result.stderr
     assert "WARNING" not in result.stderr

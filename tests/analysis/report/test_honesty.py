@@ -18,7 +18,7 @@ from analysis.load import AnalysisError, load_run
 from analysis.plots import FAMILY_STYLE
 from analysis.report.page import write_page
 from analysis.trials import FAMILIES, done_trials
-from tests.analysis.report.conftest import data_of, section_of, write_manifest
+from tests.analysis.report.conftest import data_of, section_of, text_of, write_manifest
 from tests.analysis.report.test_command import Capture, refused, report
 from tests.analysis.synthetic import OBJECTIVES, POINTS, change_trials, write_run
 
@@ -162,6 +162,14 @@ def test_curves_without_epochs_of_a_seed_are_no_empty_figure(tmp_path: Path) -> 
     assert all(detail["curves"] is None for detail in data_of(page)["details"])
     part = report(drop_epochs(write_run(tmp_path / "part"), schedule="fixed_2"))
     assert "Not drawn: 1 without an epoch" in section_of(part, "curves")
+    for name in ("curves", "table"):
+        assert "2 of 8 finished trials have no table of epochs, or one that lacks rows" in section_of(part, name)
+
+
+def test_the_trial_that_keeps_validation_from_deciding_is_named(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    change_trials(run, "fixed_2", 1, val_accuracy=float("nan"))
+    assert "needs a number in every finished trial for that, and 1 of 8 (fixed_2 seed 1: run/" in text_of(report(run))
 
 
 def test_damaged_epochs_are_not_called_missing(tmp_path: Path) -> None:
