@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from analysis.commands import audit, controls, curves, heatmap, ledgers, pareto, report, sensitivity, table
-from analysis.load import AnalysisError
+from analysis.runs.load import AnalysisError
 from lwq_tune.output_streams import lost_output, make_output_optional
 
 EXIT_DONE, EXIT_BAD_INPUT = 0, 2

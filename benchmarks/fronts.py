@@ -21,7 +21,7 @@ import moocore
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.pareto import is_nondominated
+from analysis.fronts.pareto import is_nondominated
 from benchmarks.common import version_of, write_json
 from lwq_tune.results.provenance import available_cpus, cpu_model
 

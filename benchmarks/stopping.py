@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.load import AnalysisError
-from analysis.pareto import Costs, hypervolume, is_nondominated
+from analysis.fronts.pareto import Costs, hypervolume, is_nondominated
+from analysis.runs.load import AnalysisError
 from benchmarks.stopping_replay import Ended, Recorded, read_grid, replay
 from lwq_tune.sweep.stop_dominance import accuracy_bound
 from lwq_tune.sweep.stop_settings import Dominance, Stopping, check_stopping

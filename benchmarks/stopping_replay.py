@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.load import AnalysisError, load_run
-from analysis.trials import configuration_keys
+from analysis.runs.configurations import configuration_keys
+from analysis.runs.load import AnalysisError, load_run
 from lwq_tune.sweep.stop_rules import StopRules
 from lwq_tune.sweep.stop_settings import Stopping
 

@@ -22,10 +22,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.load import load_run, read_epochs
-from analysis.pareto import pareto_front
-from analysis.tables import FIGURES, table_over_epochs, table_over_seeds
-from analysis.trials import done_trials, summarise_trials
+from analysis.fronts.pareto import pareto_front
+from analysis.paper.table3 import FIGURES, table_over_epochs, table_over_seeds
+from analysis.runs.configurations import done_trials, summarise_trials
+from analysis.runs.load import load_run, read_epochs
 from benchmarks.common import version_of, write_json
 from benchmarks.synthetic_run import write_run
 from lwq_tune.results.provenance import available_cpus, cpu_model

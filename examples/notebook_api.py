@@ -15,20 +15,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.attainment import attainment_surfaces
-from analysis.comparable import refuse_incomparable, without_origins
-from analysis.controls import run_controls
-from analysis.curves import curve_frame
-from analysis.families import family_fronts
-from analysis.heatmap import heatmap_frame
-from analysis.ledgers import ledger_frame
-from analysis.load import AnalysisError, load_run
-from analysis.pareto import pareto_front, reference_point, to_costs
-from analysis.plots import draw_pareto
-from analysis.tables import caption, table_over_seeds
-from analysis.trials import check_comparable, done_trials, summarise_trials
-from analysis.uncertainty import configuration_names, front_hypervolume, front_uncertainty
-from analysis.uncertainty_selection import select_objectives, selection_doubts
+from analysis.controls.controls import run_controls
+from analysis.effects.curves import curve_frame
+from analysis.effects.heatmap import heatmap_frame
+from analysis.energy.ledgers import ledger_frame
+from analysis.figures.front import draw_pareto
+from analysis.fronts.attainment import attainment_surfaces
+from analysis.fronts.choice import select_objectives, selection_doubts
+from analysis.fronts.families import family_fronts
+from analysis.fronts.pareto import pareto_front, reference_point, to_costs
+from analysis.paper.table3 import caption, table_over_seeds
+from analysis.runs.comparability import refuse_incomparable, without_origins
+from analysis.runs.configurations import check_comparable, done_trials, summarise_trials
+from analysis.runs.load import AnalysisError, load_run
+from analysis.uncertainty.front import configuration_names, front_hypervolume, front_uncertainty
 
 pd.set_option("display.width", 160, "display.max_columns", 20, "display.precision", 4)
 

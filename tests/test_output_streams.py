@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.analysis.synthetic import write_run
 from tests.conftest import REPOSITORY, run_python
+from tests.support.synthetic_runs import write_run
 
 LOST = "stdout must take what is printed, some of it is lost: [Errno 28] No space left on device"
 SHORT_COMMANDS = [

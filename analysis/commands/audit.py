@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from analysis.commands.common import tell
+from analysis.commands.options import tell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,9 +20,9 @@ def run(parsed: argparse.Namespace) -> int:
     Raises:
         AnalysisError: A run cannot be read.
     """
-    from analysis.audit_figures import audit_run
-    from analysis.audit_report import count_failed, report, verdict, write_json
-    from analysis.audit_tables import load_tables
+    from analysis.audit.findings import audit_run
+    from analysis.audit.tables import load_tables
+    from analysis.audit.text import count_failed, report, verdict, write_json
 
     audits = [audit_run(load_tables(run_dir)) for run_dir in parsed.run_dirs]
     if parsed.json is not None:

@@ -6,10 +6,10 @@ import argparse
 
 import pandas as pd
 
-from analysis.commands.common import add_run_arguments, load, say, tell
-from analysis.controls import METRIC_COLUMNS, run_controls
-from analysis.controls_pairs import TOLERANCE
-from analysis.tables import caption
+from analysis.commands.options import add_run_arguments, load, say, tell
+from analysis.controls.controls import METRIC_COLUMNS, run_controls
+from analysis.controls.pairs import TOLERANCE
+from analysis.paper.table3 import caption
 
 PAIR_COLUMNS = {
     "first_label": "first", "second_label": "second", "equal_in": "equal in", "weight_bits_excess": "weight bits %",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from analysis.commands.common import add_run_arguments, add_width_argument, load, say, tell
+from analysis.commands.options import add_run_arguments, add_width_argument, load, say, tell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,11 +23,11 @@ def run(parsed: argparse.Namespace) -> int:
     Raises:
         AnalysisError: The runs cannot be drawn, or the files not be written.
     """
-    from analysis.curves import FIGURES, curve_note, curves_over_seeds, draw_curves
-    from analysis.drawing import save_print_figure
-    from analysis.load import read_epochs
-    from analysis.seeds import configuration_labels, lacking_epochs
-    from analysis.tables import caption
+    from analysis.effects.curves import FIGURES, curve_note, curves_over_seeds, draw_curves
+    from analysis.figures.style import save_print_figure
+    from analysis.paper.table3 import caption
+    from analysis.runs.load import read_epochs
+    from analysis.runs.seeds import configuration_labels, lacking_epochs
 
     loaded = load(parsed)
     epochs = read_epochs(loaded.done, FIGURES)

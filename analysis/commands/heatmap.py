@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from analysis.commands.common import add_run_arguments, add_width_argument, load, say, tell
-from analysis.comparable import refuse_incomparable
-from analysis.load import Objective
-from analysis.seeds import evaluated_images
+from analysis.commands.options import add_run_arguments, add_width_argument, load, say, tell
+from analysis.runs.comparability import refuse_incomparable
+from analysis.runs.load import Objective
+from analysis.runs.seeds import evaluated_images
 
 COSTS = {"emissions": "emissions_kg_co2eq", "energy": "energy_kwh"}
 
@@ -31,9 +31,9 @@ def run(parsed: argparse.Namespace) -> int:
     Raises:
         AnalysisError: The runs cannot be drawn, or the files not be written.
     """
-    from analysis.drawing import save_print_figure
-    from analysis.heatmap import draw_heatmap, heatmap_frame, heatmap_note
-    from analysis.tables import caption
+    from analysis.effects.heatmap import draw_heatmap, heatmap_frame, heatmap_note
+    from analysis.figures.style import save_print_figure
+    from analysis.paper.table3 import caption
 
     loaded = load(parsed)
     done = loaded.done

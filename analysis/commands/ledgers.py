@@ -6,10 +6,10 @@ import argparse
 
 import pandas as pd
 
-from analysis.commands.common import add_run_arguments, add_width_argument, load, say, tell
-from analysis.comparable import refuse_incomparable
-from analysis.ledgers import ledger_frame, ledger_words
-from analysis.load import Objective
+from analysis.commands.options import add_run_arguments, add_width_argument, load, say, tell
+from analysis.energy.ledgers import ledger_frame, ledger_words
+from analysis.runs.comparability import refuse_incomparable
+from analysis.runs.load import Objective
 
 SHOWN = {
     "label": "schedule",
@@ -40,9 +40,9 @@ def run(parsed: argparse.Namespace) -> int:
     Raises:
         AnalysisError: The runs cannot be analysed, or the files not be written.
     """
-    from analysis.drawing import save_print_figure
-    from analysis.ledgers_drawing import draw_ledgers
-    from analysis.tables import caption
+    from analysis.figures.ledgers import draw_ledgers
+    from analysis.figures.style import save_print_figure
+    from analysis.paper.table3 import caption
 
     loaded = load(parsed)
     done = loaded.done
@@ -63,7 +63,7 @@ def run(parsed: argparse.Namespace) -> int:
 
 def shown_table(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the columns to print, as text."""
-    from analysis.tables import mean_and_spread
+    from analysis.paper.table3 import mean_and_spread
 
     table = frame[list(SHOWN)].copy()
     table["ratio"] = frame["ratio"].map("{:.2f}".format).where(frame["ratio"].notna(), "-")

@@ -10,19 +10,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.attainment import attainment_surfaces
-from analysis.commands.common import Loaded, add_run_arguments, add_width_argument, load, say, tell
-from analysis.comparable import refuse_incomparable, without_origins
-from analysis.families import family_fronts
-from analysis.load import AnalysisError, Objective
-from analysis.pareto import is_nondominated, mark, pareto_front, reference_point, to_costs
-from analysis.seeds import name_trials
-from analysis.tables import caption
-from analysis.trials import check_comparable, summarise_trials
-from analysis.uncertainty import UNDECIDED, configuration_names, front_hypervolume, front_uncertainty
-from analysis.uncertainty_differences import SPREADS
-from analysis.uncertainty_selection import select_objectives, selection_doubts
-from analysis.uncertainty_verdicts import FAMILY_WISE_ERROR
+from analysis.commands.options import Loaded, add_run_arguments, add_width_argument, load, say, tell
+from analysis.fronts.attainment import attainment_surfaces
+from analysis.fronts.choice import select_objectives, selection_doubts
+from analysis.fronts.families import family_fronts
+from analysis.fronts.pareto import is_nondominated, mark, pareto_front, reference_point, to_costs
+from analysis.paper.table3 import caption
+from analysis.runs.comparability import refuse_incomparable, without_origins
+from analysis.runs.configurations import check_comparable, summarise_trials
+from analysis.runs.load import AnalysisError, Objective
+from analysis.runs.seeds import name_trials
+from analysis.uncertainty.differences import SPREADS
+from analysis.uncertainty.front import UNDECIDED, configuration_names, front_hypervolume, front_uncertainty
+from analysis.uncertainty.verdicts import FAMILY_WISE_ERROR
 
 SHOWN = ["label", "family", "on_front", "rank", "n_seeds", "on_front_probability", "verdict", "dominated_by"]
 SHOWN_OF_FAMILIES = {
@@ -66,7 +66,7 @@ def run(parsed: argparse.Namespace) -> int:
     Raises:
         AnalysisError: The runs cannot be analysed, or the files not be written.
     """
-    from analysis.plots import WIDTH_IN, draw_pareto, save_figure
+    from analysis.figures.front import WIDTH_IN, draw_pareto, save_figure
 
     loaded = load(parsed)
     done, objectives = loaded.done, loaded.runs.objectives

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from analysis.commands.common import load, say, tell
+from analysis.commands.options import load, say, tell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from analysis.commands.common import add_run_arguments, add_width_argument, load, tell
-from analysis.sensitivity import measure_sensitivity, sensitivity_words
+from analysis.commands.options import add_run_arguments, add_width_argument, load, tell
+from analysis.effects.sensitivity import measure_sensitivity, sensitivity_words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,9 +20,9 @@ def run(parsed: argparse.Namespace) -> int:
     Raises:
         AnalysisError: The runs cannot be analysed, or the files not be written.
     """
-    from analysis.drawing import save_print_figure
-    from analysis.sensitivity_drawing import draw_sensitivity
-    from analysis.tables import caption
+    from analysis.figures.sensitivity import draw_sensitivity
+    from analysis.figures.style import save_print_figure
+    from analysis.paper.table3 import caption
 
     loaded = load(parsed)
     found = measure_sensitivity(loaded.done)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from analysis.commands.common import add_run_arguments, load, say, tell
-from analysis.load import read_epochs
-from analysis.seeds import lacking_epochs
-from analysis.tables import (
+from analysis.commands.options import add_run_arguments, load, say, tell
+from analysis.paper.table3 import (
     FIGURES,
     caption,
     compare_with_paper,
@@ -16,7 +14,9 @@ from analysis.tables import (
     table_over_epochs,
     table_over_seeds,
 )
-from analysis.trials import check_comparable
+from analysis.runs.configurations import check_comparable
+from analysis.runs.load import read_epochs
+from analysis.runs.seeds import lacking_epochs
 
 OVER_EPOCHS = "Mean ± std over the epochs, the paper's convention (time, energy, emissions per epoch)"
 OVER_SEEDS = "Mean ± std over seeds (last epoch's metrics; time, energy, emissions of the whole training)"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.audit_figures import Figures, audit_run
-from analysis.audit_tables import load_tables
-from analysis.load import AnalysisError
+from analysis.audit.findings import Figures, audit_run
+from analysis.audit.tables import load_tables
+from analysis.runs.load import AnalysisError
 
 MOST_EPOCH_ROWS = 200_000  # of one run; more take longer than the rest of the report
 

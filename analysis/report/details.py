@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.curves import QUANTITIES
-from analysis.plots import Axis, make_axis
+from analysis.effects.curves import QUANTITIES
+from analysis.figures.front import Axis, make_axis
 from analysis.report.evidence import Evidence, Missing
-from analysis.report.figure import interval_text, plain, rounded
-from analysis.report.styles import Values
+from analysis.report.figures.figure import interval_text, plain, rounded
+from analysis.report.figures.styles import Values
 
 Facts = list[tuple[str, str]]
 

@@ -11,23 +11,23 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from analysis.attainment import attainment_surfaces
-from analysis.comparable import refuse_incomparable, without_origins
-from analysis.controls import ENERGIES, Controls, run_controls
-from analysis.curves import FIGURES as CURVE_FIGURES
-from analysis.curves import curves_over_seeds
-from analysis.heatmap import heatmap_frame
-from analysis.ledgers import ledger_frame
-from analysis.load import AnalysisError, Objective, Runs, read_epochs
-from analysis.pareto import pareto_front
+from analysis.controls.controls import ENERGIES, Controls, run_controls
+from analysis.effects.curves import FIGURES as CURVE_FIGURES
+from analysis.effects.curves import curves_over_seeds
+from analysis.effects.heatmap import heatmap_frame
+from analysis.effects.sensitivity import Sensitivity, measure_sensitivity
+from analysis.energy.ledgers import ledger_frame
+from analysis.fronts.attainment import attainment_surfaces
+from analysis.fronts.choice import select_objectives, selection_doubts
+from analysis.fronts.pareto import pareto_front
+from analysis.paper.table3 import FIGURES as TABLE_FIGURES
+from analysis.paper.table3 import caption
 from analysis.report.audits import Audit, audit_runs
-from analysis.seeds import configuration_labels, evaluated_images, lacking_epochs
-from analysis.sensitivity import Sensitivity, measure_sensitivity
-from analysis.tables import FIGURES as TABLE_FIGURES
-from analysis.tables import caption
-from analysis.trials import check_comparable, configuration_keys, dataset_names, summarise_trials
-from analysis.uncertainty import NOT_MEASURED, front_uncertainty
-from analysis.uncertainty_selection import select_objectives, selection_doubts
+from analysis.runs.comparability import refuse_incomparable, without_origins
+from analysis.runs.configurations import check_comparable, configuration_keys, dataset_names, summarise_trials
+from analysis.runs.load import AnalysisError, Objective, Runs, read_epochs
+from analysis.runs.seeds import configuration_labels, evaluated_images, lacking_epochs
+from analysis.uncertainty.front import NOT_MEASURED, front_uncertainty
 
 Result = TypeVar("Result")
 MOST_SHOWN = 300  # configurations with rows, curves and verdicts of their own
@@ -52,12 +52,12 @@ class Evidence:
         folders: Their folders.
         done: Finished trials; ``number`` counts their configurations from 0, ``label`` names them.
         objectives: Axes of the front.
-        front: One row per configuration, by rank: columns of `analysis.pareto.pareto_front` and
-            `analysis.uncertainty.front_uncertainty`, ``number`` and ``label``. Without a front, by accuracy.
+        front: One row per configuration, by rank: columns of `analysis.fronts.pareto.pareto_front` and
+            `analysis.uncertainty.front.front_uncertainty`, ``number`` and ``label``. Without a front, by accuracy.
         no_front: Why there is no front; empty where there is one.
         choice: Which figures decide on the front.
         n_resamples: Of the probabilities on the front.
-        surfaces: From `analysis.attainment.attainment_surfaces`.
+        surfaces: From `analysis.fronts.attainment.attainment_surfaces`.
         warnings: On the energies, and on trials that are left out.
         mixed: Whether energies found in different ways are shown together.
     """
@@ -94,13 +94,13 @@ class Evidence:
 
     @property
     def lacking_epochs(self) -> list[str]:
-        """What `epochs` lacks, see `analysis.seeds.lacking_epochs`."""
+        """What `epochs` lacks, see `analysis.runs.seeds.lacking_epochs`."""
         epochs = self.epochs
         return [] if isinstance(epochs, Missing) else lacking_epochs(self.shown_trials, epochs)
 
     @functools.cached_property
     def curves(self) -> pd.DataFrame | Missing:
-        """Curves of the shown configurations, from `analysis.curves.curves_over_seeds`."""
+        """Curves of the shown configurations, from `analysis.effects.curves.curves_over_seeds`."""
         epochs = self.epochs
         if isinstance(epochs, Missing):
             return epochs
@@ -148,7 +148,7 @@ class Evidence:
 
     @functools.cached_property
     def heatmap(self) -> pd.DataFrame | Missing:
-        """All triples, from `analysis.heatmap.heatmap_frame`."""
+        """All triples, from `analysis.effects.heatmap.heatmap_frame`."""
         return attempt(lambda: heatmap_frame(self.done, [axis.column for axis in self.heatmap_objectives]))
 
     @functools.cached_property
@@ -184,7 +184,7 @@ def thin_epochs(epochs: pd.DataFrame, most: int = MOST_EPOCHS) -> pd.DataFrame:
     """Return the rows of at most about ``most`` epochs, evenly spaced; the last of each trial is kept.
 
     Args:
-        epochs: From `analysis.load.read_epochs`: a row per epoch, the index is that of the trial.
+        epochs: From `analysis.runs.load.read_epochs`: a row per epoch, the index is that of the trial.
         most: Epochs that all trials keep.
     """
     numbers = epochs["epoch"]
@@ -208,8 +208,8 @@ def gather(
     """Return the evidence of some runs.
 
     Args:
-        runs: From `analysis.load.load_runs`.
-        done: Their finished trials, from `analysis.trials.done_trials`.
+        runs: From `analysis.runs.load.load_runs`.
+        done: Their finished trials, from `analysis.runs.configurations.done_trials`.
         folders: Their folders.
         warnings: What else a reader must know, such as how many trials are left out.
         mixed: Whether energies that were found in different ways may stand together.

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.report.figure import Figure
+from analysis.report.figures.figure import Figure
 
 MOST_ROWS = 200
 LONG_CELL = 40

@@ -10,15 +10,15 @@ from pathlib import Path
 
 from plotly.offline import get_plotlyjs
 
-from analysis.load import AnalysisError
 from analysis.report import records, sections
 from analysis.report.details import describe, detail_data, hover_texts
 from analysis.report.evidence import Evidence
-from analysis.report.figure import Figure
+from analysis.report.figures.figure import Figure
+from analysis.report.figures.styles import configuration_styles
 from analysis.report.markup import bullets, data_block, escape
 from analysis.report.provenance import read_manifest
 from analysis.report.status import alerts
-from analysis.report.styles import configuration_styles
+from analysis.runs.load import AnalysisError
 
 KIND = "Layer-wise quantization: accuracy against energy and emissions"
 NO_SCRIPT = (

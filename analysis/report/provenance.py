@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from analysis.load import AnalysisError
+from analysis.runs.load import AnalysisError
 
 Manifest = dict[str, Any]
 Facts = list[tuple[str, str]]

@@ -7,22 +7,22 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.audit_report import report, verdict
+from analysis.audit.text import report, verdict
 from analysis.commands.table import BESIDE, OVER_EPOCHS, OVER_SEEDS
-from analysis.report.audits import Audit
-from analysis.report.evidence import Evidence, Missing, attempt
-from analysis.report.markup import bullets, escape, facts, fold, note, paragraph, section, table
-from analysis.report.provenance import Manifest, manifest_facts
-from analysis.report.status import MOST_FAILURES, failures
-from analysis.report.summary import as_sentence
-from analysis.tables import (
+from analysis.paper.table3 import (
     compare_with_paper,
     format_comparison,
     paper_notes,
     table_over_epochs,
     table_over_seeds,
 )
-from analysis.trials import check_comparable
+from analysis.report.audits import Audit
+from analysis.report.evidence import Evidence, Missing, attempt
+from analysis.report.markup import bullets, escape, facts, fold, note, paragraph, section, table
+from analysis.report.provenance import Manifest, manifest_facts
+from analysis.report.status import MOST_FAILURES, failures
+from analysis.report.summary import as_sentence
+from analysis.runs.configurations import check_comparable
 
 TABLE_TITLE = "Table 3 of the paper"
 TRIALS_FILE = "trials.parquet of the run folder"

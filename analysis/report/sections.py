@@ -6,20 +6,20 @@ import pandas as pd
 
 from analysis.commands.controls import PAIR_COLUMNS, TERM_COLUMNS
 from analysis.commands.ledgers import shown_table
-from analysis.ledgers import ledger_words
-from analysis.report.curves_figure import draw_curves, families_drawn
+from analysis.effects.sensitivity import sensitivity_words
+from analysis.energy.ledgers import ledger_words
 from analysis.report.details import Facts, objective_axes, probability_words, verdict_words
 from analysis.report.evidence import Evidence, Missing
-from analysis.report.figure import Figure, interval_text
-from analysis.report.front_figure import draw_front
-from analysis.report.heatmap_figure import draw_heatmaps
-from analysis.report.ledgers_figure import draw_ledgers
-from analysis.report.legend import family_toggles
+from analysis.report.figures.curves import draw_curves, families_drawn
+from analysis.report.figures.figure import Figure, interval_text
+from analysis.report.figures.front import draw_front
+from analysis.report.figures.heatmap import draw_heatmaps
+from analysis.report.figures.ledgers import draw_ledgers
+from analysis.report.figures.legend import family_toggles
+from analysis.report.figures.parallel import draw_parallel
 from analysis.report.markup import MOST_ROWS, bullets, escape, figure_box, note, numbers, paragraph, section, table
-from analysis.report.parallel_figure import draw_parallel
 from analysis.report.records import TRIALS_FILE
 from analysis.report.summary import as_sentence, supported_words, trained_words, unsupported_words, verdict_rule
-from analysis.sensitivity import sensitivity_words
 
 SECTIONS = {
     "summary": "Summary", "front": "The front", "controls": "Bits or place", "parallel": "Stages",

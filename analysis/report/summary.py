@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.comparable import WHOLE_HOST
-from analysis.ledgers import energy_kind, ledger_words
-from analysis.plots import make_axis
+from analysis.effects.sensitivity import sensitivity_words
+from analysis.energy.ledgers import energy_kind, ledger_words
+from analysis.figures.front import make_axis
 from analysis.report.evidence import Evidence, Missing
-from analysis.report.figure import interval_text
+from analysis.report.figures.figure import interval_text
 from analysis.report.markup import join_words
-from analysis.sensitivity import sensitivity_words
-from analysis.uncertainty import DOMINATED, ON_FRONT, ONE_SEED, UNDECIDED
-from analysis.uncertainty_verdicts import FAMILY_WISE_ERROR
+from analysis.runs.comparability import WHOLE_HOST
+from analysis.uncertainty.front import DOMINATED, ON_FRONT, ONE_SEED, UNDECIDED
+from analysis.uncertainty.verdicts import FAMILY_WISE_ERROR
 
 FEW_SEEDS = 5
 LONG_SENTENCE = 300

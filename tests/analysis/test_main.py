@@ -15,13 +15,13 @@ import pytest
 from PIL import Image
 
 from analysis.__main__ import COMMANDS, main
-from analysis.load import Objective, load_run
-from analysis.pareto import pareto_front
-from analysis.plots import draw_pareto
-from analysis.trials import summarise_trials
+from analysis.figures.front import draw_pareto
+from analysis.fronts.pareto import pareto_front
+from analysis.runs.configurations import summarise_trials
+from analysis.runs.load import Objective, load_run
 from lwq_tune.quantization.schedules import schedule_name
 from lwq_tune.results.schema import SCHEMA_VERSION
-from tests.analysis.synthetic import OBJECTIVES, POINTS, change_trials, ledger_run, write_run
+from tests.support.synthetic_runs import OBJECTIVES, POINTS, change_trials, ledger_run, write_run
 
 
 def trial_key(run: Path, schedule: str, seed: int) -> str:

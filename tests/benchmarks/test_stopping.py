@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from analysis.load import AnalysisError
+from analysis.runs.load import AnalysisError
 from benchmarks.stopping import count_beyond, emitted_kg, front, judge, points, true_points
 from benchmarks.stopping_replay import Ended, Recorded, read_grid, replay
 from lwq_tune.commands.common import trial_costs
@@ -20,8 +20,8 @@ from lwq_tune.results.schema import EPOCH_COLUMNS, TRIAL_COLUMNS
 from lwq_tune.results.store import write_table
 from lwq_tune.sweep.stop_rules import StopRules
 from lwq_tune.sweep.stop_settings import Asha, Dominance, Marginal, Plateau, Stopping, Target
-from tests.analysis.synthetic import OBJECTIVES, figures
 from tests.conftest import run_python
+from tests.support.synthetic_runs import OBJECTIVES, figures
 
 N_EPOCHS = 4
 # Accuracy after each epoch, and kg of each epoch. The front is cheap, late and best. Both seeds are the same.

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from analysis.__main__ import main
-from tests.analysis.synthetic import POINTS, change_trials, write_run
 from tests.conftest import REPOSITORY
+from tests.support.synthetic_runs import POINTS, change_trials, write_run
 
 EXAMPLE = REPOSITORY / "examples" / "notebook_api.py"
 

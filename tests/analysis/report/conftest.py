@@ -15,7 +15,7 @@ import pytest
 
 from analysis.__main__ import main
 from lwq_tune.quantization.schedules import schedule_name
-from tests.analysis.synthetic import write_run
+from tests.support.synthetic_runs import write_run
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 TRIPLES = list(itertools.product((2, 3, 4), repeat=3))

@@ -13,7 +13,7 @@ from PIL import Image
 
 from analysis.__main__ import main
 from tests.analysis.report.conftest import N_SEEDS, write_manifest
-from tests.analysis.synthetic import write_run
+from tests.support.synthetic_runs import write_run
 
 PHONE, DESKTOP = {"width": 375, "height": 812}, {"width": 1280, "height": 900}
 FIGURES = ("front", "parallel", "heatmap-accuracy", "heatmap-emissions", "curves", "ledgers")

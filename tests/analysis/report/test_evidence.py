@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.controls import run_controls
-from analysis.load import AnalysisError, load_run
+from analysis.controls.controls import run_controls
 from analysis.report import audits, evidence
 from analysis.report.details import describe, detail_data
 from analysis.report.evidence import Evidence, Missing, attempt, gather, thin_epochs
 from analysis.report.summary import verdict_rule
-from analysis.trials import done_trials, summarise_trials
-from analysis.uncertainty import front_uncertainty
+from analysis.runs.configurations import done_trials, summarise_trials
+from analysis.runs.load import AnalysisError, load_run
+from analysis.uncertainty.front import front_uncertainty
 from tests.analysis.report.conftest import NOISE, TRIPLES, accuracy_of
-from tests.analysis.synthetic import write_run
+from tests.support.synthetic_runs import write_run
 
 
 def evidence_of(run: Path) -> Evidence:

@@ -10,8 +10,8 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from analysis.plots import FAMILY_STYLE
-from analysis.report.styles import SYMBOLS, configuration_styles, dash, family_dash, family_symbol
+from analysis.figures.front import FAMILY_STYLE
+from analysis.report.figures.styles import SYMBOLS, configuration_styles, dash, family_dash, family_symbol
 from tests.analysis.report.conftest import TRIPLES, accuracy_of, data_of
 
 KEYS = ["front", "parallel", "heatmap-accuracy", "heatmap-emissions", "curves", "ledgers"]

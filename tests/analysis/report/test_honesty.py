@@ -13,14 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.__main__ import main
-from analysis.attainment import attainment_surfaces
-from analysis.load import AnalysisError, load_run
-from analysis.plots import FAMILY_STYLE
+from analysis.figures.front import FAMILY_STYLE
+from analysis.fronts.attainment import attainment_surfaces
 from analysis.report.page import write_page
-from analysis.trials import FAMILIES, done_trials
+from analysis.runs.configurations import FAMILIES, done_trials
+from analysis.runs.load import AnalysisError, load_run
 from tests.analysis.report.conftest import data_of, section_of, text_of, write_manifest
 from tests.analysis.report.test_command import Capture, refused, report
-from tests.analysis.synthetic import OBJECTIVES, POINTS, change_trials, write_run
+from tests.support.synthetic_runs import OBJECTIVES, POINTS, change_trials, write_run
 
 ONE_SEED = {name: (values[:1], kg) for name, (values, kg) in POINTS.items()}
 SIZE = [OBJECTIVES[0], {"column": "weight_mib", "direction": "minimize"}]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.load import AnalysisError
 from analysis.report.provenance import command_line, is_open, manifest_facts, read_manifest, without_secrets
+from analysis.runs.load import AnalysisError
 from tests.analysis.report.conftest import section_of, write_manifest
 
 

@@ -1,0 +1,99 @@
+"""What the commands share: arguments, the trials they are about, and where lines and files go."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.runs.configurations import done_trials
+from analysis.runs.load import AnalysisError, Runs, load_runs
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a command is about.
+
+    Attributes:
+        runs: The runs.
+        done: Their finished trials.
+        out: Folder for files; `writing` makes it.
+    """
+
+    runs: Runs
+    done: pd.DataFrame
+    out: Path
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Path]:
+        """Make the folder for files, let files be written there, then tell on stderr which trials are left out.
+
+        Raises:
+            AnalysisError: It cannot be made, or written to.
+        """
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+            yield self.out
+        except OSError as error:
+            raise AnalysisError(
+                f"the output folder must be writable, {self.out} is not ({error}); give --out"
+            ) from error
+        say(self.left_out())
+
+    def left_out(self) -> list[str]:
+        """Return a line on the trials that are not looked at; none where all are."""
+        trials = self.runs.trials
+        others = trials[~trials.index.isin(self.done.index)]["status"]
+        if others.empty:
+            return []
+        words = others.replace("done", "done in a configuration that was stopped in another seed").value_counts()
+        counts = ", ".join(f"{count} {status}" for status, count in words.items())
+        return [f"left out: {counts} of {len(trials)} trials"]
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the run folders and the folder for files."""
+    parser.add_argument("run_dirs", nargs="+", type=Path, metavar="RUN_DIR")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where files go (default for one run: RUN_DIR/analysis)"
+    )
+
+
+def add_width_argument(parser: argparse.ArgumentParser, default: float | None, words: str) -> None:
+    """Add the printed width of a figure."""
+    parser.add_argument("--width-in", type=_width, default=default, metavar="INCHES", help=f"printed width ({words})")
+
+
+def _width(text: str) -> float:
+    width_in = float(text)
+    if not 2 <= width_in <= 20:
+        raise argparse.ArgumentTypeError(f"a printed width is 2 to 20 inches, got {text}")
+    return width_in
+
+
+def load(parsed: argparse.Namespace) -> Loaded:
+    """Return what a command is about.
+
+    Raises:
+        AnalysisError: The runs cannot be read, or hold no finished trial.
+    """
+    if parsed.out is None and len(parsed.run_dirs) > 1:
+        raise AnalysisError("files about several runs belong to none of them, got no --out; give --out DIR")
+    runs = load_runs(parsed.run_dirs)
+    done = done_trials(runs.trials)
+    return Loaded(runs, done, parsed.out or parsed.run_dirs[0] / "analysis")
+
+
+def tell(lines: Iterable[object]) -> None:
+    """Write data to stdout."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+
+def say(lines: Iterable[object]) -> None:
+    """Write words about it to stderr."""
+    sys.stderr.write("".join(f"{line}\n" for line in lines))

@@ -1,0 +1,90 @@
+"""Configurations for controls: what each costs, how its bits are ordered, and its figures by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.runs.configurations import SETTINGS, configuration_keys
+from analysis.runs.seeds import configuration_labels
+
+FULL_PRECISION_BITS = 32
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Configurations:
+    """Configurations of one or several runs.
+
+    Attributes:
+        table: One row per configuration, in order of appearance: ``label`` (schedule, and what else tells it apart),
+            ``schedule``, ``bit_widths``, ``width``, ``group`` (number of its settings other than bits and width),
+            ``order`` (`order_score`), ``sum_of_bits``, ``weight_bits``, ``mean_weight_bits``, ``bitops`` and
+            ``is_quantized`` (no stage in full precision).
+        figures: Of each column, an array of shape (n_configurations, n_seeds), NaN where it was not measured.
+        seeds: The seeds, ascending.
+    """
+
+    table: pd.DataFrame
+    figures: dict[str, Array]
+    seeds: tuple[int, ...]
+
+
+def order_score(bit_widths: Sequence[int]) -> float:
+    """Return the slope of the bits over the stages by least squares: bits that a stage has more than the one before.
+
+    Ascending schedules have a positive one, descending schedules a negative one, fixed ones and a single stage 0.
+
+    >>> [order_score(bits) for bits in [(2, 3, 4), (4, 3, 2), (3, 3, 3), (2, 4, 3), (8,)]]
+    [1.0, -1.0, 0.0, 0.5, 0.0]
+    >>> order_score((2, 2, 4, 4))
+    0.8
+    """
+    stages = np.arange(len(bit_widths)) - (len(bit_widths) - 1) / 2
+    square = float(stages @ stages)
+    return float(stages @ np.asarray(bit_widths, dtype=float)) / square if square else 0.0
+
+
+def read_configurations(trials: pd.DataFrame, columns: Sequence[str]) -> Configurations:
+    """Return the configurations of finished trials; a seed that several runs trained counts once, by its mean.
+
+    Args:
+        trials: Finished trials, comparable with one another.
+        columns: Figures to keep by seed.
+    """
+    keys = configuration_keys(trials)
+    numbers = trials.groupby(keys, sort=False, dropna=False).ngroup().rename("configuration")
+    first = trials.loc[~numbers.duplicated()].reset_index(drop=True)
+    by_seed = trials[[*columns]].astype(float).groupby([numbers, trials["config_seed"]]).mean(skipna=False)
+    seeds = tuple(sorted(int(seed) for seed in trials["config_seed"].unique()))
+    figures = {
+        column: by_seed[column].unstack().reindex(index=range(len(first)), columns=list(seeds)).to_numpy(dtype=float)
+        for column in columns
+    }
+    return Configurations(_describe(first), figures, seeds)
+
+
+def _describe(first: pd.DataFrame) -> pd.DataFrame:
+    """Return `Configurations.table` from one trial of each configuration."""
+    others = [key for key in SETTINGS if key in first and key != "config_width"]
+    groups = first[others].map(str).agg("|".join, axis=1) if others else pd.Series("", index=first.index)
+    bits = first["bit_widths"]
+    return pd.DataFrame(
+        {
+            "label": configuration_labels(first),
+            "schedule": first["schedule"],
+            "bit_widths": bits,
+            "width": first["config_width"].astype(float),
+            "group": pd.factorize(groups)[0],
+            "order": bits.map(order_score),
+            "sum_of_bits": bits.map(sum),
+            "weight_bits": first["weight_bits"].astype(float),
+            "mean_weight_bits": first["mean_weight_bits"].astype(float),
+            "bitops": first["bitops"].astype(float),
+            "is_quantized": bits.map(lambda widths: FULL_PRECISION_BITS not in widths),
+        }
+    )

@@ -1,0 +1,211 @@
+"""A regression that separates more bits from bits in the right place, with configurations as the units of evidence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.controls.configurations import Configurations
+from analysis.statistics import LEVEL, detectable, two_sided_p
+from analysis.uncertainty.student import student_quantile
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+# Of a term that the others explain to this share, nothing is left to estimate.
+INSEPARABLE = 1 - 1e-6
+UNITS = {
+    "order": "per bit that a stage has more than the one before",
+    "mean_weight_bits": "per mean weight bit",
+    "log2_bitops": "per doubling of BitOps",
+    "log2_width": "per doubling of the width",
+}
+SIZE_AND_ORDER, ORDER_ALONE = "order, size, BitOps", "order alone"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What a regression is over: a row per configuration and seed.
+
+    Attributes:
+        figure: Shape (n_rows,).
+        terms: Regressors by name, one row per configuration, shape (n_configurations, n_terms).
+        configuration: Number of each row's configuration, shape (n_rows,).
+        block: Number of each row's block, a seed of a group of settings; blocks have intercepts of their own.
+    """
+
+    figure: Array
+    terms: pd.DataFrame
+    configuration: Indices
+    block: Indices
+
+
+def make_panel(configurations: Configurations, metric: str) -> Panel:
+    """Return the rows of the quantized configurations; full precision is no schedule and would outweigh all others.
+
+    The width is a term of its own where it varies.
+
+    Args:
+        configurations: With the figure ``metric``.
+        metric: The figure.
+    """
+    table, values = configurations.table, configurations.figures[metric]
+    rows, seeds = np.nonzero(~np.isnan(values) & table["is_quantized"].to_numpy()[:, None])
+    of_block = table["group"].to_numpy()[rows] * values.shape[1] + seeds
+    is_compared = np.bincount(of_block, minlength=1)[of_block] > 1  # alone in its block, a row says nothing
+    rows, seeds = rows[is_compared], seeds[is_compared]
+    kept, numbers = np.unique(rows, return_inverse=True)
+    used = table.iloc[kept].reset_index(drop=True)
+    terms = used[["order", "mean_weight_bits"]].assign(log2_bitops=np.log2(used["bitops"]))
+    if used["width"].nunique() > 1:
+        terms["log2_width"] = np.log2(used["width"])
+    blocks = used["group"].to_numpy()[numbers] * values.shape[1] + seeds
+    return Panel(values[rows, seeds], terms, numbers, np.unique(blocks, return_inverse=True)[1])
+
+
+def within_blocks(values: Array, block: Indices) -> Array:
+    """Return values less the mean of their block, which is the same as an intercept for each block.
+
+    >>> within_blocks(np.array([[1.0], [3.0], [5.0]]), np.array([0, 0, 1])).ravel().tolist()
+    [-1.0, 1.0, 0.0]
+    """
+    sums = np.zeros((int(block.max(initial=-1)) + 1, values.shape[1]))
+    np.add.at(sums, block, values)
+    means = sums / np.bincount(block, minlength=len(sums))[:, None].clip(1)
+    centred: Array = values - means[block]
+    return centred
+
+
+def explained_by_others(design: Array) -> Array:
+    """Return for each column the share of its squares that the other columns explain (R^2), 1 for an empty one.
+
+    >>> explained_by_others(np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])).tolist()
+    [0.0, 0.0]
+    """
+    shares = np.ones(design.shape[1])
+    for column in range(design.shape[1]):
+        own, others = design[:, column], np.delete(design, column, axis=1)
+        total = float(own @ own)
+        if total > 1e-12:
+            rest = own - others @ np.linalg.lstsq(others, own)[0] if others.shape[1] else own
+            shares[column] = 1 - float(rest @ rest) / total
+    return shares
+
+
+def _solve(panel: Panel, kept: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Return the coefficients of some rows, and what of each term the others explain there."""
+    block = np.unique(panel.block[kept], return_inverse=True)[1]
+    terms = panel.terms.to_numpy(dtype=float)[panel.configuration[kept]]
+    design = within_blocks(terms, block)
+    figure = within_blocks(panel.figure[kept, None], block)[:, 0]
+    found: Array = np.asarray(np.linalg.lstsq(design, figure)[0], dtype=np.float64)
+    return found, explained_by_others(design)
+
+
+def _jackknife_error(panel: Panel, coefficients: Array) -> Array:
+    """Return the standard errors from leaving out one configuration after the other, NaN for what one alone tells.
+
+    By the exact update of least squares, (X'X)^-1 X_c' (I - H_cc)^-1 e_c, instead of as many regressions.
+    """
+    n, n_terms = len(panel.terms), panel.terms.shape[1]
+    terms = panel.terms.to_numpy(dtype=float)[panel.configuration]
+    design = np.column_stack([terms, np.eye(int(panel.block.max()) + 1)[panel.block]])
+    inverse = np.linalg.pinv(design.T @ design, hermitian=True)
+    rest = panel.figure - design @ (inverse @ (design.T @ panel.figure))
+    changes, is_alone = np.zeros((n, n_terms)), np.zeros(n_terms, dtype=bool)
+    for one in range(n):
+        rows = np.flatnonzero(panel.configuration == one)
+        gap = np.eye(len(rows)) - design[rows] @ inverse @ design[rows].T
+        if np.linalg.eigvalsh(gap)[0] > 1e-8:
+            changes[one] = (inverse @ design[rows].T @ np.linalg.solve(gap, rest[rows]))[:n_terms]
+        else:
+            found, explained = _solve(panel, panel.configuration != one)
+            changes[one] = coefficients - found
+            is_alone |= explained >= INSEPARABLE
+    error: Array = np.sqrt((n - 1) / n * (changes**2).sum(axis=0))
+    return np.where(is_alone | (error <= 1e-12 * np.abs(coefficients)), np.nan, error)
+
+
+def fit(panel: Panel, model: str) -> pd.DataFrame:
+    """Return the coefficients of a least-squares regression with an intercept per block.
+
+    Replicates of one configuration are no independent evidence on order, so the unit is the configuration: standard
+    errors are the jackknife over configurations (CR3; MacKinnon, Nielsen and Webb 2023), with Student's t of
+    n_configurations - rank - n_groups degrees of freedom. They hold when configurations deviate from the plane by
+    more than seeds explain, and when some schedules are noisier than others.
+
+    Args:
+        panel: Rows.
+        model: Its name, for the table.
+
+    Returns:
+        One row per term: ``coefficient`` (unit of the figure), ``std_error``, ``low``, ``high`` (95 %), ``p``, ``df``,
+        ``explained_by_others`` (R^2 of the term on the others within blocks), ``vif`` (1 / (1 - R^2)), ``detectable``
+        (the coefficient that would be found in 80 % of cases), ``n_configurations``, ``n_rows``. A term that cannot
+        be told from the others has no coefficient; where no degree of freedom is left, there is no interval.
+    """
+    n = len(panel.terms)
+    coefficients, shares = _solve(panel, np.ones(len(panel.figure), dtype=bool))
+    can_tell = shares < INSEPARABLE
+    df = n - _rank(panel) - _n_groups(panel)
+    has_error = can_tell & (df > 0)
+    error = np.where(has_error, _jackknife_error(panel, coefficients) if has_error.any() else np.nan, np.nan)
+    known_df = max(df, 1)  # with none left, every error is NaN
+    reach = student_quantile(LEVEL / 2, known_df) * error
+    return pd.DataFrame({
+        "model": model,
+        "term": [str(term) for term in panel.terms],
+        "unit": [UNITS[str(term)] for term in panel.terms],
+        "coefficient": np.where(can_tell, coefficients, np.nan),
+        "std_error": error,
+        "low": coefficients - reach,
+        "high": coefficients + reach,
+        "p": two_sided_p(coefficients / error, known_df),
+        "df": df,
+        "explained_by_others": shares,
+        "vif": np.where(can_tell, 1 / np.maximum(1 - shares, 1e-300), math.inf),
+        "detectable": detectable(error, known_df),
+    }).assign(n_configurations=n, n_rows=len(panel.figure))  # fmt: skip
+
+
+def _rank(panel: Panel) -> int:
+    """Return how many directions the terms have within blocks."""
+    terms = panel.terms.to_numpy(dtype=float)[panel.configuration]
+    return int(np.linalg.matrix_rank(within_blocks(terms, panel.block), tol=1e-6))
+
+
+def _n_groups(panel: Panel) -> int:
+    """Return the parts of the design that share no block with another: each needs a level of its own."""
+    parent = {int(block): int(block) for block in np.unique(panel.block)}
+
+    def root(block: int) -> int:
+        while parent[block] != block:
+            block = parent[block]
+        return block
+
+    for one in range(len(panel.terms)):
+        blocks = [int(block) for block in np.unique(panel.block[panel.configuration == one])]
+        for block in blocks[1:]:
+            parent[root(block)] = root(blocks[0])
+    return sum(block == above for block, above in parent.items())
+
+
+def regress(panel: Panel) -> pd.DataFrame:
+    """Return the regression on order, mean weight bits and BitOps, and the one on order alone, which they confound.
+
+    Args:
+        panel: From `make_panel`.
+
+    Returns:
+        As `fit`, the rows of both; empty without two quantized configurations.
+    """
+    if len(panel.terms) < 2:
+        return fit(Panel(np.zeros(2), _NO_TERMS, np.arange(2), np.zeros(2, dtype=np.int64)), "").iloc[:0]
+    alone = Panel(panel.figure, panel.terms[["order"]], panel.configuration, panel.block)
+    return pd.concat([fit(panel, SIZE_AND_ORDER), fit(alone, ORDER_ALONE)], ignore_index=True)
+
+
+_NO_TERMS = pd.DataFrame({"order": [0.0, 1.0]})

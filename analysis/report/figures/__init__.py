@@ -1,0 +1,13 @@
+"""Figures on a screen, by Plotly.
+
+Start at `figure.Figure`.
+
+- curves: The curves of a report.
+- figure: A figure of a report.
+- front: The interactive front.
+- heatmap: Heat maps of a report.
+- ledgers: Two ledgers beside each other, never added.
+- legend: The legend of all figures, which is also where families are shown and hidden.
+- parallel: Parallel coordinates.
+- styles: How a report draws: the families' colours and shapes of the printed figures, in Plotly's words.
+"""

@@ -1,0 +1,127 @@
+"""Parallel coordinates: a line for each configuration through the bits of its stages, its accuracy and its cost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.figures.front import Axis
+from analysis.report.details import objective_axes
+from analysis.report.evidence import Evidence
+from analysis.report.figures.figure import Figure, Panel, plain, quantity, rounded
+from analysis.report.figures.styles import (
+    GRID,
+    MUTED,
+    Values,
+    base_layout,
+    family_colour,
+    family_dash,
+    family_symbol,
+)
+
+MOST_LINES = 100
+SPREAD, SPREAD_EACH = 0.5, 0.04  # of the distance between two numbers of bits: for all lines, for each
+
+
+def draw_parallel(evidence: Evidence, hover: dict[int, str]) -> Figure:
+    """Return a line for each of the first configurations by rank."""
+    rows = evidence.shown.head(MOST_LINES)
+    rows = pd.concat([rows, evidence.shown.iloc[MOST_LINES:].query("family == 'full_precision'")])
+    n_stages = max(map(len, rows["bit_widths"]))
+    levels = sorted({int(bits) for widths in rows["bit_widths"] for bits in widths})
+    axes = objective_axes(evidence)
+    names = [*(f"stage {stage}<br>bits" for stage in range(1, n_stages + 1)), *map(_axis_name, axes)]
+    heights = _heights(rows, levels, axes, n_stages)
+    ticks = [_bit_ticks(levels)] * n_stages + [_figure_ticks(rows, axis) for axis in axes]
+    data = _lines(rows, heights, hover)
+    layout = base_layout(
+        xaxis={"range": [-0.45, len(names) - 0.55], "tickvals": list(range(len(names))), "ticktext": names,
+               "showgrid": False, "zeroline": False, "fixedrange": True, "tickangle": 0, "tickfont": {"size": 11}},
+        yaxis={"range": [-0.09, 1.09], "visible": False, "fixedrange": True},
+        shapes=[{"type": "line", "x0": place, "x1": place, "y0": -0.05, "y1": 1.05, "layer": "below",
+                 "line": {"color": MUTED if place < n_stages else GRID, "width": 1}} for place in range(len(names))],
+        annotations=[
+            {"x": place, "y": height, "text": text, "showarrow": False, "xanchor": "right", "xshift": -5,
+             "font": {"size": 11, "color": MUTED}, "bgcolor": "rgba(255,255,255,0.75)", "borderpad": 1}
+            for place, pairs in enumerate(ticks) for height, text in pairs
+        ],
+        margin={"l": 16, "r": 16, "t": 12, "b": 52},
+    )  # fmt: skip
+    note = (
+        f"A line is a configuration: the bits of its stages (even distances between {', '.join(map(str, levels))}; "
+        "lines with the same bits are drawn beside one another), then its figures, means over "
+        f"{_counts(rows)}. Colour, dashes and marks: family."
+    )
+    if len(rows) < len(evidence.front):
+        note += f" The first {MOST_LINES} of {len(evidence.front):,} by rank, and full precision."
+    return Figure("parallel", "Where the bits are", note, evidence.origin, data, layout, [Panel(1)],
+                  panel_height=360)  # fmt: skip
+
+
+def _counts(rows: pd.DataFrame) -> str:
+    low, high = int(rows["n_seeds"].min()), int(rows["n_seeds"].max())
+    return f"{low} seed{'' if low == 1 else 's'}" if low == high else f"{low} to {high} seeds"
+
+
+def _axis_name(axis: Axis) -> str:
+    name, _, unit = axis.label.rpartition(" (")
+    return plain(name or axis.label).replace(" ", "<br>", 1) + (f"<br>({plain(unit)}" if name else "")
+
+
+def _heights(rows: pd.DataFrame, levels: list[int], axes: list[Axis], n_stages: int) -> list[list[float | None]]:
+    """Return the height of each configuration, from 0 to 1, at each axis; None where it has none."""
+    beside = (np.arange(len(rows)) / max(1, len(rows) - 1) - 0.5) * min(SPREAD, SPREAD_EACH * len(rows))
+    beside /= max(1, len(levels) - 1)
+    places = {bits: place / max(1, len(levels) - 1) for place, bits in enumerate(levels)}
+    figures = np.column_stack([_shares(rows[axis.column]) for axis in axes])
+    return [
+        [
+            *(rounded(places[int(bits)] + offset, 4) for bits in widths),
+            *[None] * (n_stages - len(widths)),
+            *(rounded(float(share), 4) for share in shares),
+        ]
+        for widths, offset, shares in zip(rows["bit_widths"], beside, figures, strict=True)
+    ]
+
+
+def _shares(values: pd.Series) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """Return values from 0, the least, to 1, the greatest."""
+    numbers = values.to_numpy(dtype=float)
+    known = numbers[np.isfinite(numbers)]
+    if not len(known) or known.max() == known.min():
+        return np.where(np.isfinite(numbers), 0.5, np.nan)
+    return np.where(np.isfinite(numbers), (numbers - known.min()) / (known.max() - known.min()), np.nan)
+
+
+def _bit_ticks(levels: list[int]) -> list[tuple[float, str]]:
+    return [(place / max(1, len(levels) - 1), str(bits)) for place, bits in enumerate(levels)]
+
+
+def _figure_ticks(rows: pd.DataFrame, axis: Axis) -> list[tuple[float, str]]:
+    known = rows[axis.column].dropna()
+    if known.empty:
+        return [(0.5, "not measured")]
+    if known.min() == known.max():
+        return [(0.5, _number(known.min(), axis))]
+    return [(0.0, _number(known.min(), axis)), (1.0, _number(known.max(), axis))]
+
+
+def _number(value: float, axis: Axis) -> str:
+    return quantity(float(value), axis).partition(" ")[0]
+
+
+def _lines(rows: pd.DataFrame, heights: list[list[float | None]], hover: dict[int, str]) -> list[Values]:
+    traces: list[Values] = []
+    seen: set[str] = set()
+    for family, number, height in zip(rows["family"], rows["number"], heights, strict=True):
+        name = family.replace("_", " ")
+        traces.append({
+            "type": "scatter", "mode": "lines+markers", "x": list(range(len(height))), "y": height, "name": name,
+            "legendgroup": name, "showlegend": name not in seen, "meta": {"family": family}, "opacity": 0.8,
+            "line": {"color": family_colour(family), "dash": family_dash(family), "width": 1.6},
+            "marker": {"symbol": family_symbol(family), "size": 7, "color": family_colour(family)},
+            "customdata": [int(number)] * len(height), "text": hover[int(number)],
+            "hovertemplate": "%{text}<extra></extra>",
+        })  # fmt: skip
+        seen.add(name)
+    return traces

@@ -1,0 +1,9 @@
+"""Run folders as frames: what was recorded, checked, and summed over seeds.
+
+Start at `load.load_runs`.
+
+- comparability: Refuses fronts over energies and emissions that were found in different ways.
+- configurations: From trials to configurations: replicates over seeds become a mean and a spread.
+- load: Read run folders: Parquet tables in, pandas frames out.
+- seeds: What tables and figures share.
+"""

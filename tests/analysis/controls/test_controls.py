@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.__main__ import main
+from analysis.controls.controls import run_controls
+from analysis.runs.load import AnalysisError, load_runs
+from tests.support.synthetic_runs import write_run
+
+Accuracies = dict[str, Sequence[float]]
+NAMED: Accuracies = {
+    "full_precision": (0.90, 0.92, 0.91),
+    "fixed_3": (0.800, 0.823, 0.811),
+    "ascending_234": (0.850, 0.872, 0.864),
+    "descending_432": (0.800, 0.821, 0.815),
+    "mixed_243": (0.820, 0.844, 0.836),
+    "fixed_2": (0.70, 0.72, 0.71),
+}
+
+
+def write(folder: Path, accuracies: Accuracies, width: float = 1.0, changes: dict[str, object] | None = None) -> Path:
+    points = {name: (values, 1e-6 * (1 + index)) for index, (name, values) in enumerate(accuracies.items())}
+    return write_run(folder, points, config_changes={"width": width}, changes=changes)
+
+
+def controls_of(*folders: Path, **settings: float) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    found = run_controls(load_runs(folders).trials, **settings)  # type: ignore[arg-type]
+    return found.pairs, found.regression, " ".join(found.sentences)
+
+
+def test_the_command_prints_pairs_terms_and_sentences_and_writes_both_tables(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write(tmp_path / "run", NAMED)
+    assert main(["controls", str(run)]) == 0
+    out = capsys.readouterr().out
+    assert "ascending_234" in out
+    assert "per mean weight bit" not in out
+    assert out.splitlines()[-2:] == [str(run / "analysis" / name) for name in ("controls.csv", "regression.csv")]
+    pairs = pd.read_csv(run / "analysis" / "controls.csv")
+    assert set(pairs["column"]) == {"test_accuracy", "energy_kwh", "emissions_kg_co2eq"}
+    terms = pd.read_csv(run / "analysis" / "regression.csv")
+    assert list(terms["term"]) == ["order", "mean_weight_bits", "log2_bitops", "order"]
+
+
+def test_a_pair_is_compared_over_its_seeds_as_by_hand(tmp_path: Path) -> None:
+    pairs, _, _ = controls_of(write(tmp_path / "run", NAMED))
+    row = pairs.query(
+        "column == 'test_accuracy' and first_schedule == 'ascending_234' and second_schedule == 'fixed_3'"
+    )
+    (row,) = row.to_dict("records")
+    # Differences 0.050, 0.049, 0.053: mean 0.0506667, standard deviation 0.0020817; t(0.975, 2) = 4.302653.
+    assert row["equal_in"] == "BitOps + sum of bits"
+    assert row["difference"] == pytest.approx(0.0506667, abs=1e-7)
+    assert row["std"] == pytest.approx(0.0020817, abs=1e-7)
+    assert row["t_low"] == pytest.approx(0.0506667 - 4.302653 * 0.0020817 / 3**0.5, abs=1e-6)
+    assert row["cohens_dz"] == pytest.approx(0.0506667 / 0.0020817, rel=1e-4)
+    assert row["hedges_gz"] == pytest.approx(0.5641896 * row["cohens_dz"])  # gamma(1) / gamma(1/2)
+    assert (row["bootstrap_low"], row["bootstrap_high"]) == pytest.approx((0.049, 0.053))
+    assert row["weight_bits_excess"] == pytest.approx(675328 / 553472 - 1)
+
+
+def test_a_difference_at_more_weight_bits_says_so(tmp_path: Path) -> None:
+    accuracies = {"ascending_234": [0.850, 0.860, 0.840, 0.855], "descending_432": [0.800, 0.8101, 0.790, 0.8049]}
+    pairs, _, words = controls_of(write(tmp_path / "run", accuracies))
+    (verdict,) = pairs.query("column == 'test_accuracy'")["verdict"]
+    assert verdict == "ascending_234 is higher by 5.00 points, at 56 % more weight bits"
+    assert "in 1 the one with more weight bits is higher, in 0 both" in words
+
+
+def test_two_schedules_that_differ_in_order_and_size_alike_cannot_tell_them_apart(tmp_path: Path) -> None:
+    accuracies = {"ascending_234": [0.85, 0.86, 0.84], "descending_432": [0.80, 0.81, 0.795]}
+    _, regression, words = controls_of(write(tmp_path / "run", accuracies))
+    assert "The data cannot tell order from size" in words
+    assert "correlation with mean weight bits +1.00" in words
+    assert re.search(r"add 2-4-3, 4-2-3, .*or train the space controls_iso_size", words)
+    assert regression.loc[regression["model"] != "order alone", "coefficient"].isna().all()
+
+
+def test_too_few_schedules_and_seeds_are_named_as_such(tmp_path: Path) -> None:
+    accuracies = {"ascending_234": [0.8, 0.9], "descending_432": [0.9, 0.7], "fixed_3": [0.8, 0.6]}
+    pairs, _, words = controls_of(write(tmp_path / "run", accuracies))
+    assert "3 quantized configurations are too few for 3 terms beside the level" in words
+    assert "nothing, with so few seeds, would have been" in " ".join(pairs["verdict"])
+
+
+def test_partners_may_differ_in_width_and_are_named_by_it(tmp_path: Path) -> None:
+    wide = write(tmp_path / "wide", {"fixed_2": [0.70, 0.72, 0.71], "fixed_3": [0.8, 0.81, 0.83]})
+    narrow = write(tmp_path / "narrow", {"descending_433": [0.74, 0.75, 0.76]}, width=0.8125)
+    full = write(tmp_path / "full", {"full_precision": [0.70, 0.71, 0.72]}, width=0.3125)
+    pairs, _, _ = controls_of(wide, narrow, full)
+    pairs = pairs[pairs["column"] == "test_accuracy"].set_index(["first_label", "second_label"])
+    assert pairs["equal_in"].to_dict() == {
+        ("fixed_2", "descending_433 (width 0.8125)"): "weight bits + BitOps",
+        ("fixed_3", "full_precision (width 0.3125)"): "weight bits",
+        ("full_precision (width 0.3125)", "fixed_2"): "full precision above in weight bits",
+        ("full_precision (width 0.3125)", "descending_433 (width 0.8125)"): "full precision above in weight bits",
+    }
+    assert set(pairs["first_width"]) | set(pairs["second_width"]) == {1.0, 0.8125, 0.3125}
+
+
+def test_configurations_that_differ_in_another_setting_are_no_pair_but_share_the_regression(tmp_path: Path) -> None:
+    lsq = write(tmp_path / "lsq", NAMED)
+    pact = write_run(
+        tmp_path / "pact",
+        {name: (values, 1e-6) for name, values in NAMED.items()},
+        config_changes={"quantizer": "pact"},
+    )
+    pairs, regression, _ = controls_of(lsq, pact)
+    one, _, _ = controls_of(lsq)
+    assert len(pairs) == 2 * len(one)
+    assert all(("pact" in row["first_label"]) == ("pact" in row["second_label"]) for _, row in pairs.iterrows())
+    assert set(regression["n_configurations"]) == {10}
+
+
+def test_one_seed_gives_no_interval_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = write(tmp_path / "run", {name: values[:1] for name, values in NAMED.items()})
+    assert main(["controls", str(run)]) == 0
+    assert "no interval can be given; train more seeds" in capsys.readouterr().out
+    pairs = pd.read_csv(run / "analysis" / "controls.csv")
+    assert pairs[["t_low", "t_high", "bootstrap_low", "p", "p_holm", "cohens_dz", "detectable"]].isna().all().all()
+    assert pairs["difference"].notna().all()
+    assert set(pairs["verdict"]) == {"one shared seed: no interval, nothing can be said"}
+
+
+def test_replicates_that_are_equal_to_the_last_image_have_a_spread_below_a_step_not_none(tmp_path: Path) -> None:
+    accuracies = {"ascending_234": [0.85, 0.86, 0.87], "descending_432": [0.84, 0.85, 0.86]}
+    pairs, _, _ = controls_of(write(tmp_path / "run", accuracies))
+    (row,) = pairs.query("column == 'test_accuracy'").to_dict("records")
+    assert row["std"] == pytest.approx(0.01 / 6**0.5)
+    assert row["p"] > 0.001
+
+
+def test_energies_that_were_found_in_different_ways_are_left_out_with_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = write(tmp_path / "a", {"ascending_234": [0.8, 0.81]})
+    second = write(tmp_path / "b", {"descending_432": [0.8, 0.82]}, changes={"cpu_source": "estimated:tdp*load^3"})
+    assert main(["controls", str(first), str(second), "--out", str(tmp_path / "out")]) == 0
+    assert "energy_kwh is left out" in capsys.readouterr().err
+    assert set(pd.read_csv(tmp_path / "out" / "controls.csv")["column"]) == {"test_accuracy"}
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "changes", "arguments", "message"),
+    [
+        ({}, {}, [], "got none at all"),
+        (NAMED, {"status": "failed"}, [], "got 18 failed"),
+        (
+            {"fixed_2": [0.7, 0.8], "fixed_4": [0.8, 0.9]},
+            {},
+            [],
+            "of 2 there are none, the nearest are fixed_2 and fixed_4, 56.3% apart in BitOps.*controls_iso_size",
+        ),
+        ({"fixed_2": [0.7]}, {}, [], "of 1 there are none"),
+        (NAMED, {}, ["--metric", "speed"], "--metric must be one of .*test_accuracy, got speed"),
+        (NAMED, {"test_accuracy": None}, [], "test_accuracy was not in any trial"),
+        (NAMED, {}, ["--tolerance", "1"], r"--tolerance must be in \[0, 1\)"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_clear_error(
+    accuracies: Accuracies,
+    changes: dict[str, object],
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = write(tmp_path / "run", accuracies, changes=changes)
+    assert main(["controls", str(run), *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert re.search(message, captured.err)
+    assert not (run / "analysis").exists()
+
+
+def test_the_api_refuses_what_the_command_refuses(tmp_path: Path) -> None:
+    trials = load_runs([write(tmp_path / "run", NAMED)]).trials
+    with pytest.raises(AnalysisError, match="got energy_kwh"):
+        run_controls(trials, "energy_kwh")
+    assert np.isfinite(run_controls(trials, "val_accuracy").regression["coefficient"]).all()
+
+
+def test_an_interval_wider_than_accuracy_itself_is_no_finding(tmp_path: Path) -> None:
+    shaken = {**NAMED, "mixed_243": (0.95, 0.98, 0.96), "fixed_3": (0.10, 0.12, 0.11)}
+    _, regression, words = controls_of(write(tmp_path / "run", shaken))
+    (order,) = regression.query("model == 'order, size, BitOps' and term == 'order'").to_dict("records")
+    assert order["detectable"] > 1
+    assert "The data cannot tell order from size: 5 quantized configurations leave an interval that is wider" in words
+    assert "points would have been detected" not in words.rpartition("The data cannot tell")[2]
+
+
+def test_pairs_that_share_one_seed_are_not_counted_among_those_without_a_difference(tmp_path: Path) -> None:
+    accuracies = {"fixed_3": [0.80, 0.83, 0.81], "ascending_234": [0.81, 0.80, 0.82], "descending_432": [0.81]}
+    pairs, _, words = controls_of(write(tmp_path / "run", accuracies))
+    accuracy = pairs[pairs["column"] == "test_accuracy"]
+    assert sorted(accuracy["n_seeds"]) == [1, 1, 3]
+    assert "in any of the 1 with two or more shared seeds that vary, of 3 pairs of equal cost" in words

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import itertools
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis.__main__ import main
+from analysis.effects.sensitivity import measure_sensitivity, sensitivity_frame, sensitivity_words
+from analysis.figures.sensitivity import draw_sensitivity
+from analysis.runs.load import AnalysisError, load_run
+from lwq_tune.quantization.schedules import schedule_name
+from tests.support.synthetic_runs import write_run
+
+Points = dict[str, tuple[list[float], float]]
+# Points of accuracy that a bit less costs in each stage, by seed; a seed's level cancels in a pair.
+LOSSES = {0: (0.00, 0.01, 0.03), 1: (0.01, 0.01, 0.05), 2: (0.02, 0.01, 0.04)}
+TRIPLES = list(itertools.product((2, 3, 4), repeat=3))
+
+
+def accuracy(triple: tuple[int, ...], seed: int) -> float:
+    return 0.9 + 0.003 * seed - sum(loss * (4 - bits) for loss, bits in zip(LOSSES[seed], triple, strict=True))
+
+
+def grid(seeds: int = 3, triples: list[tuple[int, ...]] = TRIPLES) -> Points:  # type: ignore[assignment]
+    return {schedule_name(t): ([accuracy(t, seed) for seed in range(seeds)], 1e-6) for t in triples}
+
+
+def trials_of(folder: Path, points: Points, **values: object) -> pd.DataFrame:
+    return load_run(write_run(folder, points, **values)).trials  # type: ignore[arg-type]
+
+
+def test_an_effect_is_what_the_bits_of_one_stage_cost_with_the_others_held(tmp_path: Path) -> None:
+    effects = sensitivity_frame(trials_of(tmp_path / "run", grid())).set_index(["stage", "step"])
+    # Stage 3 loses 3, 5 and 4 points a bit: mean 4, standard deviation 1, t(0.975, 2) = 4.302653.
+    half = 4.302653 * 0.01 / math.sqrt(3)
+    row = effects.loc[(3, "3 to 2")]
+    assert row["mean"] == pytest.approx(-0.04)
+    assert row["low"] == pytest.approx(-0.04 - half, abs=1e-6)
+    assert row["high"] == pytest.approx(-0.04 + half, abs=1e-6)
+    assert effects.loc[(3, "4 to 2"), "mean"] == pytest.approx(-0.08)
+    assert effects.loc[(2, "4 to 3"), ["mean", "low", "high"]].tolist() == pytest.approx([-0.01] * 3)
+    # Over all steps: a bit, a bit and two bits.
+    assert effects.loc[(1, "all"), "mean"] == pytest.approx(-0.01 * 4 / 3)
+    assert effects.loc[(1, "3 to 2"), "n_pairs"] == 9
+    assert effects.loc[(1, "all"), "n_pairs"] == 27
+    assert set(effects["n_seeds"]) == {3}
+
+
+def test_the_last_stage_is_compared_with_the_first_seed_by_seed(tmp_path: Path) -> None:
+    found = measure_sensitivity(trials_of(tmp_path / "run", grid()))
+    # Differences a bit: 3, 4 and 2 points; times 4/3.
+    contrast = found.contrast.iloc[0]
+    assert contrast["mean"] == pytest.approx(-0.04)
+    half = 4.302653 * 0.01 * 4 / 3 / math.sqrt(3)
+    assert contrast["high"] == pytest.approx(-0.04 + half, abs=1e-6)
+    words = " ".join(sensitivity_words(found))
+    assert "stage 3 loses +4.00 points against stage 1, 95 % interval +0.69 to +7.31" in words
+    assert "it is more sensitive than stage 1" in words
+    assert "stage 1 less sensitive, stage 2 moderate, stage 3 highly sensitive" in words
+
+
+def test_an_interval_across_zero_is_no_verdict(tmp_path: Path) -> None:
+    words = " ".join(sensitivity_words(measure_sensitivity(trials_of(tmp_path / "run", grid(2)))))
+    # Differences of 3 and 4 points, t(0.975, 1) = 12.7.
+    assert "not told apart" in words
+
+
+def test_one_seed_has_points_and_no_interval(tmp_path: Path) -> None:
+    found = measure_sensitivity(trials_of(tmp_path / "run", grid(1)))
+    assert found.effects[["low", "high"]].isna().all(axis=None)
+    assert "one seed, no interval: this may be chance" in " ".join(sensitivity_words(found))
+    (axes,) = draw_sensitivity(found).axes
+    assert not [part for bars in axes.containers for part in bars.lines[2]], "no error bars"
+
+
+def test_pairs_that_lack_a_seed_are_left_out_and_counted(tmp_path: Path) -> None:
+    trials = trials_of(tmp_path / "run", grid())
+    found = measure_sensitivity(
+        trials.drop(trials.index[(trials["schedule"] == "fixed_2") & (trials["config_seed"] == 1)])
+    )
+    assert found.n_left_out == 6, "two steps in each of three stages"  # fmt: skip
+    row = found.effects.set_index(["stage", "step"]).loc[(3, "3 to 2")]
+    assert row["mean"] == pytest.approx(-0.04)
+    assert (row["n_pairs"], row["n_seeds"]) == (8, 3)
+
+
+def test_seeds_that_few_pairs_have_are_not_used(tmp_path: Path) -> None:
+    points = grid(1) | grid(3, [(2, 2, 2), (4, 2, 2)])
+    found = measure_sensitivity(trials_of(tmp_path / "run", points))
+    assert set(found.effects["n_seeds"]) == {1}
+    assert found.n_left_out == 0
+
+
+def test_a_metric_that_is_no_number_is_in_no_pair(tmp_path: Path) -> None:
+    points = grid() | {"fixed_2": ([math.nan] * 3, 1e-6)}
+    effects = sensitivity_frame(trials_of(tmp_path / "run", points)).set_index(["stage", "step"])
+    assert effects.loc[(1, "3 to 2"), "n_pairs"] == 8
+    assert effects.loc[(1, "3 to 2"), "mean"] == pytest.approx(-0.01)
+
+
+def test_activations_of_their_own_are_held(tmp_path: Path) -> None:
+    trials = trials_of(tmp_path / "run", grid(), config_changes={"act_bit_widths": (8, 8, 8)})
+    found = measure_sensitivity(trials)
+    assert not found.lowers_activations
+    assert len(found.pairs) == 81 * 3
+    assert "activations held" in " ".join(sensitivity_words(found))
+
+
+def test_only_configurations_of_one_setting_are_pairs(tmp_path: Path) -> None:
+    one = trials_of(tmp_path / "one", grid(2, [(2, 2, 2)]))
+    two = trials_of(tmp_path / "two", grid(2, [(4, 2, 2)]), config_changes={"lr": 0.5})
+    with pytest.raises(AnalysisError, match="differ in the bits of one stage only"):
+        sensitivity_frame(pd.concat([one, two], ignore_index=True))
+
+
+def test_stages_without_a_common_step_are_not_compared(tmp_path: Path) -> None:
+    found = measure_sensitivity(trials_of(tmp_path / "run", grid(2, [(2, 2, 2), (4, 2, 2), (2, 2, 3)])))
+    assert set(found.effects["step"]) == {"4 to 2", "3 to 2"}
+    assert "cannot be compared" in " ".join(sensitivity_words(found))
+
+
+def test_the_paper_stands_beside_each_stage(tmp_path: Path) -> None:
+    (axes,) = draw_sensitivity(measure_sensitivity(trials_of(tmp_path / "run", grid()))).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == [
+        "stage 1\npaper: less sensitive", "stage 2\npaper: moderate", "stage 3\npaper: highly sensitive",
+    ]  # fmt: skip
+
+
+def test_the_command_writes_effects_and_pairs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = write_run(tmp_path / "run", grid())
+    assert main(["sensitivity", str(run)]) == 0
+    assert "it gives no figures" in capsys.readouterr().out
+    assert len(pd.read_csv(run / "analysis" / "sensitivity_pairs.csv")) == 81 * 3
+    assert (run / "analysis" / "sensitivity.pdf").is_file()
+
+
+def test_named_schedules_have_no_pair(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = write_run(tmp_path / "run")
+    assert main(["sensitivity", str(run)]) == 2
+    assert "--space free_mixed" in capsys.readouterr().err

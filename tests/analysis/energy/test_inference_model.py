@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.energy.inference_model import (
+    DRAM_PJ_PER_BIT,
+    SRAM_PJ_PER_BIT,
+    count_classes,
+    inference_energy,
+    mac_energy_pj,
+    network_layers,
+)
+from analysis.runs.load import AnalysisError
+from lwq_tune import costs
+from lwq_tune.commands.common import trial_costs
+from lwq_tune.config import TrialConfig
+from lwq_tune.shapes import layer_shapes
+
+BLOCKS = st.lists(st.integers(1, 9), min_size=1, max_size=4).map(tuple)
+WIDTHS = st.sampled_from([0.1, 0.25, 0.5, 1.0, 1.5, 4.0])
+BITS = st.sampled_from([1, 2, 3, 4, 8, 32])
+ACT_BITS = st.sampled_from([2, 3, 4, 8, 32])
+
+
+def as_trials(*configs: TrialConfig, num_classes: int = 10) -> pd.DataFrame:
+    rows = [
+        {"schedule": "s", "config_blocks": c.blocks, "config_width": c.width, "bit_widths": c.bit_widths,
+         "act_bit_widths": c.act_bit_widths, "config_first_last_bit_width": c.first_last_bit_width,
+         **vars(trial_costs(c, num_classes))}
+        for c in configs
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+@given(BLOCKS, WIDTHS, st.integers(1, 200))
+def test_layers_are_those_of_the_sweep(blocks: tuple[int, ...], width: float, num_classes: int) -> None:
+    ours = network_layers(blocks, width, num_classes)
+    theirs = layer_shapes(blocks, width, num_classes)
+    assert [(layer.stage, layer.n_weights, layer.macs) for layer in ours] == [
+        (shape.stage, shape.n_weights, shape.macs) for shape in theirs
+    ]
+    assert count_classes(blocks, width, sum(layer.macs for layer in ours)) == num_classes
+
+
+@given(BITS, BITS)
+def test_an_operation_costs_what_the_sweep_says(weight_bits: int, act_bits: int) -> None:
+    assert mac_energy_pj(weight_bits, act_bits) == costs.mac_energy_pj(weight_bits, act_bits)
+
+
+@given(st.tuples(BITS, BITS, BITS), st.tuples(ACT_BITS, ACT_BITS, ACT_BITS), st.sampled_from([8, 32]))
+def test_compute_is_the_recorded_column_and_the_rest_is_added(
+    bits: tuple[int, int, int], act_bits: tuple[int, int, int], first_last: int
+) -> None:
+    config = TrialConfig(
+        bit_widths=bits, act_bit_widths=act_bits, first_last_bit_width=first_last, quantizer="dorefa", width=0.5
+    )
+    trials = as_trials(config, num_classes=100)
+    energy, recorded = inference_energy(trials).iloc[0], trials.iloc[0]
+    assert energy["compute_energy_uj"] == pytest.approx(recorded["modelled_inference_energy_uj"], rel=1e-12)
+    assert energy["weight_sram_energy_uj"] == pytest.approx(recorded["weight_bits"] * 10 / 64 * 1e-6)
+    assert energy["weight_dram_energy_uj"] == pytest.approx(recorded["weight_bits"] * 1300 / 64 * 1e-6)
+    for scenario, weights in (("on_chip_energy_uj", "weight_sram"), ("dram_energy_uj", "weight_dram")):
+        parts = energy["compute_energy_uj"] + energy[f"{weights}_energy_uj"] + energy["activation_sram_energy_uj"]
+        assert energy[scenario] == pytest.approx(parts)
+
+
+def test_values_of_a_small_network_by_hand() -> None:
+    # One block of one stage, one channel: stem 3 -> 1, two convolutions 1 -> 1, classifier 1 -> 2.
+    config = TrialConfig(bit_widths=(4,), model="resnet", blocks=(1,), width=1 / 16, first_last_bit_width=8)
+    energy = inference_energy(as_trials(config, num_classes=2)).iloc[0]
+    stem, block, classifier = 27 * 1024, 9 * 1024, 2
+    mac_8, mac_4 = 0.0029948 * 64 + 0.0010417 * 8 + 0.1, 0.0029948 * 16 + 0.0010417 * 4 + 0.1
+    assert energy["compute_energy_uj"] == pytest.approx(1e-6 * ((stem + classifier) * mac_8 + 2 * block * mac_4))
+    assert energy["weight_dram_energy_uj"] == pytest.approx(1e-6 * (29 * 8 + 18 * 4) * 20.3125)
+    activations = (3 * 1024 + 1024) * 8 + 2 * (1024 + 1024) * 4 + (1 + 2) * 8
+    assert energy["activation_sram_energy_uj"] == pytest.approx(1e-6 * activations * 0.15625)
+    assert (SRAM_PJ_PER_BIT, DRAM_PJ_PER_BIT) == (0.15625, 20.3125)
+
+
+def test_resnet20_has_the_published_sizes() -> None:
+    # 40.8 M MACs: 188 uJ in float32, 0.27 M weights from DRAM: 175 uJ.
+    energy = inference_energy(as_trials(TrialConfig(bit_widths=(32, 32, 32), model="resnet20"))).iloc[0]
+    assert energy["compute_energy_uj"] == pytest.approx(188, rel=0.01)
+    assert energy["weight_dram_energy_uj"] == pytest.approx(175, rel=0.01)
+
+
+@given(st.integers(2, 7), st.integers(0, 2))
+def test_more_bits_in_a_stage_cost_more(bits: int, stage: int) -> None:
+    lower, higher = [4, 4, 4], [4, 4, 4]
+    lower[stage], higher[stage] = bits, bits + 1
+    both = inference_energy(as_trials(*(TrialConfig(bit_widths=tuple(triple)) for triple in (lower, higher))))
+    assert (both.iloc[0] < both.iloc[1]).all()
+
+
+def test_a_trial_without_shapes_has_no_energy() -> None:
+    trials = pd.concat([as_trials(TrialConfig(bit_widths=(2, 2, 2)))] * 2, ignore_index=True)
+    trials["macs"] = trials["macs"].astype(float)
+    trials.loc[1, ["macs", "modelled_inference_energy_uj"]] = float("nan")
+    energy = inference_energy(trials)
+    assert energy.loc[0].notna().all()
+    assert energy.loc[1].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("column", "factor", "message"),
+    [("macs", 1.5, "MACs belong to"), ("modelled_inference_energy_uj", 1.01, "follows from the configuration")],
+)
+def test_tables_of_another_model_are_refused(column: str, factor: float, message: str) -> None:
+    trials = as_trials(TrialConfig(bit_widths=(2, 2, 2)))
+    trials[column] = (trials[column] * factor + 1).astype(trials[column].dtype)
+    with pytest.raises(AnalysisError, match=message):
+        inference_energy(trials)
