@@ -218,7 +218,7 @@ folder = RunFolder(config.run_dir)
 folder.create()
 recorder = RunRecorder(folder, trials, {key: trial_costs(t, 10) for key, t in trials.items()}, {"run": "run"})
 intensities = {"": IntensitySeries.constant(475.0, "world-average")}
-end = run_trials(Plan(folder, config, trials, intensities, dict.fromkeys(trials, 1)), recorder)
+end = run_trials(Plan(folder, config, trials, intensities, dict.fromkeys(trials, 1)), recorder, print)
 sys.exit(report_end(folder.path, recorder.trial_rows(), end.stopped_by, end.ended_by))
 """
 
