@@ -103,7 +103,7 @@ def _reserved_by_others() -> list[str]:
 
     total, free = ray.cluster_resources(), ray.available_resources()  # type: ignore[no-untyped-call]
     taken = total.get("CPU", 0.0) - free.get("CPU", 0.0)
-    return [f"others reserve {taken:g} CPUs now, trials wait for them"] if taken > 0 else []
+    return [f"others have reserved {taken:g} of these CPUs, trials wait for them"] if taken > 0 else []
 
 
 def survey(address: str) -> dict[str, Any]:

@@ -52,6 +52,11 @@ def explain_failed_start(error: Exception) -> str:
             "Ray needs a writable folder with a short path for its sockets, it could not start: "
             f"{error}; set RAY_TMPDIR to one{where}"
         )
+    if type(error).__name__ == "AuthenticationError":  # Ray quotes what the environment holds
+        return (
+            "the Ray of a sweep takes the token that the environment names, it could not start: "
+            f"{str(error).split('. ')[0]}; set it, or unset it: then the sweep makes one of its own"
+        )
     likely = [*process_limits(), *_host_limits(folder)] or ["see that the host is not overloaded, then try again"]
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return (
