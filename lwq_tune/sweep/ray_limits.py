@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import resource
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from lwq_tune.errors import ConfigError
 from lwq_tune.sweep.reservation import free_memory_mib
 
-# With an address space of 8 GB a sweep runs, with 6 its trials do not, with 2 Ray aborts (torch 2.15 built for CUDA).
+# With an address space of 8 GB a sweep runs, with 6 its trials do not, with 3 Ray starts, with 2 it aborts in native
+# code, which nothing can catch, and with 1 it hangs (2 CPUs, torch 2.15 built for CUDA).
 ADDRESS_SPACE_GIB = 8.0
+LEAST_ADDRESS_SPACE_GIB = 2.5
 N_THREADS = 500  # those of Ray and one trial on 2 CPUs are some 130
 MEMORY_MIB = 1000.0  # Ray's processes take 650
 DISK_MIB = 100.0
@@ -20,15 +24,27 @@ _MIB, _GIB = 2**20, 2**30
 _NOT_THE_FOLDER = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 
 
+def check_address_space() -> None:
+    """Refuse a limit on which Ray does not even fail in words.
+
+    Raises:
+        ConfigError: A process may map less than Ray needs to start.
+    """
+    given_gib = _address_space_gib()
+    if given_gib < LEAST_ADDRESS_SPACE_GIB:
+        raise ConfigError(
+            f"Ray needs {LEAST_ADDRESS_SPACE_GIB} GiB of address space, torch more, {_raise_address_space(given_gib)}"
+        )
+
+
 def process_limits() -> list[str]:
-    """Return a sentence for each limit of this process that is too low for Ray and a trial."""
-    address_space_bytes, _ = resource.getrlimit(resource.RLIMIT_AS)
+    """Return a sentence for each limit of this process that is low for Ray and a trial."""
+    given_gib = _address_space_gib()
     n_threads, _ = resource.getrlimit(resource.RLIMIT_NPROC)
     found = []
-    if address_space_bytes != resource.RLIM_INFINITY and address_space_bytes < ADDRESS_SPACE_GIB * _GIB:
+    if given_gib < ADDRESS_SPACE_GIB:
         found.append(
-            f"`ulimit -v` gives each process {address_space_bytes / _GIB:.1f} GiB of address space, Ray and torch take "
-            f"up to {ADDRESS_SPACE_GIB:.0f}; raise it, if need be with `ulimit -v unlimited`"
+            f"Ray and torch take up to {ADDRESS_SPACE_GIB:.0f} GiB of address space, {_raise_address_space(given_gib)}"
         )
     if n_threads != resource.RLIM_INFINITY and n_threads < N_THREADS:
         found.append(
@@ -36,6 +52,16 @@ def process_limits() -> list[str]:
             f"raise it to {N_THREADS}"
         )
     return found
+
+
+def _address_space_gib() -> float:
+    """Return what a process may map, infinity without a limit."""
+    given_bytes, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return math.inf if given_bytes == resource.RLIM_INFINITY else given_bytes / _GIB
+
+
+def _raise_address_space(given_gib: float) -> str:
+    return f"`ulimit -v` gives each process {given_gib:.1f}; raise it, if need be with `ulimit -v unlimited`"
 
 
 def explain_failed_start(error: Exception) -> str:

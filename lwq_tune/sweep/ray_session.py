@@ -14,7 +14,7 @@ from typing import Any
 from lwq_tune.errors import ConfigError
 from lwq_tune.sweep.dashboard import Dashboard
 from lwq_tune.sweep.loggers import ENVIRONMENT as LOGGER_ENVIRONMENT
-from lwq_tune.sweep.ray_limits import explain_failed_start, process_limits
+from lwq_tune.sweep.ray_limits import check_address_space, explain_failed_start, process_limits
 
 # Set before Ray is imported; what the user has set stands.
 ENVIRONMENT = {
@@ -50,7 +50,7 @@ def local_ray(n_cpus: int, dashboard: Dashboard | None = None) -> Iterator[None]
         dashboard: What it is to have, if anything.
 
     Raises:
-        ConfigError: Ray could not start.
+        ConfigError: Ray could not start, or a limit of the shell is too low for it.
     """
     _set_environment(ENVIRONMENT | LOCAL_ENVIRONMENT | LOGGER_ENVIRONMENT)
     token = _own_token()
@@ -58,7 +58,8 @@ def local_ray(n_cpus: int, dashboard: Dashboard | None = None) -> Iterator[None]
         logging.getLogger(__name__).warning(
             "RAY_ADDRESS names a cluster, but this sweep starts a Ray of its own; add --address auto to join that one"
         )
-    for limit in process_limits():  # some end the process in native code, which nothing can catch
+    check_address_space()
+    for limit in process_limits():  # where it ends in an abort after all, this has been said
         logging.getLogger(__name__).warning("%s", limit)
     if dashboard is None:
         _leave_out_helpers()

@@ -235,13 +235,15 @@ def test_a_trial_that_raises_is_recorded_and_the_others_finish(tmp_path: Path) -
 
 PORTS = """
 from lwq_tune.sweep.ray_session import local_ray
-import os, psutil, ray, subprocess, sys
+import os, psutil, subprocess, sys
 from pathlib import Path
 with local_ray(1):
+    import ray  # not before: what keeps it on loopback must be set first
     join = "import ray, sys; ray.init(sys.argv[1])"
     address = ray.get_runtime_context().gcs_address
     for token in (os.environ["RAY_AUTH_TOKEN"], "another"):
         environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
+        environment["RAY_NUM_REDIS_GET_RETRIES"] = "3"  # attempts, a second apart
         command = [sys.executable, "-c", join, address]
         joined = subprocess.run(command, env=environment, capture_output=True, text=True)
         print(joined.returncode, "InvalidAuthToken" in joined.stderr)

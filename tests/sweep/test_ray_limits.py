@@ -24,7 +24,7 @@ TIMED_OUT = "it could not start: The current node timed out during startup. It c
         (
             "RLIMIT_AS",
             3 * 2**30,
-            "`ulimit -v` gives each process 3.0 GiB of address space, Ray and torch take up to 8;",
+            "Ray and torch take up to 8 GiB of address space, `ulimit -v` gives each process 3.0;",
         ),
         (
             "RLIMIT_NPROC",
@@ -68,3 +68,13 @@ def test_only_what_is_wrong_with_its_folder_is_put_down_to_it(error: OSError, is
     message = explain_failed_start(error)
     assert ("set RAY_TMPDIR to one" in message) == is_the_folder
     assert str(error) in message
+
+
+def test_an_address_space_in_which_ray_aborts_or_hangs_is_refused(tmp_path: Path) -> None:
+    start = ["from lwq_tune.sweep.ray_session import local_ray", "local_ray(1).__enter__()"]
+    program = [*LIMITED.splitlines()[1:3], *start]
+    result = run_python("-c", "\n".join(program), "RLIMIT_AS", str(2 * 2**30), cwd=tmp_path)
+    assert result.stderr.splitlines()[-1] == (
+        "lwq_tune.errors.ConfigError: Ray needs 2.5 GiB of address space, torch more, `ulimit -v` gives each process "
+        "2.0; raise it, if need be with `ulimit -v unlimited`"
+    )
