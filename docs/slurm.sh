@@ -14,8 +14,11 @@
 set -euo pipefail
 export PATH="$PWD/.venv/bin:$PATH" RAY_USAGE_STATS_ENABLED=0
 # Whoever reaches an open Ray may run anything as you: a token of this job's own keeps others out.
-export RAY_AUTH_MODE=token RAY_AUTH_TOKEN
+# SLURM_EXPORT_ENV: srun hands it on where sbatch was told to export nothing.
+export RAY_AUTH_MODE=token RAY_AUTH_TOKEN SLURM_EXPORT_ENV=ALL
 RAY_AUTH_TOKEN=$(python -c 'import secrets; print(secrets.token_hex(32))')
+# Ray notes there which cluster it started last: what runs on these hosts later must not look for this one.
+export RAY_TMPDIR="${RAY_TMPDIR:-/tmp}/ray-$SLURM_JOB_ID"
 
 head_ip=$(python -c 'import ray.util; print(ray.util.get_node_ip_address())')
 address="$head_ip:6379"

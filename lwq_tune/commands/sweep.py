@@ -179,7 +179,7 @@ def run_session(plan: Plan, recorder: RunRecorder, estimate: dict[str, Any] | No
     with mirrored(plan.folder.path, plan.config):
         # Tune ends on Ctrl-C by itself; before it took over the signal, the trials are left unfinished just so.
         with contextlib.suppress(KeyboardInterrupt):
-            end = run_trials(plan, recorder)
+            end = run_trials(plan, recorder, say)
         close_session(plan.folder, recorder.trial_rows(), utc_now())
     say(energy_balance(recorder.energy(), recorder.trial_rows()))
     if estimate is not None and all(status in ENDED for status in recorder.statuses().values()):

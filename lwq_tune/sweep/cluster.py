@@ -8,7 +8,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,12 +38,14 @@ class Cluster:
         hosts: What its nodes with CPUs have to give.
         agents: Handle of the `NodeAgent` of each node, by node id.
         names: Host name of each node, by node id.
+        left_out: Sentences on nodes that are there and that no trial can use, and on CPUs that others use now.
         courier: Brings the books of the other hosts; None where all hosts share the run folder.
     """
 
     hosts: tuple[Host, ...]
     agents: Mapping[str, Any]
     names: Mapping[str, str]
+    left_out: tuple[str, ...] = ()
     courier: Courier | None = None
 
     def idle_sources(self) -> dict[str, str | None]:
@@ -79,6 +81,7 @@ def joined_cluster(plan: Plan) -> Iterator[Cluster]:
         names = {node["node_id"]: node["hostname"] for node in nodes}
         agents = start_agents(names)  # while their processes start, the nodes are checked
         memory_mib = check_nodes(plan, nodes)
+        left_out = [*_without_cpus(found["without_cpus"]), *_reserved_by_others()]
         hosts = [
             Host(int(node["cpus"]), node["gpus"], memory_mib[node["node_id"]], node["hostname"])
             for node in nodes
@@ -87,7 +90,20 @@ def joined_cluster(plan: Plan) -> Iterator[Cluster]:
         open_books(agents, names, plan.spec)
         courier = None if plan.home is None else Courier(plan, plan.home, agents, names)
         with contextlib.nullcontext() if courier is None else contextlib.closing(courier):
-            yield Cluster(tuple(hosts), agents, names, courier)
+            yield Cluster(tuple(hosts), agents, names, tuple(left_out), courier)
+
+
+def _without_cpus(names: Sequence[str]) -> list[str]:
+    return [f"no trial runs on nodes without a CPU: {', '.join(sorted(names))}"] if names else []
+
+
+def _reserved_by_others() -> list[str]:
+    """Return a sentence on the CPUs that other jobs of the cluster have; the sweep's own tasks reserve none."""
+    import ray
+
+    total, free = ray.cluster_resources(), ray.available_resources()  # type: ignore[no-untyped-call]
+    taken = total.get("CPU", 0.0) - free.get("CPU", 0.0)
+    return [f"others have reserved {taken:g} of these CPUs, trials wait for them"] if taken > 0 else []
 
 
 def survey(address: str) -> dict[str, Any]:
@@ -117,7 +133,7 @@ def _why_not_joined(address: str, words: str) -> str:
     if "AuthToken" in words or "AuthenticationError" in words:
         return (
             f"the Ray cluster at {address} must know the token of this sweep, it does not; set RAY_AUTH_MODE to what "
-            "its nodes were started with (token or disabled), and the token in RAY_AUTH_TOKEN or ~/.ray/auth_token"
+            "its nodes were started with (token or disabled), and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH too"
         )
     if "raylet_ipc_client" in words or "node_ip_address.json" in words:
         return (

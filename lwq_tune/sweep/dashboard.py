@@ -5,10 +5,12 @@ They come with packages that a sweep needs for nothing else, and with a dozen pr
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import socket
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,19 +47,36 @@ class Dashboard:
         """Return what `ray.init` is to be told of it."""
         return {"dashboard_host": HOST, "dashboard_port": self.port or None}
 
-    def tell_addresses(self, url: str) -> None:
-        """Say where the dashboard and the metrics of this host are.
+    @contextlib.contextmanager
+    def announced(self, url: str, token: str | None) -> Iterator[None]:
+        """Say where the dashboard and the metrics of this host are, and keep the token in a file during the body.
 
         Args:
             url: As `ray.init` returns it, ``host:port``.
+            token: Of this Ray alone; None where the user's environment names it.
         """
         import ray
 
         (node,) = ray.nodes()  # type: ignore[no-untyped-call]
-        # Ray 2.60 guards a local dashboard too: it opens with the user's token, which `ray.init` has made if need be.
-        token = " (it asks for a token: ray get-auth-token)" if os.environ.get("RAY_AUTH_MODE") == "token" else ""
         metrics = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
-        self.tell(f"Ray's dashboard: http://{url}{token}; Prometheus metrics: {metrics}")
+        with contextlib.ExitStack() as stack:
+            where = ""
+            if os.environ.get("RAY_AUTH_MODE") == "token":  # Ray 2.60 guards a local dashboard too
+                where = f" (it asks for a token: {stack.enter_context(_token_shown(token))})"
+            self.tell(f"Ray's dashboard: http://{url}{where}; Prometheus metrics: {metrics}")
+            yield
+
+
+@contextlib.contextmanager
+def _token_shown(token: str | None) -> Iterator[str]:
+    """Return the command that prints the token of a Ray while it runs."""
+    if token is None:
+        yield "ray get-auth-token"
+        return
+    with tempfile.NamedTemporaryFile("w", prefix="lwq_tune-token-") as file:  # only its user can read it
+        file.write(token)
+        file.flush()
+        yield f"cat {file.name}"
 
 
 def find_dashboard(port: int | None, address: str | None, tell: Callable[[str], None]) -> Dashboard | None:

@@ -67,7 +67,7 @@ def _code(folder: str | None) -> str | None:
 
 
 def report(address: str, folder: str) -> dict[str, Any]:
-    """Return what the driver and each node have installed; nodes without CPUs are left out, but for the driver's.
+    """Return what the driver and each node have installed; nodes without CPUs are only named, but for the driver's.
 
     Args:
         address: Of a running Ray.
@@ -80,10 +80,14 @@ def report(address: str, folder: str) -> dict[str, Any]:
     context = ray.get_runtime_context()
     own = context.get_node_id()
     describe_there = ray.remote(num_cpus=0, max_retries=0)(describe)
-    asked = []
+    asked, without_cpus = [], []
     for node in ray.nodes():  # type: ignore[no-untyped-call]
         cpus = node["Resources"].get("CPU", 0.0)
-        if node["Alive"] and (cpus > 0 or node["NodeID"] == own):
+        if not node["Alive"]:
+            continue
+        if cpus < 1:
+            without_cpus.append(node["NodeManagerHostname"])
+        if cpus > 0 or node["NodeID"] == own:
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             answer = describe_there.options(scheduling_strategy=there).remote()
             known = {"node_id": node["NodeID"], "hostname": node["NodeManagerHostname"], "cpus": cpus}
@@ -95,7 +99,7 @@ def report(address: str, folder: str) -> dict[str, Any]:
             nodes.append(known | {"error": None} | ray.get(answer, timeout=max(1.0, end_s - time.monotonic())))
         except ray.exceptions.RayError as error:
             nodes.append(known | {"error": f"{type(error).__name__}: {error}".splitlines()[0]})
-    return {"address": context.gcs_address, "driver": describe(folder), "nodes": nodes}
+    return {"address": context.gcs_address, "driver": describe(folder), "nodes": nodes, "without_cpus": without_cpus}
 
 
 if __name__ == "__main__":

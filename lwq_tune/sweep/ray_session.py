@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import secrets
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from lwq_tune.errors import ConfigError
 from lwq_tune.sweep.dashboard import Dashboard
 from lwq_tune.sweep.loggers import ENVIRONMENT as LOGGER_ENVIRONMENT
+from lwq_tune.sweep.ray_limits import check_address_space, explain_failed_start, process_limits
 
 # Set before Ray is imported; what the user has set stands.
 ENVIRONMENT = {
@@ -32,6 +34,11 @@ LOCAL_ENVIRONMENT = {
 WORKER_VARIABLES = ("CUDA_DEVICE_ORDER",)  # processes of a cluster do not inherit the driver's environment
 JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set in a job that `ray job submit` started
 AUTH_MODE = "RAY_AUTH_MODE"
+TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 (the name of a variable)
+TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"  # noqa: S105
+# No trial puts anything into Ray's object store. By default it is 30 % of the memory, all of which each process maps:
+# with an address space of 8 GB (`ulimit -v`), no trial starts on a host of 24 GB. What does not fit goes to disk.
+OBJECT_STORE_BYTES = 256 * 2**20
 
 
 @contextlib.contextmanager
@@ -43,21 +50,39 @@ def local_ray(n_cpus: int, dashboard: Dashboard | None = None) -> Iterator[None]
         dashboard: What it is to have, if anything.
 
     Raises:
-        ConfigError: Ray could not start.
+        ConfigError: Ray could not start, or a limit of the shell is too low for it.
     """
     _set_environment(ENVIRONMENT | LOCAL_ENVIRONMENT | LOGGER_ENVIRONMENT)
+    token = _own_token()
     if "RAY_ADDRESS" in os.environ:
         logging.getLogger(__name__).warning(
             "RAY_ADDRESS names a cluster, but this sweep starts a Ray of its own; add --address auto to join that one"
         )
+    check_address_space()
+    for limit in process_limits():  # where it ends in an abort after all, this has been said
+        logging.getLogger(__name__).warning("%s", limit)
     if dashboard is None:
         _leave_out_helpers()
     with _hangup_blocked():
         dashboard_url = _start_ray(n_cpus, dashboard)
     with _connected():
-        if dashboard is not None:
-            dashboard.tell_addresses(dashboard_url)
-        yield
+        if dashboard is None:
+            yield
+        else:
+            with dashboard.announced(dashboard_url, token):
+                yield
+
+
+def _own_token() -> str | None:
+    """Give the Ray of this process a token that ends with it; None where the environment names one.
+
+    Left to itself, Ray writes a token to ~/.ray/auth_token. From then on `ray start --head` asks for it, and refuses
+    what the user runs without RAY_AUTH_MODE, such as `ray start --address`. A token in the home is for other clusters.
+    """
+    if _environment_names_token():
+        return None
+    os.environ[TOKEN] = token = secrets.token_hex(32)
+    return token
 
 
 def _start_ray(n_cpus: int, dashboard: Dashboard | None) -> str:
@@ -68,21 +93,14 @@ def _start_ray(n_cpus: int, dashboard: Dashboard | None) -> str:
         context = ray.init(
             address="local",
             num_cpus=n_cpus,
+            object_store_memory=OBJECT_STORE_BYTES,
             log_to_driver=False,
             logging_level=logging.CRITICAL,
             include_dashboard=dashboard is not None,
             **({} if dashboard is None else dashboard.init_arguments()),
         )
-    except OSError as error:  # a full disk, or a path that is too long for a socket
-        raise ConfigError(
-            f"Ray needs a writable folder with a short path for its sockets, it could not start: {error}; "
-            "set RAY_TMPDIR to one"
-        ) from error
     except Exception as error:  # Ray raises a bare one where its processes take more than 30 s to come up
-        raise ConfigError(
-            f"Ray needs a host that starts its processes in time, it could not start: {error} "
-            "See that the host is not overloaded, then try again"
-        ) from error
+        raise ConfigError(explain_failed_start(error)) from error
     return str(context.dashboard_url)
 
 
@@ -133,8 +151,11 @@ def prepare_for_cluster() -> dict[str, str]:
 
 
 def _has_token() -> bool:
-    given = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
-    return given or (Path.home() / ".ray" / "auth_token").is_file()
+    return _environment_names_token() or (Path.home() / ".ray" / "auth_token").is_file()
+
+
+def _environment_names_token() -> bool:
+    return any(os.environ.get(name) for name in (TOKEN, TOKEN_PATH))
 
 
 @contextlib.contextmanager

@@ -195,6 +195,40 @@ def check_cpus(config: SweepConfig, n_cpus: int) -> None:
         )
 
 
+def describe_hosts(hosts: Sequence[Host], slots: Slots) -> str:
+    """Return in one line what the hosts of a cluster have, how many trials run at a time, and which take none.
+
+    Args:
+        hosts: One for each Ray node; those with the same name are one host.
+        slots: Of the sweep.
+
+    >>> hosts = [Host(16, 2.0, None, "a"), Host(16, 2.0, None, "b"), Host(4, 0.0, None, "c")]
+    >>> describe_hosts(hosts[:2], Slots(4, 8.0, 1.0))
+    '2 hosts, 32 CPUs, 4 GPUs, 4 trials at a time'
+    >>> describe_hosts(hosts, Slots(4, 8.0, 1.0))
+    '3 hosts, 36 CPUs, 4 GPUs, 4 trials at a time; c takes none: it has 4 CPUs and 0 GPUs, a trial reserves 8 and 1'
+    """
+    n_hosts = len({host.name for host in hosts})
+    nodes = "" if n_hosts == len(hosts) else f" ({len(hosts)} Ray nodes)"
+    there = [
+        _count(n_hosts, "host") + nodes,
+        _count(sum(host.cpus for host in hosts), "CPU"),
+        _count(sum(host.gpus for host in hosts), "GPU"),
+        f"{_count(slots.n_slots, 'trial')} at a time",
+    ]
+    too_small = [
+        f"{host.name} takes none: it has {_count(host.cpus, 'CPU')} and {_count(host.gpus, 'GPU')}, a trial reserves "
+        f"{slots.cpus:g} and {slots.gpus:g}"
+        for host in hosts
+        if _fits(host.cpus, slots.cpus) == 0 or _most_by_gpus(host, slots.gpus) == 0
+    ]
+    return "; ".join([", ".join(there), *too_small])
+
+
+def _count(number: float, thing: str) -> str:
+    return f"{number:g} {thing}{'' if number == 1 else 's'}"
+
+
 def usable_memory_mib(root: Path = Path("/")) -> float | None:
     """Return the memory that trials may fill, None where the system does not tell.
 
@@ -204,12 +238,27 @@ def usable_memory_mib(root: Path = Path("/")) -> float | None:
     Args:
         root: Where the system's files are looked for.
     """
+    total_mib = _memory_mib(root, "MemTotal")
+    return None if total_mib is None else USABLE_SHARE * total_mib
+
+
+def free_memory_mib(root: Path = Path("/")) -> float | None:
+    """Return the memory that programs can still have, None where the system does not tell.
+
+    Args:
+        root: Where the system's files are looked for.
+    """
+    return _memory_mib(root, "MemAvailable")
+
+
+def _memory_mib(root: Path, kind: str) -> float | None:
+    """Return a kind of memory of the machine, or what this container may have of it where that is less."""
     try:
         lines = (root / "proc/meminfo").read_text().splitlines()
     except OSError:
         return None
-    totals_mib = [int(line.split()[1]) / 1024 for line in lines if line.startswith("MemTotal:")]
+    found_mib = [int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{kind}:")]
     for limit in ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes"):
         with contextlib.suppress(OSError, ValueError):  # absent, or "max"
-            totals_mib.append(int((root / limit).read_text()) / 2**20)
-    return USABLE_SHARE * min(totals_mib) if totals_mib else None
+            found_mib.append(int((root / limit).read_text()) / 2**20)
+    return min(found_mib) if found_mib else None

@@ -6,7 +6,7 @@ import logging
 import math
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from lwq_tune.budget import parse_budget
 from lwq_tune.config import TrialConfig
@@ -31,10 +31,15 @@ from lwq_tune.sweep.tune_run import Desk, run_tune
 _log = logging.getLogger(__name__)
 
 
-def run_trials(plan: Plan, recorder: RunRecorder) -> SessionEnd:
+def run_trials(plan: Plan, recorder: RunRecorder, tell: Callable[[str], object]) -> SessionEnd:
     """Train the planned trials, as many at a time as fit, in waves; rows and ends go to ``recorder``.
 
     A trial that starts from another one's network is in a later wave than that one; what a search proposes comes last.
+
+    Args:
+        plan: The sweep.
+        recorder: Its records.
+        tell: Takes one line on the cluster that the sweep has joined.
 
     Returns:
         Why Ray ended the sweep early, such as a host out of memory, or which rule ended it. What has no end in the
@@ -54,9 +59,12 @@ def run_trials(plan: Plan, recorder: RunRecorder) -> SessionEnd:
     account = DriverAccount(plan.spec(socket.gethostname()))
     try:
         with open_site(plan) as site:
+            proposed = (0, 0) if plan.search is None else plan.search.size()
+            found = site.describe(max([proposed[0], *(plan.n_together[key] for key in plan.trials)]))
+            if found is not None:
+                tell(found)
             if plan.config.exclusive:
                 _prepare_hosts(site, account)
-            proposed = (0, 0) if plan.search is None else plan.search.size()
             progress = make_progress(plan.trials, sys.stderr, recorder.epochs_done(), proposed)
             loggers = make_loggers(choose_loggers(plan.config), plan.folder.path.resolve(), plan.config.run)
             desk = Desk(recorder, progress, control, loggers, site.callbacks())

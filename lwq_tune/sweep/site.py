@@ -18,7 +18,7 @@ from lwq_tune.results.store import write_json
 from lwq_tune.sweep.cluster import Cluster, joined_cluster
 from lwq_tune.sweep.plan import Plan
 from lwq_tune.sweep.ray_session import local_ray
-from lwq_tune.sweep.reservation import Host, Slots, same_share, usable_memory_mib
+from lwq_tune.sweep.reservation import Host, Slots, describe_hosts, same_share, usable_memory_mib
 
 if TYPE_CHECKING:
     from ray.tune import Callback
@@ -46,6 +46,7 @@ class Site:
     def __init__(self, plan: Plan, hosts: tuple[Host, ...], cluster: Cluster | None = None) -> None:
         self._plan, self._hosts, self._cluster = plan, hosts, cluster
         self._first = _first_hosts(plan.folder.path / "hosts.json", hosts)
+        self._slots: dict[int, Slots] = {}
         self.remaining: frozenset[str] = frozenset()
 
     def slots(self, n_trials: int) -> Slots:
@@ -54,7 +55,20 @@ class Site:
         Raises:
             ConfigError: A trial reserves more than any host has.
         """
-        return same_share(self._plan.config, self._first, self._hosts, n_trials)
+        if n_trials not in self._slots:  # what it warns of is told once
+            self._slots[n_trials] = same_share(self._plan.config, self._first, self._hosts, n_trials)
+        return self._slots[n_trials]
+
+    def describe(self, n_trials: int) -> str | None:
+        """Return in one line what the sweep found on the cluster that it has joined, None for a host alone.
+
+        Args:
+            n_trials: As in `slots`.
+        """
+        if self._cluster is None:
+            return None
+        found = describe_hosts(self._hosts, self.slots(n_trials))
+        return "; ".join([f"Ray cluster: {found}", *self._cluster.left_out])
 
     def idle_sources(self) -> dict[str, str | None]:
         """Return how idle power is known on the hosts of a cluster, by name; nothing for a host alone."""

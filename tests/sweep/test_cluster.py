@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
+import sys
 import sysconfig
 import venv
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ import pytest
 
 from tests.conftest import REPOSITORY, run_python
 from tests.data.hub_folders import write_hub_folder
-from tests.sweep.ray_nodes import RayNodes, free_port
+from tests.sweep.ray_nodes import RayNodes, free_port, wait_for_line
 from tests.sweep.sweeps import (
     LONGER,
     assert_whole,
@@ -69,6 +71,7 @@ def test_a_sweep_uses_all_nodes_and_leaves_the_cluster_as_it_was(
     assert result.stdout.splitlines()[-1] == str(run)
     assert "WARNING" not in result.stderr
     assert "Traceback" not in result.stderr
+    assert "\nRay cluster: 1 host (2 Ray nodes), 2 CPUs, 0 GPUs, 2 trials at a time\n" in result.stderr
     assert_whole(run, 6)
     assert [host["cpus"] for host in json.loads((run / "hosts.json").read_text())["hosts"]] == [1, 1]
     assert read_epochs(run)["concurrency"].max() == 2
@@ -188,17 +191,46 @@ def test_an_address_where_no_cluster_is_costs_seconds_and_leaves_nothing(
     assert not [path for path in stored.rglob("*") if path.is_file()]
 
 
-def test_a_cluster_that_wants_a_token_is_joined_with_it_only(tmp_path: Path) -> None:
-    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
-    with RayNodes(**token) as cluster:
-        cluster.start("--num-cpus=0")
-        arguments = [*sweep_arguments(tmp_path / "results"), "--address", cluster.address]
-        refused = run_python(*arguments, cwd=tmp_path)
-        let_in = run_python(*arguments, cwd=tmp_path, **token)
+HOLD = """
+import ray, sys
+ray.init(sys.argv[1], log_to_driver=False, logging_level="ERROR")
+holder = ray.remote(num_cpus=1)(type("Holder", (), {})).remote()
+ray.get(holder.__ray_ready__.remote())
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_cluster_with_a_token_works_as_documented_whatever_ray_has_left_in_the_homes(tmp_path: Path) -> None:
+    token = tmp_path / "ray-token"
+    token.write_text("0123456789abcdef" * 4 + "\n")
+    old, new = tmp_path / "old", tmp_path / "new"
+    (old / ".ray").mkdir(parents=True)
+    (old / ".ray" / "auth_token").write_text("of another program")
+    new.mkdir()
+    named = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+    with RayNodes(**named) as cluster:
+        cluster.start("--num-cpus=0", HOME=str(old))
+        cluster.start("--num-cpus=2", HOME=str(new))
+        environment = {**os.environ, **named, "HOME": str(new)}
+        with subprocess.Popen(
+            [sys.executable, "-c", HOLD, cluster.address],
+            env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        ) as holder:  # fmt: skip
+            wait_for_line(holder, "held")
+            arguments = [*sweep_arguments(tmp_path / "results", "epochs=1"), "--address", cluster.address]
+            refused = run_python(*arguments, cwd=tmp_path, HOME=str(old))
+            assert not (tmp_path / "results").exists()
+            let_in = run_python(*arguments, cwd=tmp_path, HOME=str(old), **named)
+            holder.kill()
     assert "must know the token of this sweep, it does not; set RAY_AUTH_MODE" in refused.stderr.splitlines()[-1]
-    assert "needs a Ray node with a CPU, the cluster has none" in let_in.stderr.splitlines()[-1]
-    assert (refused.returncode, let_in.returncode) == (2, 2)
-    assert not (tmp_path / "results").exists()
+    assert (refused.returncode, let_in.returncode) == (2, 0), let_in.stderr
+    (found,) = [line for line in let_in.stderr.splitlines() if line.startswith("Ray cluster")]
+    assert found == (
+        f"Ray cluster: 1 host, 2 CPUs, 0 GPUs, 2 trials at a time; no trial runs on nodes without a CPU: "
+        f"{socket.gethostname()}; others have reserved 1 of these CPUs, trials wait for them"
+    )
+    assert not list(new.iterdir())
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,6 @@ from tests.conftest import run_python
 from tests.sweep.sweeps import n_rows, sweep_arguments, sweeping, used_kwh, wait_for
 
 LOOPBACK = {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
-TOKEN = "0123456789abcdef" * 2  # ours; whoever has one already is not asked for it
 
 
 @pytest.fixture
@@ -134,8 +133,8 @@ def test_dashboard_and_metrics_answer_on_loopback_and_are_booked_to_the_sweep(
 ) -> None:
     for module in PACKAGES:
         pytest.importorskip(module, reason="needs pip install 'lwq-tune[dashboard]'")
-    monkeypatch.setenv("RAY_AUTH_MODE", "token")
-    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
     with socket.create_server((HOST, 0)) as free:
         port = free.getsockname()[1]
     run = tmp_path / "run"
@@ -143,11 +142,12 @@ def test_dashboard_and_metrics_answer_on_loopback_and_are_booked_to_the_sweep(
         wait_for(lambda: n_rows(run) >= 2, process)
         assert process.stderr is not None
         line = next(line for line in process.stderr if line.startswith("Ray's dashboard: "))
-        pattern = r"Ray's dashboard: (\S+) \(.*ray get-auth-token\); Prometheus metrics: (\S+)\n"
-        dashboard, metrics = re.fullmatch(pattern, line).groups()  # type: ignore[union-attr]
+        pattern = r"Ray's dashboard: (\S+) \(it asks for a token: cat (\S+)\); Prometheus metrics: (\S+)\n"
+        dashboard, token_file, metrics = re.fullmatch(pattern, line).groups()  # type: ignore[union-attr]
         assert dashboard == f"http://127.0.0.1:{port}"
         assert get(f"{dashboard}/api/version")[0] == 401
-        status, answer = get(f"{dashboard}/api/version", TOKEN)
+        assert Path(token_file).stat().st_mode & 0o777 == 0o600
+        status, answer = get(f"{dashboard}/api/version", Path(token_file).read_text())
         assert (status, "ray_version" in json.loads(answer)) == (200, True)
         status, answer = get(metrics)
         assert (status, b"ray_node_cpu_utilization" in answer) == (200, True)
@@ -161,5 +161,6 @@ def test_dashboard_and_metrics_answer_on_loopback_and_are_booked_to_the_sweep(
         process.terminate()
         process.wait(timeout=120)
         assert used_kwh(run) > 0
+        assert not Path(token_file).exists()
     _, alive = psutil.wait_procs(family, timeout=60)
     assert [p for p in alive if "dashboard" in " ".join(p.cmdline())] == []

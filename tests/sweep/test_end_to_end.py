@@ -236,7 +236,7 @@ folder = RunFolder(config.run_dir)
 folder.create()
 recorder = RunRecorder(folder, trials, {key: trial_costs(t, 10) for key, t in trials.items()}, {"run": "run"})
 intensities = {"": IntensitySeries.constant(475.0, "world-average")}
-end = run_trials(Plan(folder, config, trials, intensities, dict.fromkeys(trials, 1)), recorder)
+end = run_trials(Plan(folder, config, trials, intensities, dict.fromkeys(trials, 1)), recorder, print)
 sys.exit(report_end(folder.path, recorder.trial_rows(), end.stopped_by, end.ended_by))
 """
 
@@ -253,8 +253,19 @@ def test_a_trial_that_raises_is_recorded_and_the_others_finish(tmp_path: Path) -
 
 PORTS = """
 from lwq_tune.sweep.ray_session import local_ray
-import psutil, os
+import os, psutil, subprocess, sys
+from pathlib import Path
 with local_ray(1):
+    import ray  # not before: what keeps it on loopback must be set first
+    join = "import ray, sys; ray.init(sys.argv[1])"
+    address = ray.get_runtime_context().gcs_address
+    for token in (os.environ["RAY_AUTH_TOKEN"], "another"):
+        environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
+        environment["RAY_NUM_REDIS_GET_RETRIES"] = "3"  # attempts, a second apart
+        command = [sys.executable, "-c", join, address]
+        joined = subprocess.run(command, env=environment, capture_output=True, text=True)
+        print(joined.returncode, "InvalidAuthToken" in joined.stderr)
+    print([str(path) for path in Path.home().rglob("*")])
     tree = [psutil.Process(), *psutil.Process().children(recursive=True)]
     open_ports = {c.laddr for p in tree for c in p.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
     print([name for p in tree for name in p.cmdline() if name.endswith(("monitor.py", "dashboard/dashboard.py"))])
@@ -262,10 +273,19 @@ with local_ray(1):
 """
 
 
-def test_ray_listens_on_loopback_only_and_starts_no_helpers_without_use(tmp_path: Path) -> None:
-    result = run_python("-c", PORTS, cwd=tmp_path)
+def test_a_local_ray_listens_on_loopback_asks_for_its_own_token_and_leaves_nothing_in_the_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    result = run_python("-c", PORTS, cwd=tmp_path, HOME=str(home))
     assert result.returncode == 0, result.stderr
-    helpers, ports = result.stdout.splitlines()[-2:]
+    with_its_token, with_another, in_the_home, helpers, ports = result.stdout.splitlines()[-5:]
+    assert (with_its_token, with_another) == ("0 False", "1 True")
+    assert in_the_home == "[]", "as a sweep that is killed now would leave it"
+    assert not list(home.rglob("*"))
     assert helpers == "[]"
     count, addresses = ports.split(" ", 1)
     assert int(count) >= 4

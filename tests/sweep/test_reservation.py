@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from lwq_tune.errors import ConfigError
 from lwq_tune.results.provenance import available_cpus
 from lwq_tune.sweep.exclusive import in_random_blocks
-from lwq_tune.sweep.reservation import Host, Slots, choose_slots, same_share, share_hosts, usable_memory_mib
+from lwq_tune.sweep.reservation import (
+    Host,
+    Slots,
+    choose_slots,
+    free_memory_mib,
+    same_share,
+    share_hosts,
+    usable_memory_mib,
+)
 from lwq_tune.sweep_config import SweepConfig
 from tests.conftest import small_config
 
@@ -176,7 +184,8 @@ def test_a_container_gives_what_its_limits_say(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     (tmp_path / "sys/fs/cgroup").mkdir(parents=True)
     assert usable_memory_mib(tmp_path) is None
-    (tmp_path / "proc/meminfo").write_text("MemTotal: 65536000 kB\nMemFree: 1 kB\n")
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 65536000 kB\nMemFree: 1 kB\nMemAvailable: 6144000 kB\n")
+    assert free_memory_mib(tmp_path) == 6000
     assert usable_memory_mib(tmp_path) == pytest.approx(0.8 * 64_000)
     for text, expected_mib in (("max\n", 64_000), (f"{4 * 2**30}\n", 4096)):
         (tmp_path / "sys/fs/cgroup/memory.max").write_text(text)
