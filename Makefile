@@ -1,6 +1,6 @@
 # make sweep   one command from a fresh checkout to a Pareto plot
 # make test    the whole test suite, a few tests at a time
-# make lint    ruff and mypy
+# make lint    ruff, mypy and the import law
 # The environment is made once in .venv and made again only when pyproject.toml or constraints.txt change.
 
 SHELL := bash
@@ -27,6 +27,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 $(VENV)/.installed: $(DEPENDENCIES) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e .

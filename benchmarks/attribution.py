@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import version_of, write_json
-from lwq_tune.energy.address import FOLDER_VARIABLE
-from lwq_tune.results.provenance import cpu_model
+from lwq_tune.energy.service.location import FOLDER_VARIABLE
+from lwq_tune.host.provenance import cpu_model
 from lwq_tune.results.store import read_log
 
 PERIOD_S = 0.1

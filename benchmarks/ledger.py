@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import version_of, write_json
-from lwq_tune.energy.address import FOLDER_VARIABLE
-from lwq_tune.energy.intensity import IntensitySeries
-from lwq_tune.energy.interval_log import read_intervals
-from lwq_tune.energy.ledger_client import LedgerClient, RunSpec
-from lwq_tune.energy.ledger_meter import LedgerMeter
-from lwq_tune.energy.processes import ProcessReader
-from lwq_tune.results.provenance import cpu_model
+from lwq_tune.carbon.intensity import IntensitySeries
+from lwq_tune.energy.ledger.interval_log import read_intervals
+from lwq_tune.energy.sensors.processes import ProcessReader
+from lwq_tune.energy.service.client import LedgerClient, RunSpec
+from lwq_tune.energy.service.location import FOLDER_VARIABLE
+from lwq_tune.energy.trial_meter import LedgerMeter
+from lwq_tune.host.provenance import cpu_model
 
 N_MARKS = 200
 N_TRACKED = 2

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from lwq_tune.models.cifar_resnet import BasicBlock, CifarResNet
 from lwq_tune.quantization.layers import QuantConv2d
-from lwq_tune.quantization.lsq import LSQQuantizer
 from lwq_tune.quantization.prepare import prepare_qat
+from lwq_tune.quantization.quantizers.lsq import LSQQuantizer
 
 BREVITAS_COLLECTING_STEPS = 300  # its default
 

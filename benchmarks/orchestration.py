@@ -27,13 +27,13 @@ from typing import Any
 from benchmarks.common import version_of, write_json
 from benchmarks.run_log import Usage, handovers, packing, per_trial, seconds
 from benchmarks.sweeps import Sweep, run_short, run_sweep
-from lwq_tune.results.provenance import available_cpus, cpu_model
+from lwq_tune.host.provenance import available_cpus, cpu_model
 
 SPACE = "named_schedules"
 LONG = ("schedules=[fixed_4]", "engine=eager")
 RAY = """
 import json, os, sys, time
-from lwq_tune.sweep.ray_session import ENVIRONMENT, local_ray
+from lwq_tune.sweep.cluster.ray_session import ENVIRONMENT, local_ray
 os.environ.update(ENVIRONMENT)
 begin_s = time.perf_counter()
 import ray, ray.tune

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from benchmarks.common import version_of, write_json
 from lwq_tune.quantization.schedules import BitWidths, enumerate_bit_widths
-from lwq_tune.sweep.proposals import Method, Outcome, Pause, Proposer, ends
+from lwq_tune.sweep.search.proposer import Method, Outcome, Pause, Proposer, ends
 
 Table = Mapping[BitWidths, Outcome]
 

@@ -24,9 +24,9 @@ import numpy as np
 from analysis.fronts.pareto import Costs, hypervolume, is_nondominated
 from analysis.runs.load import AnalysisError
 from benchmarks.stopping_replay import Ended, Recorded, read_grid, replay
-from lwq_tune.sweep.stop_dominance import accuracy_bound
-from lwq_tune.sweep.stop_settings import Dominance, Stopping, check_stopping
-from lwq_tune.text import format_columns
+from lwq_tune.formatting import format_columns
+from lwq_tune.sweep.stopping.dominance import accuracy_bound
+from lwq_tune.sweep.stopping.settings import Dominance, Stopping, check_stopping
 
 Case = Mapping[str, Mapping[str, float]]
 

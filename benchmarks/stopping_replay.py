@@ -14,8 +14,8 @@ import pandas as pd
 
 from analysis.runs.configurations import configuration_keys
 from analysis.runs.load import AnalysisError, load_run
-from lwq_tune.sweep.stop_rules import StopRules
-from lwq_tune.sweep.stop_settings import Stopping
+from lwq_tune.sweep.stopping.rules import StopRules
+from lwq_tune.sweep.stopping.settings import Stopping
 
 CURVES = ["epoch_time_s", "val_accuracy", "cumulative_emissions_kg_co2eq"]
 

@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from benchmarks.run_log import TrialTimes, Usage, trial_times
-from lwq_tune.energy.address import FOLDER_VARIABLE
-from lwq_tune.energy.ledger_client import LedgerClient
-from lwq_tune.energy.processes import ProcessReader
+from lwq_tune.energy.sensors.processes import ProcessReader
+from lwq_tune.energy.service.client import LedgerClient
+from lwq_tune.energy.service.location import FOLDER_VARIABLE
 from lwq_tune.results.store import RunFolder, read_log
 
 POLL_S = 0.25

@@ -24,8 +24,8 @@ from benchmarks import networks
 from benchmarks.common import interleaved_times_s, machine, medians, write_json
 from lwq_tune.data.batches import Normalizer, training_batches
 from lwq_tune.data.images import ImageSet
+from lwq_tune.models.layer_shapes import MODEL_BLOCKS, layer_shapes
 from lwq_tune.quantization.calibrate import calibrate
-from lwq_tune.shapes import MODEL_BLOCKS, layer_shapes
 from lwq_tune.training.engine import PASSES_PER_STEP, Engine, has_fast_bf16
 from lwq_tune.training.memory import keep_freed_memory
 from lwq_tune.training.model import make_optimizer

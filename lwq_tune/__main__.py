@@ -2,7 +2,7 @@
 
 import sys
 
-from lwq_tune.cli import main
+from lwq_tune.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -72,6 +72,12 @@ def make_output_optional() -> None:
             setattr(sys, name, _optional(stream, descriptor, name))
 
 
+def say(message: str) -> None:
+    """Tell the user something, on stderr; stdout is kept for data."""
+    sys.stderr.write(f"{message}\n")
+    sys.stderr.flush()
+
+
 def lost_output() -> str | None:
     """Return in one sentence why stdout lacks some of what was printed.
 

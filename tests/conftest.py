@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from lwq_tune.openmp import let_idle_threads_sleep
+from lwq_tune.host.threads import let_idle_threads_sleep
 
 let_idle_threads_sleep()  # before torch is loaded
 
 import torch  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
-from lwq_tune.config import TrialConfig  # noqa: E402
+from lwq_tune.config.trial import TrialConfig  # noqa: E402
 from lwq_tune.data.images import Dataset, ImageSet, make_dataset  # noqa: E402
-from lwq_tune.energy.address import FOLDER_VARIABLE  # noqa: E402
+from lwq_tune.energy.service.location import FOLDER_VARIABLE  # noqa: E402
 
 REPOSITORY = Path(__file__).parent.parent
 settings.register_profile("shared machine", deadline=None)

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from lwq_tune.results.azure import KEY_VARIABLE
-from lwq_tune.results.storage import Storage
+from lwq_tune.results.storage.azure import KEY_VARIABLE
+from lwq_tune.results.storage.storage import Storage
 from tests.s3_server import HOST, S3Server
 
 ACCOUNT = "account"

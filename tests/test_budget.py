@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lwq_tune.budget import Budget, parse_budget
+from lwq_tune.config.carbon_budget import Budget, parse_budget
 from lwq_tune.errors import ConfigError
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lwq_tune.cli import main, make_parser, without_port
+from lwq_tune.cli.main import main, make_parser, without_port
 from tests.conftest import run_python
 from tests.data.hub_folders import write_hub_folder
 

@@ -14,11 +14,10 @@ import pytest
 
 from analysis.__main__ import completion
 from analysis.__main__ import main as analyse
-from lwq_tune.cli import make_parser
-from lwq_tune.commands.completion import known_words, run
-from lwq_tune.completion import SHELLS, completion_script
-from lwq_tune.config import TrialConfig
-from lwq_tune.sweep.space import builtin_spaces
+from lwq_tune.cli.completion import SHELLS, completion_script, known_words, run
+from lwq_tune.cli.main import make_parser
+from lwq_tune.config.trial import TrialConfig
+from lwq_tune.sweep.space.search_space import builtin_spaces
 from tests.conftest import run_python
 
 COMMANDS = {"sweep", "resume", "status", "spaces", "train", "export"}
@@ -177,7 +176,7 @@ def test_the_command_prints_a_script_that_the_shell_can_parse(
 
 def test_the_command_line_answers_without_loading_completion(tmp_path: Path) -> None:
     code = (
-        "import sys, json; from lwq_tune.cli import make_parser; make_parser().format_help()\n"
+        "import sys, json; from lwq_tune.cli.main import make_parser; make_parser().format_help()\n"
         "print(json.dumps([name for name in ('shtab', 'pydantic', 'yaml') if name in sys.modules]))"
     )
     assert json.loads(run_python("-c", code, cwd=tmp_path).stdout) == []

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from lwq_tune.config import TrialConfig
-from lwq_tune.sweep_config import SweepConfig
+from lwq_tune.config.sweep import SweepConfig
+from lwq_tune.config.trial import TrialConfig
 from tests.conftest import small_config
 
 BIT_WIDTHS = st.sampled_from([2, 3, 4, 8, 32])

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from lwq_tune.costs import model_costs
 from lwq_tune.models.cifar_resnet import CifarResNet
-from lwq_tune.shapes import layer_shapes
+from lwq_tune.models.inference_costs import model_costs
+from lwq_tune.models.layer_shapes import layer_shapes
 
 NETWORK = layer_shapes((2, 2, 2), 1.0, 10)
 

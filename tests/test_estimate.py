@@ -6,10 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lwq_tune import estimate
 from lwq_tune.data.sizes import ImageCounts
-from lwq_tune.estimate import Measured, TrialEstimate, Wave, Work, energy_kwh, estimate_sweep, estimate_trial
-from lwq_tune.interval import NOTHING, Interval
+from lwq_tune.estimation import cost_model as estimate
+from lwq_tune.estimation.cost_model import (
+    Measured,
+    TrialEstimate,
+    Wave,
+    Work,
+    energy_kwh,
+    estimate_sweep,
+    estimate_trial,
+)
+from lwq_tune.estimation.range import NOTHING, Interval
 from tests.conftest import small_config
 
 STEADY = Measured(step_times_s=(0.1,), eval_times_s=(0.001,), calibration_times_s=(0.002,), powers_w=(36.0,))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lwq_tune.interval import Interval, quantile, total
+from lwq_tune.estimation.range import Interval, quantile, total
 
 figures = st.floats(0, 1e9, allow_subnormal=False)
 samples = st.lists(figures, min_size=1, max_size=30)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lwq_tune.interval import Interval
-from lwq_tune.makespan import makespan, makespan_interval
+from lwq_tune.estimation.makespan import makespan, makespan_interval
+from lwq_tune.estimation.range import Interval
 
 times = st.lists(st.integers(0, 1000), min_size=1, max_size=30)
 slots = st.integers(1, 12)

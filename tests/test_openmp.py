@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from lwq_tune.openmp import SPIN_COUNT, let_idle_threads_sleep
+from lwq_tune.host.threads import SPIN_COUNT, let_idle_threads_sleep
 
 
 @pytest.mark.parametrize(

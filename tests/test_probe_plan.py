@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lwq_tune.probe_plan import Models, choose_measured, cost_key, kind, nearest, spread
+from lwq_tune.estimation.representatives import Models, choose_measured, cost_key, kind, nearest, spread
 from tests.conftest import small_config
 
 models = st.lists(st.tuples(st.sampled_from("abcd"), st.floats(1, 1e12)), min_size=1, max_size=60)

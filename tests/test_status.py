@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lwq_tune.cli import main
-from lwq_tune.config import TrialConfig
+from lwq_tune.cli.main import main
+from lwq_tune.config.trial import TrialConfig
 from lwq_tune.results.manifest import REQUIRED
 from lwq_tune.results.run_lock import holder_of, run_lock
 from lwq_tune.results.schema import SCHEMA_VERSION

@@ -7,17 +7,10 @@ import argparse
 import pandas as pd
 
 from analysis.commands.options import add_run_arguments, load, say, tell
-from analysis.controls.controls import METRIC_COLUMNS, run_controls
+from analysis.controls.controls import METRIC_COLUMNS, PAIR_COLUMNS, TERM_COLUMNS, run_controls
 from analysis.controls.pairs import TOLERANCE
 from analysis.paper.table3 import caption
 
-PAIR_COLUMNS = {
-    "first_label": "first", "second_label": "second", "equal_in": "equal in", "weight_bits_excess": "weight bits %",
-    "bitops_excess": "BitOps %", "n_seeds": "seeds", "difference": "difference", "t_low": "t low", "t_high": "t high",
-    "bootstrap_low": "boot low", "bootstrap_high": "boot high", "hedges_gz": "g_z", "p_holm": "p (Holm)",
-    "verdict": "verdict",
-}  # fmt: skip
-TERM_COLUMNS = ["model", "term", "coefficient", "low", "high", "p", "df", "vif", "detectable"]
 TITLE = (
     "{metric}, first less second, paired over shared seeds: Student's t and percentile bootstrap, 95 % each (with few "
     "seeds the bootstrap is too narrow)"

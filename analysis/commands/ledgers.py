@@ -4,25 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-import pandas as pd
-
 from analysis.commands.options import add_run_arguments, add_width_argument, load, say, tell
-from analysis.energy.ledgers import ledger_frame, ledger_words
+from analysis.energy.ledgers import ledger_frame, ledger_words, shown_table
 from analysis.runs.comparability import refuse_incomparable
 from analysis.runs.load import Objective
-
-SHOWN = {
-    "label": "schedule",
-    "n_seeds": "seeds",
-    "ratio": "x full precision",
-    "coverage": "coverage",
-    "compute_mj": "compute mJ",
-    "weight_sram_mj": "weights SRAM mJ",
-    "weight_dram_mj": "weights DRAM mJ",
-    "activation_sram_mj": "activations mJ",
-    "on_chip_mj": "all on chip mJ",
-    "dram_mj": "DRAM weights, all mJ",
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,18 +44,3 @@ def run(parsed: argparse.Namespace) -> int:
         shown_table(frame).to_string(index=False, na_rep="-"), *words, out / "ledgers.csv", *files,
     ])  # fmt: skip
     return 0
-
-
-def shown_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns to print, as text."""
-    from analysis.paper.table3 import mean_and_spread
-
-    table = frame[list(SHOWN)].copy()
-    table["ratio"] = frame["ratio"].map("{:.2f}".format).where(frame["ratio"].notna(), "-")
-    table["coverage"] = frame["coverage"].map("{:.1%}".format).where(frame["coverage"].notna(), "-")
-    for column in SHOWN:
-        if column.endswith("_mj"):
-            table[column] = frame[column].map("{:.2f}".format).where(frame[column].notna(), "-")
-    energies = zip(frame["training_energy_kwh"], frame["training_energy_kwh_std"], strict=True)
-    table.insert(2, "training kWh", [mean_and_spread(mean, spread, ".3e") for mean, spread in energies])
-    return table.rename(columns=SHOWN)

@@ -6,7 +6,10 @@ import argparse
 
 from analysis.commands.options import add_run_arguments, load, say, tell
 from analysis.paper.table3 import (
+    BESIDE,
     FIGURES,
+    OVER_EPOCHS,
+    OVER_SEEDS,
     caption,
     compare_with_paper,
     format_comparison,
@@ -17,10 +20,6 @@ from analysis.paper.table3 import (
 from analysis.runs.configurations import check_comparable
 from analysis.runs.load import read_epochs
 from analysis.runs.seeds import lacking_epochs
-
-OVER_EPOCHS = "Mean ± std over the epochs, the paper's convention (time, energy, emissions per epoch)"
-OVER_SEEDS = "Mean ± std over seeds (last epoch's metrics; time, energy, emissions of the whole training)"
-BESIDE = "Beside Ikram et al. 2025, Table 3: mean ± std over the epochs of both (energy kWh, emissions kg CO2eq)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

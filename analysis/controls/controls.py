@@ -20,6 +20,15 @@ ENERGIES = ("energy_kwh", "emissions_kg_co2eq")
 METRIC_COLUMNS = tuple(column.name for column in METRICS)
 SPACE = "python -m lwq_tune sweep --space controls_iso_size"
 
+# Columns of the tables of pairs and of terms that people see, with their titles.
+PAIR_COLUMNS = {
+    "first_label": "first", "second_label": "second", "equal_in": "equal in", "weight_bits_excess": "weight bits %",
+    "bitops_excess": "BitOps %", "n_seeds": "seeds", "difference": "difference", "t_low": "t low", "t_high": "t high",
+    "bootstrap_low": "boot low", "bootstrap_high": "boot high", "hedges_gz": "g_z", "p_holm": "p (Holm)",
+    "verdict": "verdict",
+}  # fmt: skip
+TERM_COLUMNS = ["model", "term", "coefficient", "low", "high", "p", "df", "vif", "detectable"]
+
 
 @dataclass(frozen=True)
 class Controls:

@@ -13,10 +13,10 @@ from analysis.statistics import (
     hedges_correction,
     holm,
     percentile_bootstrap,
+    student_quantile,
     two_sided_p,
 )
 from analysis.uncertainty.replicates import smallest_step
-from analysis.uncertainty.student import student_quantile
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

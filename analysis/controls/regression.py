@@ -10,8 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.controls.configurations import Configurations
-from analysis.statistics import LEVEL, detectable, two_sided_p
-from analysis.uncertainty.student import student_quantile
+from analysis.statistics import LEVEL, detectable, student_quantile, two_sided_p
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

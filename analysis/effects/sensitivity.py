@@ -12,7 +12,7 @@ from analysis.paper.published import SENSITIVITY, SENSITIVITY_SOURCE
 from analysis.runs.configurations import SETTINGS
 from analysis.runs.load import AnalysisError
 from analysis.runs.seeds import check_one_dataset, evaluated_images, seed_means
-from analysis.uncertainty.student import student_quantile
+from analysis.statistics import student_quantile
 
 CONFIDENCE = 0.95
 ALL_STEPS = "all"

@@ -16,6 +16,20 @@ IMAGES = 1000  # of the ledger of inference: uJ per image are mJ per 1,000 image
 SOURCE_COLUMNS = ("cpu_source", "ram_source", "gpu_source", "share_method")
 FULL_PRECISION = "full_precision"
 
+# Columns of the table that people see, with their titles.
+SHOWN = {
+    "label": "schedule",
+    "n_seeds": "seeds",
+    "ratio": "x full precision",
+    "coverage": "coverage",
+    "compute_mj": "compute mJ",
+    "weight_sram_mj": "weights SRAM mJ",
+    "weight_dram_mj": "weights DRAM mJ",
+    "activation_sram_mj": "activations mJ",
+    "on_chip_mj": "all on chip mJ",
+    "dram_mj": "DRAM weights, all mJ",
+}
+
 
 def ledger_frame(trials: pd.DataFrame) -> pd.DataFrame:
     """Return one row per configuration: what its training used, and what the model gives its inference.
@@ -163,3 +177,18 @@ def _range(values: pd.Series | Sequence[float], style: str) -> str:
 
 def _percent(share: float) -> str:
     return "unknown" if math.isnan(share) else f"{share:.1%}"
+
+
+def shown_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns to print, as text."""
+    from analysis.paper.table3 import mean_and_spread
+
+    table = frame[list(SHOWN)].copy()
+    table["ratio"] = frame["ratio"].map("{:.2f}".format).where(frame["ratio"].notna(), "-")
+    table["coverage"] = frame["coverage"].map("{:.1%}".format).where(frame["coverage"].notna(), "-")
+    for column in SHOWN:
+        if column.endswith("_mj"):
+            table[column] = frame[column].map("{:.2f}".format).where(frame[column].notna(), "-")
+    energies = zip(frame["training_energy_kwh"], frame["training_energy_kwh_std"], strict=True)
+    table.insert(2, "training kWh", [mean_and_spread(mean, spread, ".3e") for mean, spread in energies])
+    return table.rename(columns=SHOWN)

@@ -23,6 +23,10 @@ FIGURES = list(COLUMNS)
 COMPARED = ["method", "column", "paper_mean", "paper_std", "mean", "std", "ratio", "paper_to_full_precision",
             "to_full_precision", "n_epochs"]  # fmt: skip
 
+OVER_EPOCHS = "Mean ± std over the epochs, the paper's convention (time, energy, emissions per epoch)"
+OVER_SEEDS = "Mean ± std over seeds (last epoch's metrics; time, energy, emissions of the whole training)"
+BESIDE = "Beside Ikram et al. 2025, Table 3: mean ± std over the epochs of both (energy kWh, emissions kg CO2eq)"
+
 
 def table_over_epochs(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     """Return mean and standard deviation over the epochs, as Ikram et al. 2025, Table 3, prints them.

@@ -8,8 +8,10 @@ from typing import Any
 import pandas as pd
 
 from analysis.audit.text import report, verdict
-from analysis.commands.table import BESIDE, OVER_EPOCHS, OVER_SEEDS
 from analysis.paper.table3 import (
+    BESIDE,
+    OVER_EPOCHS,
+    OVER_SEEDS,
     compare_with_paper,
     format_comparison,
     paper_notes,

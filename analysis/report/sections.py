@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.commands.controls import PAIR_COLUMNS, TERM_COLUMNS
-from analysis.commands.ledgers import shown_table
+from analysis.controls.controls import PAIR_COLUMNS, TERM_COLUMNS
 from analysis.effects.sensitivity import sensitivity_words
-from analysis.energy.ledgers import ledger_words
+from analysis.energy.ledgers import ledger_words, shown_table
 from analysis.report.details import Facts, objective_axes, probability_words, verdict_words
 from analysis.report.evidence import Evidence, Missing
 from analysis.report.figures.curves import draw_curves, families_drawn

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.fronts.pareto import Costs, hypervolume, is_nondominated
+from analysis.statistics import student_quantile
 from analysis.uncertainty.replicates import Replicates
-from analysis.uncertainty.student import student_quantile
 
 Array = NDArray[np.float64]
 DRAWS_AT_ONCE_VALUES = 4_000_000

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from analysis.runs.configurations import configuration_keys
 from analysis.runs.load import AnalysisError, Objective
 from analysis.runs.seeds import configuration_labels
+from analysis.statistics import student_quantile
 from analysis.uncertainty.bootstrap import hypervolume_interval, is_on_front, on_front_probability
 from analysis.uncertainty.replicates import Replicates, replicate_costs
-from analysis.uncertainty.student import student_quantile
 from analysis.uncertainty.verdicts import FAMILY_WISE_ERROR, Claims, find_claims
 
 ON_FRONT, DOMINATED, UNDECIDED = "on the front", "dominated", "undecided"

@@ -34,9 +34,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.statistics import student_quantile, student_tail
 from analysis.uncertainty.differences import SPREADS, statistics
 from analysis.uncertainty.replicates import Replicates
-from analysis.uncertainty.student import student_quantile, student_tail
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

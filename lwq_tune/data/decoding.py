@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401 (the two register their formats)
 
 from lwq_tune.errors import DatasetError
-from lwq_tune.shapes import IMAGE_SIZE
+from lwq_tune.models.layer_shapes import IMAGE_SIZE
 
 # What is opened at all: other plugins of Pillow start programs (EPS) or read formats that no data set needs.
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM")

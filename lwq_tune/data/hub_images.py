@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lwq_tune.data.decoded_cache import FORMAT, default_cache
 from lwq_tune.data.decoded_images import DecodedImages, channel_statistics
 from lwq_tune.data.decoding import BACKGROUND, DecodedImage, decode_image
 from lwq_tune.data.hub_folder import HubFolder, image_rows
 from lwq_tune.data.hub_layout import SPLITS
-from lwq_tune.data.node_cache import FORMAT, default_cache
 from lwq_tune.errors import DatasetError
-from lwq_tune.shapes import IMAGE_SIZE
+from lwq_tune.models.layer_shapes import IMAGE_SIZE
 
 MIN_STD = 0.5 / 255  # half a level: below it, a channel holds rounding and no picture
 TELL_EVERY_S = 5.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lwq_tune.shapes import IMAGE_CHANNELS, stage_channels
+from lwq_tune.models.layer_shapes import IMAGE_CHANNELS, stage_channels
 
 
 class BasicBlock(nn.Module):

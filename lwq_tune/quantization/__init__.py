@@ -1,1 +1,14 @@
-"""Bit-width schedules, quantizers and the conversion of a float network."""
+"""Quantized training: schedules of bit-widths, and networks that compute with them.
+
+Start at `prepare.prepare_qat`.
+
+- calibrate: Calibration: let every quantizer set its range from real images before the network trains or is
+  evaluated.
+- fake_quantize: Fake quantization of a tensor, with the gradients that the papers define.
+- layers: Layers whose weights and inputs are quantized while they train.
+- packing: Integers of few bits, packed without gaps: what a quantized weight takes on disk.
+- prepare: Turn a float network into one that trains with a schedule (Ikram et al. 2025, Algorithm 1).
+- schedules: Schedules: which stage of the network gets how many bits. No torch.
+- scheme: Which quantizer stands where: one scheme for a network.
+- quantizers/: The quantizers, a file for each method; `lwq_tune.quantization.scheme` says which stands where.
+"""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lwq_tune.errors import ConfigError
-from lwq_tune.quantization.quantizer import Quantizer
+from lwq_tune.quantization.quantizers.base import Quantizer
 
 
 def quantizers(model: nn.Module) -> list[Quantizer]:

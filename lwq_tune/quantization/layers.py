@@ -7,7 +7,7 @@ from typing import Self
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lwq_tune.quantization.quantizer import Encoded, Quantizer
+from lwq_tune.quantization.quantizers.base import Encoded, Quantizer
 from lwq_tune.quantization.scheme import Scheme
 
 DEFAULT_SCHEME = Scheme()

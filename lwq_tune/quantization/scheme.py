@@ -7,11 +7,11 @@ from typing import Self
 
 from torch import Tensor, nn
 
-from lwq_tune.quantization.dorefa import DoReFaActQuantizer, DoReFaWeightQuantizer
-from lwq_tune.quantization.lsq import LSQQuantizer
-from lwq_tune.quantization.minmax import MinMaxActQuantizer, MinMaxWeightQuantizer
-from lwq_tune.quantization.pact import PACTQuantizer
-from lwq_tune.quantization.quantizer import Quantizer
+from lwq_tune.quantization.quantizers.base import Quantizer
+from lwq_tune.quantization.quantizers.dorefa import DoReFaActQuantizer, DoReFaWeightQuantizer
+from lwq_tune.quantization.quantizers.lsq import LSQQuantizer
+from lwq_tune.quantization.quantizers.minmax import MinMaxActQuantizer, MinMaxWeightQuantizer
+from lwq_tune.quantization.quantizers.pact import PACTQuantizer
 from lwq_tune.quantization.schedules import FULL_PRECISION_BITS
 
 

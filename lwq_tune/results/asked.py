@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lwq_tune.config import TrialConfig
+from lwq_tune.config.trial import TrialConfig
 from lwq_tune.errors import ResultsError
 from lwq_tune.results.manifest import Manifest
 from lwq_tune.results.store import RunFolder, read_log

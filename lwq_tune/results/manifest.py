@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lwq_tune.errors import ResultsError
-from lwq_tune.results.provenance import commit, host, versions
+from lwq_tune.host.provenance import commit, host, versions
 from lwq_tune.results.schema import SCHEMA_VERSION
 from lwq_tune.results.store import RunFolder, write_json
 

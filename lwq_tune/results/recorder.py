@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lwq_tune.config import TrialConfig
-from lwq_tune.costs import ModelCosts
-from lwq_tune.results.energy_log import EnergyLog
+from lwq_tune.config.trial import TrialConfig
+from lwq_tune.models.inference_costs import ModelCosts
+from lwq_tune.results.energy_tables import EnergyLog
 from lwq_tune.results.rows import Record, identity_values, initial_energy, status_of, trial_row
 from lwq_tune.results.schema import ENDED, EPOCH_COLUMNS, TRIAL_COLUMNS
 from lwq_tune.results.store import RowLog, RunFolder, count_rows, read_log, write_table

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from lwq_tune.config import TrialConfig
-from lwq_tune.costs import ModelCosts
-from lwq_tune.results.energy_log import Energy
+from lwq_tune.config.trial import TrialConfig
+from lwq_tune.models.inference_costs import ModelCosts
+from lwq_tune.results.energy_tables import Energy
 from lwq_tune.results.schema import CONFIG
 from lwq_tune.results.trial_sums import TrialSums, total
 

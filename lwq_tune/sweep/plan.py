@@ -8,21 +8,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from lwq_tune.config import TrialConfig
-from lwq_tune.costs import ModelCosts
-from lwq_tune.energy.intensity import IntensitySeries
-from lwq_tune.energy.ledger_client import RunSpec, run_spec
-from lwq_tune.energy.outpost import Home
-from lwq_tune.openmp import n_threads
+from lwq_tune.carbon.intensity import IntensitySeries
+from lwq_tune.config.sweep import SweepConfig
+from lwq_tune.config.trial import TrialConfig
+from lwq_tune.energy.service.client import RunSpec, run_spec
+from lwq_tune.energy.service.host_spool import Home
+from lwq_tune.host.threads import n_threads
+from lwq_tune.models.inference_costs import ModelCosts
 from lwq_tune.quantization.schedules import BitWidths
 from lwq_tune.results.store import RunFolder
-from lwq_tune.sweep.checkpoints import CheckpointShelf, shelf_of_run
-from lwq_tune.sweep.dashboard import Dashboard
-from lwq_tune.sweep.reservation import Slots
-from lwq_tune.sweep.space import SearchSpace
-from lwq_tune.sweep.space_models import Search
-from lwq_tune.sweep.stop_settings import Stopping
-from lwq_tune.sweep_config import SweepConfig
+from lwq_tune.sweep.cluster.dashboard import Dashboard
+from lwq_tune.sweep.cluster.slots import Slots
+from lwq_tune.sweep.space.file_models import Search
+from lwq_tune.sweep.space.search_space import SearchSpace
+from lwq_tune.sweep.stopping.settings import Stopping
+from lwq_tune.sweep.worker.checkpoints import CheckpointShelf, shelf_of_run
 
 NO_RULES = Stopping()
 

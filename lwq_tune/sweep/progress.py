@@ -11,10 +11,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from lwq_tune.config import TrialConfig
+from lwq_tune.config.trial import TrialConfig
+from lwq_tune.formatting import duration, fraction, name_trials, wh
 from lwq_tune.results.schema import ENDED
-from lwq_tune.text import duration, fraction, wh
-from lwq_tune.trial_names import name_trials
 
 Row = Mapping[str, Any]
 

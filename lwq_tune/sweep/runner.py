@@ -8,25 +8,25 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 
-from lwq_tune.budget import parse_budget
-from lwq_tune.config import TrialConfig
+from lwq_tune.config.carbon_budget import parse_budget
+from lwq_tune.config.trial import TrialConfig
 from lwq_tune.errors import ResultsError
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.schema import ENDED
 from lwq_tune.results.store import read_log
-from lwq_tune.sweep.control import Control
-from lwq_tune.sweep.driver_account import DriverAccount
-from lwq_tune.sweep.exclusive import in_random_blocks, prepare_host
-from lwq_tune.sweep.initial import waves
-from lwq_tune.sweep.ledger_courier import bring_home
-from lwq_tune.sweep.loggers import choose_loggers, make_loggers
+from lwq_tune.sweep.cluster.hosts import Site, open_site, wait_for_books
+from lwq_tune.sweep.cluster.overhead_account import DriverAccount
+from lwq_tune.sweep.confirmation import in_random_blocks, prepare_host
+from lwq_tune.sweep.ledger_sync.collector import bring_home
 from lwq_tune.sweep.plan import NO_RULES, AdaptiveSearch, Plan, SessionEnd
 from lwq_tune.sweep.progress import make_progress
-from lwq_tune.sweep.proposals import Proposer
-from lwq_tune.sweep.site import Site, open_site, wait_for_books
-from lwq_tune.sweep.stop_rules import StopRules
-from lwq_tune.sweep.supply import ListSupply, SearchSupply, outcome_of
-from lwq_tune.sweep.tune_run import Desk, run_tune
+from lwq_tune.sweep.search.proposer import Proposer
+from lwq_tune.sweep.search.trial_queue import ListSupply, SearchSupply, outcome_of
+from lwq_tune.sweep.space.prerequisites import waves
+from lwq_tune.sweep.stopping.controller import Control
+from lwq_tune.sweep.stopping.rules import StopRules
+from lwq_tune.sweep.tune.loggers import choose_loggers, make_loggers
+from lwq_tune.sweep.tune.tuner import Desk, run_tune
 
 _log = logging.getLogger(__name__)
 

@@ -36,11 +36,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lwq_tune.config import TrialConfig
+from lwq_tune.config.trial import TrialConfig
 from lwq_tune.errors import ResultsError
 from lwq_tune.quantization.layers import encoded_weights
 from lwq_tune.quantization.packing import pack_bits, unpack_bits
-from lwq_tune.quantization.quantizer import Grid, Quantizer
+from lwq_tune.quantization.quantizers.base import Grid, Quantizer
 from lwq_tune.training.forward_steps import Step, forward_steps
 from lwq_tune.training.model import build_model
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from lwq_tune.quantization.layers import QuantConv2d, QuantLinear
-from lwq_tune.quantization.quantizer import Quantizer
+from lwq_tune.quantization.quantizers.base import Quantizer
 
 INPUT = "images"
 Step = dict[str, Any]

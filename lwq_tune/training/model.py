@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lwq_tune.config import TrialConfig
+from lwq_tune.config.trial import TrialConfig
 from lwq_tune.errors import ConfigError
 from lwq_tune.models.cifar_resnet import CifarResNet
 from lwq_tune.quantization.calibrate import quantizers

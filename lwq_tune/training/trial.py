@@ -11,20 +11,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lwq_tune.config import TrialConfig
+from lwq_tune.config.trial import TrialConfig
 from lwq_tune.data.images import Dataset
 from lwq_tune.energy.meter import EnergyMeter, EnergyReading
 from lwq_tune.errors import ConfigError, TrialDivergedError
 from lwq_tune.models.cifar_resnet import CifarResNet
+from lwq_tune.models.layer_shapes import layer_shapes
 from lwq_tune.quantization.calibrate import calibrate
-from lwq_tune.shapes import layer_shapes
-from lwq_tune.training.data import TrialData
 from lwq_tune.training.engine import Engine, Workload, choose_engine
-from lwq_tune.training.epoch import PassResult, evaluate, train_pass
-from lwq_tune.training.lr import lr_at
+from lwq_tune.training.epoch_row import EnergyTotals, EpochRow, energy_values, setup_values
+from lwq_tune.training.lr_curve import lr_at
 from lwq_tune.training.memory import PeakMemory, keep_freed_memory, release_freed_memory
 from lwq_tune.training.model import build_model, make_optimizer, scale_weight_decay
-from lwq_tune.training.row import EnergyTotals, EpochRow, energy_values, setup_values
+from lwq_tune.training.passes import PassResult, evaluate, train_pass
+from lwq_tune.training.trial_data import TrialData
 
 
 class Trial:

@@ -8,9 +8,9 @@ from analysis.statistics import (
     hedges_correction,
     holm,
     percentile_bootstrap,
+    student_quantile,
     two_sided_p,
 )
-from analysis.uncertainty.student import student_quantile
 
 
 # Student's t, two-sided 5 %: Fisher and Yates, table III.

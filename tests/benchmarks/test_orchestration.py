@@ -11,7 +11,7 @@ import pytest
 from benchmarks.orchestration import growth_figures, start_figures
 from benchmarks.run_log import Usage, handovers, packing, trial_times
 from benchmarks.sweeps import N_TEST, N_TRAIN, Sampler, Sweep, write_images
-from lwq_tune.data.sources import load_hub_folder
+from lwq_tune.data.loading import load_hub_folder
 from lwq_tune.results.store import RowLog, read_log
 from tests.conftest import run_python
 

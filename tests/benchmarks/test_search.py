@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.search import SYNTHETIC, Table, hypervolume_shares, read_table, search, synthetic_table
 from lwq_tune.quantization.schedules import enumerate_bit_widths
-from lwq_tune.sweep.proposals import Outcome
+from lwq_tune.sweep.search.proposer import Outcome
 from tests.conftest import run_python
 
 TRIPLES = enumerate_bit_widths([2, 3, 4], 3, "free")

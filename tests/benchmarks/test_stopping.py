@@ -12,14 +12,14 @@ import pytest
 from analysis.runs.load import AnalysisError
 from benchmarks.stopping import count_beyond, emitted_kg, front, judge, points, true_points
 from benchmarks.stopping_replay import Ended, Recorded, read_grid, replay
-from lwq_tune.commands.common import trial_costs
-from lwq_tune.config import TrialConfig
+from lwq_tune.config.trial import TrialConfig
 from lwq_tune.quantization.schedules import parse_schedule
 from lwq_tune.results.rows import identity_values
 from lwq_tune.results.schema import EPOCH_COLUMNS, TRIAL_COLUMNS
 from lwq_tune.results.store import write_table
-from lwq_tune.sweep.stop_rules import StopRules
-from lwq_tune.sweep.stop_settings import Asha, Dominance, Marginal, Plateau, Stopping, Target
+from lwq_tune.sweep.space.trial_list import trial_costs
+from lwq_tune.sweep.stopping.rules import StopRules
+from lwq_tune.sweep.stopping.settings import Asha, Dominance, Marginal, Plateau, Stopping, Target
 from tests.conftest import run_python
 from tests.support.synthetic_runs import OBJECTIVES, figures
 

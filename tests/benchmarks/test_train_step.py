@@ -9,7 +9,7 @@ import torch
 from benchmarks import networks
 from benchmarks.common import version_of
 from lwq_tune.quantization.layers import QuantConv2d
-from lwq_tune.quantization.lsq import LSQQuantizer
+from lwq_tune.quantization.quantizers.lsq import LSQQuantizer
 from tests.conftest import run_python
 
 

@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from lwq_tune.commands.common import trial_costs
-from lwq_tune.commands.estimate import measure_sweep
-from lwq_tune.config import TrialConfig
+from lwq_tune.carbon.intensity import IntensitySeries
+from lwq_tune.config.sweep import SweepConfig
+from lwq_tune.config.trial import TrialConfig
 from lwq_tune.data.catalog import describe_dataset
-from lwq_tune.energy.address import FOLDER_VARIABLE
-from lwq_tune.energy.intensity import IntensitySeries
+from lwq_tune.energy.service.location import FOLDER_VARIABLE
 from lwq_tune.errors import ConfigError, DatasetError
-from lwq_tune.interval import Interval
-from lwq_tune.results.provenance import available_cpus
-from lwq_tune.sweep.exclusive import IDLE_S, WARM_UP_S
-from lwq_tune.sweep.initial import with_initial_trials
-from lwq_tune.sweep_config import SweepConfig
+from lwq_tune.estimation.estimate import measure_sweep
+from lwq_tune.estimation.range import Interval
+from lwq_tune.host.provenance import available_cpus
+from lwq_tune.sweep.confirmation import IDLE_S, WARM_UP_S
+from lwq_tune.sweep.space.prerequisites import with_initial_trials
+from lwq_tune.sweep.space.trial_list import trial_costs
 from tests.conftest import small_config
 
 FRANCE = {"": IntensitySeries.constant(56.0, "user")}

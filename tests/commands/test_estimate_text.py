@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from lwq_tune.commands.estimate_text import compare, describe
-from lwq_tune.interval import Interval
+from lwq_tune.estimation.messages import compare, describe
+from lwq_tune.estimation.range import Interval
 
 SLOTS = "2 side by side with 1 thread each"
 SOURCES = {"cpu_source": "measured:rapl-package", "ram_source": "estimated:dimm-heuristic", "gpu_source": "none"}

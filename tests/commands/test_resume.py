@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lwq_tune.commands.resume import find_as_before, load_as_before
 from lwq_tune.data.catalog import describe_dataset
-from lwq_tune.data.node_cache import FOLDER_VARIABLE
+from lwq_tune.data.decoded_cache import FOLDER_VARIABLE
 from lwq_tune.errors import ResultsError
+from lwq_tune.sweep.resume import find_as_before, load_as_before
 from tests.data.hub_folders import png
 
 

@@ -4,17 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from lwq_tune.commands import survey
-from lwq_tune.commands.common import trial_costs
-from lwq_tune.commands.survey import find_groups, gpus_of_slots
-from lwq_tune.config import TrialConfig
+from lwq_tune.config.sweep import SweepConfig
+from lwq_tune.config.trial import TrialConfig
 from lwq_tune.errors import ConfigError
-from lwq_tune.results import provenance
-from lwq_tune.sweep.initial import with_initial_trials
+from lwq_tune.estimation import measurement as survey
+from lwq_tune.estimation.measurement import find_groups, gpus_of_slots
+from lwq_tune.host import provenance
+from lwq_tune.sweep.cluster.slots import Slots
 from lwq_tune.sweep.plan import AdaptiveSearch
-from lwq_tune.sweep.reservation import Slots
-from lwq_tune.sweep.space_models import Search
-from lwq_tune.sweep_config import SweepConfig
+from lwq_tune.sweep.space.file_models import Search
+from lwq_tune.sweep.space.prerequisites import with_initial_trials
+from lwq_tune.sweep.space.trial_list import trial_costs
 from tests.conftest import small_config
 
 

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from lwq_tune.data.catalog import describe_dataset
+from lwq_tune.data.decoded_cache import FOLDER_VARIABLE
 from lwq_tune.data.hub_folder import open_hub_folder
 from lwq_tune.data.hub_images import cached_hub_folder, decode_hub_folder
 from lwq_tune.data.labels import UNKNOWN_CLASS
-from lwq_tune.data.node_cache import FOLDER_VARIABLE
 from lwq_tune.errors import DatasetError
 from tests.data.hub_folders import png
 

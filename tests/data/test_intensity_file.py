@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lwq_tune.data.intensity_file import read_intensity_file
-from lwq_tune.energy.intensity import IntensitySeries
+from lwq_tune.carbon.intensity import IntensitySeries
+from lwq_tune.carbon.intensity_file import read_intensity_file
 from lwq_tune.errors import ConfigError
 
 NEW_YEAR_S = 1767225600.0  # `date -u -d 2026-01-01 +%s`

@@ -17,10 +17,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lwq_tune.data.decoded_cache import FOLDER_VARIABLE, NodeCache, default_cache
 from lwq_tune.data.decoded_images import DecodedImages
 from lwq_tune.data.images import Dataset, ImageSet, as_arrays, as_dataset, make_dataset
-from lwq_tune.data.node_cache import FOLDER_VARIABLE, NodeCache, default_cache
-from lwq_tune.data.sources import load_dataset, load_hub_folder
+from lwq_tune.data.loading import load_dataset, load_hub_folder
 from lwq_tune.errors import DatasetError
 from tests.conftest import REPOSITORY, run_python
 from tests.data.hub_folders import write_hub_folder
@@ -91,7 +91,7 @@ def test_a_folder_of_encoded_images_and_its_copy_elsewhere_share_an_entry(
 LOAD_DIGITS = """
 import sys
 from pathlib import Path
-from lwq_tune.data.sources import load_dataset
+from lwq_tune.data.loading import load_dataset
 print(len(load_dataset("digits", Path()).train.images), "sklearn" in sys.modules)
 """
 
@@ -198,7 +198,7 @@ def test_a_folder_that_is_not_ones_own_is_left_alone(
 FULL_DISK = """
 import logging, sys
 from pathlib import Path
-from lwq_tune.data.node_cache import NodeCache
+from lwq_tune.data.decoded_cache import NodeCache
 from tests.data.test_node_cache import assert_equal, decoded
 logging.basicConfig(level=logging.WARNING)
 cache = NodeCache(Path(sys.argv[1]), min_free_bytes=0)
@@ -236,7 +236,7 @@ def test_a_disk_that_fills_up_costs_no_trial(tmp_path: Path) -> None:
 SIDE_BY_SIDE = """
 import sys, time
 from pathlib import Path
-from lwq_tune.data.node_cache import NodeCache
+from lwq_tune.data.decoded_cache import NodeCache
 from tests.data.test_node_cache import assert_equal, decoded
 def load():
     with open(sys.argv[2], "a") as stream:
@@ -287,7 +287,7 @@ def test_a_process_that_is_killed_while_it_writes_keeps_nobody_waiting(tmp_path:
 MEMORY = """
 import sys
 from pathlib import Path
-from lwq_tune.data.node_cache import NodeCache
+from lwq_tune.data.decoded_cache import NodeCache
 from tests.data.test_node_cache import decoded
 def own_mib():
     lines = Path("/proc/self/status").read_text().splitlines()

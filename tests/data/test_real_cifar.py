@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lwq_tune.data.sources import load_hub_folder
+from lwq_tune.data.loading import load_hub_folder
 from tests.conftest import REPOSITORY
 
 FOLDER = REPOSITORY.parent / "shared" / "data" / "cifar10"

@@ -6,8 +6,8 @@ import pytest
 
 from lwq_tune.data import hub_images
 from lwq_tune.data.catalog import BUILTIN_CLASSES
+from lwq_tune.data.loading import load_digits, load_hub_folder
 from lwq_tune.data.sizes import BUILTIN_COUNTS, ImageCounts, count_images
-from lwq_tune.data.sources import load_digits, load_hub_folder
 from lwq_tune.errors import DatasetError
 from tests.data.hub_folders import write_hub_folder
 

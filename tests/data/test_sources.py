@@ -16,7 +16,7 @@ from torchvision import datasets
 
 from lwq_tune.data.catalog import describe_dataset
 from lwq_tune.data.decoded_images import channel_statistics
-from lwq_tune.data.sources import load_dataset, load_digits, load_hub_folder, load_torchvision
+from lwq_tune.data.loading import load_dataset, load_digits, load_hub_folder, load_torchvision
 from lwq_tune.errors import DatasetError
 from tests.data.hub_folders import png, write_hub_folder
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from lwq_tune.energy.host_ledger import HostLedger
-from lwq_tune.energy.node import NodeReading
-from lwq_tune.energy.nvml import NoGpus
-from lwq_tune.energy.processes import Process
+from lwq_tune.energy.ledger.host_ledger import HostLedger
+from lwq_tune.energy.sensors.host_meter import NodeReading
+from lwq_tune.energy.sensors.nvml import NoGpus
+from lwq_tune.energy.sensors.processes import Process
 from lwq_tune.errors import EnergyMeterError
 
 IDLE_W, W_PER_BUSY_CPU, RAM_W = 20.0, 30.0, 8.0

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from lwq_tune.energy import codecarbon_meter
-from lwq_tune.energy.codecarbon_meter import find_carbon_intensity
-from lwq_tune.energy.intensity import IntensitySeries
+from lwq_tune.carbon.countries import find_carbon_intensity
+from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.energy.meter import NullMeter
-from lwq_tune.results.provenance import cpu_model
+from lwq_tune.energy.sensors import codecarbon as codecarbon_meter
+from lwq_tune.host.provenance import cpu_model
 from tests.conftest import run_python
 
 READINGS = """
 import json, threading, time
 from dataclasses import asdict
-from lwq_tune.energy.codecarbon_meter import CodecarbonNode
+from lwq_tune.energy.sensors.codecarbon import CodecarbonNode
 node = CodecarbonNode()
 readings = []
 for _ in range(4):
@@ -95,7 +95,7 @@ def test_the_name_of_the_processor_is_the_one_that_codecarbon_would_find() -> No
 
 def test_an_error_that_codecarbon_swallows_is_raised(tmp_path: Path) -> None:
     script = """
-import lwq_tune.energy.codecarbon_meter as m
+import lwq_tune.energy.sensors.codecarbon as m
 from lwq_tune.errors import EnergyMeterError
 from codecarbon import OfflineEmissionsTracker
 node = m.CodecarbonNode()

@@ -7,9 +7,8 @@ import pycountry
 import pytest
 from codecarbon.input import DataSource
 
-from lwq_tune.energy.codecarbon_meter import find_carbon_intensity
-from lwq_tune.energy.countries import find_country
-from lwq_tune.energy.intensity import IntensitySeries
+from lwq_tune.carbon.countries import find_carbon_intensity, find_country
+from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.errors import ConfigError
 
 COUNTRIES = list(pycountry.countries)

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import pytest
 
-from lwq_tune.energy.cpu_accounts import CpuAccounts
-from lwq_tune.energy.processes import Process, ProcessReader
+from lwq_tune.energy.attribution.cpu_accounts import CpuAccounts
+from lwq_tune.energy.sensors.processes import Process, ProcessReader
 
 
 def process(pid: int, parent: int = 1, own_s: float = 0.0, reaped_s: float = 0.0, **changes: int) -> Process:

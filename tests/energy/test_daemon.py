@@ -16,12 +16,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lwq_tune.energy import daemon, ledger_client
-from lwq_tune.energy.address import FOLDER_VARIABLE, ledger_folder, socket_path
-from lwq_tune.energy.intensity import IntensitySeries
-from lwq_tune.energy.interval_log import read_intervals
-from lwq_tune.energy.ledger_client import LedgerClient, RunSpec
-from lwq_tune.energy.ledger_meter import LedgerMeter
+from lwq_tune.carbon.intensity import IntensitySeries
+from lwq_tune.energy.ledger.interval_log import read_intervals
+from lwq_tune.energy.service import client as ledger_client
+from lwq_tune.energy.service import server as daemon
+from lwq_tune.energy.service.client import LedgerClient, RunSpec
+from lwq_tune.energy.service.location import FOLDER_VARIABLE, ledger_folder, socket_path
+from lwq_tune.energy.trial_meter import LedgerMeter
 from lwq_tune.errors import EnergyMeterError, ResultsError
 from tests.energy.fake_host import FakeHost
 
@@ -135,7 +136,7 @@ def test_clients_survive_a_ledger_that_is_told_to_end(folder: Path) -> None:
 
 
 def test_the_ledger_is_no_child_of_the_client_that_started_it_and_outlives_it(folder: Path) -> None:
-    script = "from lwq_tune.energy.ledger_client import LedgerClient\nprint(LedgerClient().ledger_pid)"
+    script = "from lwq_tune.energy.service.client import LedgerClient\nprint(LedgerClient().ledger_pid)"
     started = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     ledger = psutil.Process(int(started.stdout))
     assert ledger.is_running()
@@ -187,8 +188,8 @@ def test_a_trial_that_is_killed_is_closed_at_once(folder: Path) -> None:
     watcher = LedgerClient()
     watcher.open_run(spec)
     script = (
-        "import os, time\nfrom pathlib import Path\nfrom lwq_tune.energy.intensity import IntensitySeries\n"
-        "from lwq_tune.energy.ledger_client import RunSpec\nfrom lwq_tune.energy.ledger_meter import LedgerMeter\n"
+        "import os, time\nfrom pathlib import Path\nfrom lwq_tune.carbon.intensity import IntensitySeries\n"
+        "from lwq_tune.energy.service.client import RunSpec\nfrom lwq_tune.energy.trial_meter import LedgerMeter\n"
         f"spec = RunSpec('run', Path({str(spec.log)!r}), IntensitySeries.constant(100, 'user'))\n"
         "meter = LedgerMeter(spec, 'key', os.getpid(), 1.0)\nprint('ready', flush=True)\ntime.sleep(60)\n"
     )

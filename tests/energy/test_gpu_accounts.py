@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lwq_tune.energy.gpu_accounts import GpuAccounts, GpuCheck
-from lwq_tune.energy.ledger import OTHER, GpuUse
-from lwq_tune.energy.nvml import GpuInfo, GpuReading
+from lwq_tune.energy.attribution.gpu_accounts import GpuAccounts, GpuCheck
+from lwq_tune.energy.attribution.split import OTHER, GpuUse
+from lwq_tune.energy.sensors.nvml import GpuInfo, GpuReading
 
 INFO = GpuInfo("0", "GPU-aa", "H100", False, "measured:nvml-energy-counter")
 OWNERS = {10: "a", 20: "b", 30: OTHER}
@@ -101,7 +101,7 @@ def test_a_meter_that_says_something_else_than_the_counters_is_noticed_and_a_sma
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_a_host_without_gpus_has_no_source(n: int) -> None:
-    from lwq_tune.energy.nvml import NoGpus
+    from lwq_tune.energy.sensors.nvml import NoGpus
 
     accounts = GpuAccounts(NoGpus())
     assert accounts.source == "none"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lwq_tune.energy.gpus import owned_gpus
-from lwq_tune.energy.nvml import GpuInfo
+from lwq_tune.energy.sensors.nvml import GpuInfo
+from lwq_tune.energy.sensors.visible_gpus import owned_gpus
 from lwq_tune.errors import ConfigError
 
 UUIDS = ["GPU-aa10", "GPU-aa20", "GPU-bb30"]

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from lwq_tune.energy.books import RunTerms
-from lwq_tune.energy.host_ledger import HostLedger
-from lwq_tune.energy.host_sampler import Reservation
-from lwq_tune.energy.intensity import IntensitySeries
-from lwq_tune.energy.interval_log import read_intervals, read_lines
-from lwq_tune.energy.nvml import NoGpus
-from lwq_tune.energy.totals import Totals, trial_part
+from lwq_tune.carbon.intensity import IntensitySeries
+from lwq_tune.energy.ledger.host_ledger import HostLedger
+from lwq_tune.energy.ledger.interval_log import read_intervals, read_lines
+from lwq_tune.energy.ledger.run_ledger import RunTerms
+from lwq_tune.energy.ledger.sampler import Reservation
+from lwq_tune.energy.ledger.totals import Totals, trial_part
+from lwq_tune.energy.sensors.nvml import NoGpus
 from lwq_tune.errors import EnergyMeterError
 from tests.energy.fake_host import IDLE_W, W_PER_BUSY_CPU, FakeHost, log_of
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lwq_tune.energy.intensity import IntensitySeries, for_host, parse_host_values
+from lwq_tune.carbon.intensity import IntensitySeries, for_host, parse_host_values
 from lwq_tune.errors import ConfigError
 
 # Three hours and a longer fourth: 40 g/kWh at first, then 100, 70 and 20.

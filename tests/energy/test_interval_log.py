@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from lwq_tune.energy.interval_log import IntervalLog, read_intervals, read_lines
+from lwq_tune.energy.ledger.interval_log import IntervalLog, read_intervals, read_lines
 from tests.conftest import run_python
 
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
-from lwq_tune.energy.interval_log import IntervalLog
+from lwq_tune.energy.ledger.interval_log import IntervalLog
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 log = IntervalLog(Path(sys.argv[1]))

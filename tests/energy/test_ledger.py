@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lwq_tune.energy.ledger import (
+from lwq_tune.energy.attribution.split import (
     OTHER,
     UNALLOCATED,
     AccountUse,

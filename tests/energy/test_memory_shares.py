@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lwq_tune.energy.memory_shares import MIN_PERIOD_S, MemoryShares
+from lwq_tune.energy.attribution.memory_shares import MIN_PERIOD_S, MemoryShares
 from tests.energy.fake_host import FakeHost
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import pynvml
 import pytest
 
-from lwq_tune.energy import nvml
-from lwq_tune.energy.nvml import GpuInfo, GpuReader, GpuReading, NoGpus, NvmlGpus, find_gpus
+from lwq_tune.energy.sensors import nvml
+from lwq_tune.energy.sensors.nvml import GpuInfo, GpuReader, GpuReading, NoGpus, NvmlGpus, find_gpus
 
 LOST, NOT_SUPPORTED = pynvml.NVMLError_GpuIsLost(), pynvml.NVMLError_NotSupported()
 NOT_FOUND, NO_PERMISSION = pynvml.NVMLError_NotFound(), pynvml.NVMLError_NoPermission()

@@ -3,11 +3,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lwq_tune.energy.books import RunTerms
-from lwq_tune.energy.intensity import IntensitySeries
-from lwq_tune.energy.interval_log import read_intervals
-from lwq_tune.energy.ledger_client import run_spec
-from lwq_tune.energy.outpost import BOOKS, Home, Outposts, Parcel
+from lwq_tune.carbon.intensity import IntensitySeries
+from lwq_tune.energy.ledger.interval_log import read_intervals
+from lwq_tune.energy.ledger.run_ledger import RunTerms
+from lwq_tune.energy.service.client import run_spec
+from lwq_tune.energy.service.host_spool import BOOKS, Home, Outposts, Parcel
 from tests.energy.fake_host import FakeHost, log_of
 
 HOME = Home.of("node-a", "s3://bucket/sweeps/run")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lwq_tune.energy.processes import ProcessReader, boot_id
+from lwq_tune.energy.sensors.processes import ProcessReader, boot_id
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")

@@ -23,13 +23,13 @@ cpu.is_rapl_available = lambda rapl_dir=None: is_available(str(tree))
 make = cpu.IntelRAPL.__init__
 cpu.IntelRAPL.__init__ = lambda self, *args, **kwargs: make(self, *args, **{**kwargs, "rapl_dir": str(tree)})
 
-from lwq_tune.energy.books import RunTerms
-from lwq_tune.energy.codecarbon_meter import CodecarbonNode
-from lwq_tune.energy.host_ledger import HostLedger
-from lwq_tune.energy.host_sampler import Reservation
-from lwq_tune.energy.intensity import IntensitySeries
-from lwq_tune.energy.nvml import NoGpus
-from lwq_tune.energy.totals import trial_part
+from lwq_tune.energy.ledger.run_ledger import RunTerms
+from lwq_tune.energy.sensors.codecarbon import CodecarbonNode
+from lwq_tune.energy.ledger.host_ledger import HostLedger
+from lwq_tune.energy.ledger.sampler import Reservation
+from lwq_tune.carbon.intensity import IntensitySeries
+from lwq_tune.energy.sensors.nvml import NoGpus
+from lwq_tune.energy.ledger.totals import trial_part
 from tests.energy.fake_host import IDLE_W, W_PER_BUSY_CPU, FakeHost
 
 host, counter = FakeHost(), tree / "intel-rapl:0" / "energy_uj"

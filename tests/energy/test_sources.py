@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from lwq_tune.energy.sources import cpu_of, find_cpu_source, find_ram_source, idle_power_w, max_power_w
+from lwq_tune.energy.sensors.sources import cpu_of, find_cpu_source, find_ram_source, idle_power_w, max_power_w
 from lwq_tune.errors import EnergyMeterError
 
 

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from lwq_tune.errors import ConfigError
 from lwq_tune.models.cifar_resnet import CifarResNet
 from lwq_tune.quantization.calibrate import calibrate, quantizers
-from lwq_tune.quantization.lsq import LSQQuantizer
-from lwq_tune.quantization.minmax import MinMaxActQuantizer
 from lwq_tune.quantization.prepare import first_last_bit_width, prepare_qat, used_bit_widths
+from lwq_tune.quantization.quantizers.lsq import LSQQuantizer
+from lwq_tune.quantization.quantizers.minmax import MinMaxActQuantizer
 from lwq_tune.quantization.scheme import Scheme
 
 QUANTIZERS = ["lsq", "pact", "dorefa", "minmax"]

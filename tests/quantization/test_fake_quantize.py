@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from lwq_tune.quantization.dorefa import DoReFaActQuantizer, DoReFaWeightQuantizer
 from lwq_tune.quantization.fake_quantize import Rule, fake_quantize, fake_quantize_affine
-from lwq_tune.quantization.least_squares import least_squares_scale
-from lwq_tune.quantization.lsq import LSQQuantizer
-from lwq_tune.quantization.minmax import MinMaxActQuantizer, MinMaxWeightQuantizer, affine_grid
-from lwq_tune.quantization.pact import PACTQuantizer
-from lwq_tune.quantization.quantizer import Quantizer
+from lwq_tune.quantization.quantizers.base import Quantizer
+from lwq_tune.quantization.quantizers.dorefa import DoReFaActQuantizer, DoReFaWeightQuantizer
+from lwq_tune.quantization.quantizers.least_squares import least_squares_scale
+from lwq_tune.quantization.quantizers.lsq import LSQQuantizer
+from lwq_tune.quantization.quantizers.minmax import MinMaxActQuantizer, MinMaxWeightQuantizer, affine_grid
+from lwq_tune.quantization.quantizers.pact import PACTQuantizer
 from tests.quantization import twins
 
 BITS = st.integers(2, 8)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lwq_tune.errors import ConfigError
 from lwq_tune.quantization.fake_quantize import fake_quantize
-from lwq_tune.quantization.lsq import LSQ_RULE, LSQQuantizer, int_range
+from lwq_tune.quantization.quantizers.lsq import LSQ_RULE, LSQQuantizer, int_range
 from tests.quantization import twins
 
 BIT_WIDTHS = st.integers(2, 8)

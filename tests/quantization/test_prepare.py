@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from lwq_tune.errors import ConfigError
 from lwq_tune.models.cifar_resnet import BasicBlock, CifarResNet
 from lwq_tune.quantization.layers import QuantConv2d
-from lwq_tune.quantization.lsq import LSQQuantizer
 from lwq_tune.quantization.prepare import prepare_qat, used_bit_widths
+from lwq_tune.quantization.quantizers.lsq import LSQQuantizer
 from lwq_tune.quantization.scheme import Scheme
 
 TRIPLES = [(2, 3, 4), (4, 3, 2), (2, 2, 2), (32, 3, 32), (8, 32, 5)]

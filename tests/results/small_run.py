@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from lwq_tune.commands.common import trial_costs
-from lwq_tune.config import TrialConfig
+from lwq_tune.config.trial import TrialConfig
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.store import RunFolder
+from lwq_tune.sweep.space.trial_list import trial_costs
 
 
 def epoch_row(epoch: int, val_accuracy: float = 0.5, emissions_kg: float | None = 1e-6) -> dict[str, Any]:

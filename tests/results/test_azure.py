@@ -8,10 +8,10 @@ import pytest
 from pyarrow import fs
 
 from lwq_tune.errors import ResultsError
-from lwq_tune.results import storage
-from lwq_tune.results.azure import KEY_VARIABLE, AzureStore, open_azure
-from lwq_tune.results.storage import Storage
-from lwq_tune.results.storage_uri import StorageAddress
+from lwq_tune.results.storage import storage
+from lwq_tune.results.storage.address import StorageAddress
+from lwq_tune.results.storage.azure import KEY_VARIABLE, AzureStore, open_azure
+from lwq_tune.results.storage.storage import Storage
 from tests.store_servers import AzureServer
 
 KEY, OTHER_KEY = (base64.b64encode(letter * 64).decode() for letter in (b"a", b"b"))

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from lwq_tune.energy.totals import trial_part
+from lwq_tune.energy.ledger.totals import trial_part
 from lwq_tune.errors import ResultsError
-from lwq_tune.results.energy_log import EnergyLog, interval_rows
+from lwq_tune.results.energy_tables import EnergyLog, interval_rows
 from lwq_tune.results.run_lock import run_lock
 from lwq_tune.results.schema import INTERVAL_COLUMNS
 

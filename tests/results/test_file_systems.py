@@ -5,9 +5,9 @@ import socket
 import pytest
 
 from lwq_tune.errors import ResultsError
-from lwq_tune.results import file_systems, storage
-from lwq_tune.results.azure import KEY_VARIABLE
-from lwq_tune.results.storage import Storage
+from lwq_tune.results.storage import file_systems, storage
+from lwq_tune.results.storage.azure import KEY_VARIABLE
+from lwq_tune.results.storage.storage import Storage
 from tests.s3_server import HOST
 from tests.store_servers import GsServer, free_port
 

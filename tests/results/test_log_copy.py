@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lwq_tune.errors import ResultsError
-from lwq_tune.results.log_copy import LogCopy
+from lwq_tune.sweep.ledger_sync.log_copy import LogCopy
 
 
 def line(**values: object) -> bytes:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from lwq_tune.errors import ConfigError, ResultsError
-from lwq_tune.results import storage as storage_module
-from lwq_tune.results.mirror import Mirror, MirrorThread, mirrored_files
-from lwq_tune.results.storage import Storage
-from lwq_tune.results.stored_runs import fetch_run
+from lwq_tune.results.storage import storage as storage_module
+from lwq_tune.results.storage.mirror import Mirror, MirrorThread, mirrored_files
+from lwq_tune.results.storage.storage import Storage
+from lwq_tune.results.storage.stored_runs import fetch_run
 from tests.conftest import run_python
 from tests.s3_server import Line, S3Server
 from tests.store_servers import new_bucket
@@ -234,8 +234,8 @@ def _wait_until(condition: Callable[[], object]) -> None:
 ABRUPT = """
 import sys
 from pathlib import Path
-from lwq_tune.results.mirror import Mirror, MirrorThread
-from lwq_tune.results.storage import Storage
+from lwq_tune.results.storage.mirror import Mirror, MirrorThread
+from lwq_tune.results.storage.storage import Storage
 thread = MirrorThread(Mirror(Path(sys.argv[1]), Storage.parse(sys.argv[2])), every_s=0.01)
 if sys.argv[3] == "close":
     thread.close()

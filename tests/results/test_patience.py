@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from lwq_tune.results.patience import moved, within
+from lwq_tune.results.storage.timeouts import moved, within
 
 
 def test_a_call_gives_what_it_gives_and_raises_what_it_raises() -> None:

@@ -8,15 +8,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from lwq_tune.commands.common import trial_costs
-from lwq_tune.config import TrialConfig
+from lwq_tune.config.trial import TrialConfig
 from lwq_tune.data.images import Dataset
-from lwq_tune.energy.totals import trial_part
+from lwq_tune.energy.ledger.totals import trial_part
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.schema import EPOCH_COLUMNS, TRIAL_COLUMNS
 from lwq_tune.results.store import RunFolder
 from lwq_tune.results.trial_sums import ROW_EMISSIONS, ROW_ENERGIES, last_attempts
-from lwq_tune.training.row import EpochRow
+from lwq_tune.sweep.space.trial_list import trial_costs
+from lwq_tune.training.epoch_row import EpochRow
 from lwq_tune.training.trial import Trial
 from tests.conftest import small_config
 from tests.training.fake_meter import CountingMeter

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from lwq_tune.errors import ResultsError
-from lwq_tune.results import file_systems, storage
-from lwq_tune.results.storage import Storage
+from lwq_tune.results.storage import file_systems, storage
+from lwq_tune.results.storage.storage import Storage
 from tests.conftest import run_python
 from tests.s3_server import CREDENTIALS, HOST, Line, S3Server
 from tests.store_servers import new_bucket
@@ -190,7 +190,7 @@ def test_an_upload_cut_off_leaves_the_old_object_whole(
 
 METADATA = """
 import sys
-from lwq_tune.results.storage import Storage
+from lwq_tune.results.storage.storage import Storage
 Storage.parse(sys.argv[1]).probe()
 """
 

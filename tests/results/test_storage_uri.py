@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lwq_tune.errors import ConfigError
-from lwq_tune.results.storage_uri import StorageAddress
+from lwq_tune.results.storage.address import StorageAddress
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\x00"), min_size=1, max_size=12).filter(
     lambda name: name not in (".", "..")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lwq_tune.results.storage import Storage
-from lwq_tune.results.stored_runs import count_sessions, fetch_folder, list_checkpoints
-from lwq_tune.sweep.ray_session import ENVIRONMENT, LOCAL_ENVIRONMENT
+from lwq_tune.results.storage.storage import Storage
+from lwq_tune.results.storage.stored_runs import count_sessions, fetch_folder, list_checkpoints
+from lwq_tune.sweep.cluster.ray_session import ENVIRONMENT, LOCAL_ENVIRONMENT
 from tests.conftest import run_python
 from tests.s3_server import CREDENTIALS, S3Server
 
@@ -23,7 +23,7 @@ from pathlib import Path
 import ray
 from ray import tune
 
-from lwq_tune.results.storage import Storage
+from lwq_tune.results.storage.storage import Storage
 
 class Counter(tune.Trainable):
     def setup(self, config):

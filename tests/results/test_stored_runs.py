@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from lwq_tune.errors import ConfigError, ResultsError
-from lwq_tune.results import stored_runs
-from lwq_tune.results.mirror import Mirror
-from lwq_tune.results.storage import Storage
-from lwq_tune.results.stored_runs import (
+from lwq_tune.results.storage import stored_runs
+from lwq_tune.results.storage.mirror import Mirror
+from lwq_tune.results.storage.storage import Storage
+from lwq_tune.results.storage.stored_runs import (
     StoredCheckpoint,
     check_new_run,
     count_sessions,
@@ -89,7 +89,7 @@ def test_of_two_checkpoints_of_an_epoch_the_later_written_comes_first(tmp_path: 
 FETCH = """
 import sys
 from pathlib import Path
-from lwq_tune.results.stored_runs import fetch_folder
+from lwq_tune.results.storage.stored_runs import fetch_folder
 print(fetch_folder(sys.argv[1], Path(sys.argv[2])))
 """
 

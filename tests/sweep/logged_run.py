@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lwq_tune.sweep.loggers import DEFAULT_PROJECT, RUN_STORE, LoggerChoice, check_installed, make_loggers
-from lwq_tune.sweep.ray_session import local_ray
+from lwq_tune.sweep.cluster.ray_session import local_ray
+from lwq_tune.sweep.tune.loggers import DEFAULT_PROJECT, RUN_STORE, LoggerChoice, check_installed, make_loggers
 from tests.conftest import small_config
 
 EPOCHS = 3

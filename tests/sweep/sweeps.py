@@ -17,9 +17,9 @@ import pandas as pd
 import psutil
 import pytest
 
-from lwq_tune.results.energy_log import EnergyLog
+from lwq_tune.results.energy_tables import EnergyLog
 from lwq_tune.results.store import read_log
-from lwq_tune.sweep.control import used_by_sweep
+from lwq_tune.sweep.stopping.controller import used_by_sweep
 from tests.conftest import REPOSITORY, run_python
 
 # Half of the images are for validation: evaluating costs a quarter of training.

@@ -5,13 +5,13 @@ import pickle
 from types import SimpleNamespace
 from typing import Any
 
-from lwq_tune.config import TrialConfig
+from lwq_tune.config.trial import TrialConfig
 from lwq_tune.errors import ResultsError
-from lwq_tune.sweep.callbacks import EarlyStop, RecordingCallback
-from lwq_tune.sweep.control import Control
 from lwq_tune.sweep.progress import PlainProgress
-from lwq_tune.sweep.stop_rules import StopRules
-from lwq_tune.sweep.stop_settings import Stopping
+from lwq_tune.sweep.stopping.controller import Control
+from lwq_tune.sweep.stopping.rules import StopRules
+from lwq_tune.sweep.stopping.settings import Stopping
+from lwq_tune.sweep.tune.recording import EarlyStop, RecordingCallback
 from tests.conftest import small_config
 
 CONFIG = small_config(epochs=2)

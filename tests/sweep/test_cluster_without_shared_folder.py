@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lwq_tune.energy.interval_log import EVENT, read_lines
-from lwq_tune.results.storage import Storage
+from lwq_tune.energy.ledger.interval_log import EVENT, read_lines
+from lwq_tune.results.storage.storage import Storage
 from tests.sweep.ray_nodes import wait_until
 from tests.sweep.sweeps import (
     LONGER,

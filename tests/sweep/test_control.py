@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from lwq_tune.budget import Budget
-from lwq_tune.config import TrialConfig
-from lwq_tune.energy.totals import trial_part
+from lwq_tune.config.carbon_budget import Budget
+from lwq_tune.config.trial import TrialConfig
+from lwq_tune.energy.ledger.totals import trial_part
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.store import RunFolder, read_log
-from lwq_tune.sweep.control import Control
-from lwq_tune.sweep.stop_rules import StopRules
-from lwq_tune.sweep.stop_settings import Stopping, Target
+from lwq_tune.sweep.stopping.controller import Control
+from lwq_tune.sweep.stopping.rules import StopRules
+from lwq_tune.sweep.stopping.settings import Stopping, Target
 from tests.conftest import small_config
 from tests.results.small_run import epoch_row, recorder_of
 

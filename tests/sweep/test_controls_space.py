@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from lwq_tune.commands.common import trial_costs
-from lwq_tune.config import TrialConfig
-from lwq_tune.costs import ModelCosts
+from lwq_tune.config.trial import TrialConfig
+from lwq_tune.models.inference_costs import ModelCosts
 from lwq_tune.quantization.schedules import NAMED_SCHEDULES, family, parse_schedule
-from lwq_tune.sweep.space import builtin_spaces, load_space
+from lwq_tune.sweep.space.search_space import builtin_spaces, load_space
+from lwq_tune.sweep.space.trial_list import trial_costs
 
 TOLERANCE = 0.02
 MEASURES = {"weight bits": "weight_bits", "BitOps": "bitops"}

@@ -14,9 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lwq_tune.cli import main
+from lwq_tune.cli.main import main
 from lwq_tune.errors import ConfigError
-from lwq_tune.sweep.dashboard import (
+from lwq_tune.sweep.cluster.dashboard import (
     FIRST_FREE,
     HOST,
     PACKAGES,
@@ -98,7 +98,7 @@ def test_a_refused_sweep_has_made_nothing(tmp_path: Path) -> None:
     code = (
         "import importlib.util as u, sys; found = u.find_spec\n"
         "u.find_spec = lambda name: None if name == 'opencensus' else found(name)\n"
-        "from lwq_tune.cli import main; code = main(sys.argv[1:]); print('ray' in sys.modules); sys.exit(code)"
+        "from lwq_tune.cli.main import main; code = main(sys.argv[1:]); print('ray' in sys.modules); sys.exit(code)"
     )
     arguments = sweep_arguments(tmp_path / "results")[2:]
     result = run_python("-c", code, *arguments, "--dashboard", cwd=tmp_path)

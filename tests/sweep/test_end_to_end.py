@@ -15,7 +15,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from lwq_tune.energy.address import FOLDER_VARIABLE
+from lwq_tune.energy.service.location import FOLDER_VARIABLE
 from lwq_tune.results.schema import EPOCH_COLUMNS, TRIAL_COLUMNS
 from tests.conftest import REPOSITORY, run_python
 from tests.sweep.conftest import Undisturbed
@@ -219,10 +219,11 @@ def test_trials_whose_processes_are_killed_end_with_the_numbers_of_those_that_we
 FAILING_PLAN = """
 import json, sys
 from pathlib import Path
-from lwq_tune.commands.common import report_end, trial_costs
-from lwq_tune.config import TrialConfig
-from lwq_tune.sweep_config import SweepConfig
-from lwq_tune.energy.intensity import IntensitySeries
+from lwq_tune.cli.messages import report_end
+from lwq_tune.sweep.space.trial_list import trial_costs
+from lwq_tune.config.trial import TrialConfig
+from lwq_tune.config.sweep import SweepConfig
+from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.store import RunFolder
 from lwq_tune.sweep.plan import Plan
@@ -252,7 +253,7 @@ def test_a_trial_that_raises_is_recorded_and_the_others_finish(tmp_path: Path) -
 
 
 PORTS = """
-from lwq_tune.sweep.ray_session import local_ray
+from lwq_tune.sweep.cluster.ray_session import local_ray
 import os, psutil, subprocess, sys
 from pathlib import Path
 with local_ray(1):
@@ -357,8 +358,9 @@ def test_only_one_process_at_a_time_works_on_a_run(tmp_path: Path) -> None:
 
 SHORT_BASELINE = """
 import sys
-from lwq_tune.cli import main
-from lwq_tune.sweep import exclusive, runner
+from lwq_tune.cli.main import main
+from lwq_tune.sweep import confirmation as exclusive
+from lwq_tune.sweep import runner
 runner.prepare_host = lambda: exclusive.prepare_host(idle_s=4.0, warm_up_s=3.0)
 sys.exit(main(sys.argv[1:]))
 """

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from lwq_tune.config import TrialConfig
-from lwq_tune.sweep.initial import initial_keys, waves, with_initial_trials
+from lwq_tune.config.trial import TrialConfig
+from lwq_tune.sweep.space.prerequisites import initial_keys, waves, with_initial_trials
 from tests.conftest import small_config
 
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from lwq_tune.energy.address import FOLDER_VARIABLE
-from lwq_tune.energy.intensity import IntensitySeries
-from lwq_tune.energy.outpost import BOOKS, Home, Outposts
+from lwq_tune.carbon.intensity import IntensitySeries
+from lwq_tune.config.sweep import SweepConfig
+from lwq_tune.energy.service.host_spool import BOOKS, Home, Outposts
+from lwq_tune.energy.service.location import FOLDER_VARIABLE
 from lwq_tune.results.store import RunFolder
-from lwq_tune.sweep import ledger_courier
-from lwq_tune.sweep.ledger_callback import BooksFirst
-from lwq_tune.sweep.ledger_courier import Courier, Outpost, bring_home
+from lwq_tune.sweep.ledger_sync import collector as ledger_courier
+from lwq_tune.sweep.ledger_sync.callback import BooksFirst
+from lwq_tune.sweep.ledger_sync.collector import Courier, Outpost, bring_home
 from lwq_tune.sweep.plan import Plan
-from lwq_tune.sweep_config import SweepConfig
 
 OPENED = b'{"event": "opened", "session": "now", "at_s": 1.0}\n'
 INTERVAL = b'{"begin_s": 1.0, "time_s": 1.0}\n'

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ray.tune.logger import LoggerCallback
 
-from lwq_tune.sweep.logger_callback import NamedTrial, TrialLogger, hyperparameters, scalars
+from lwq_tune.sweep.tune.logger_adapter import NamedTrial, TrialLogger, hyperparameters, scalars
 from tests.conftest import small_config
 
 CONFIG = small_config(dataset="/data/birds", dataset_digest="ab12")

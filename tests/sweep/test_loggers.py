@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lwq_tune.errors import ConfigError
-from lwq_tune.sweep.loggers import LoggerChoice, check_installed, make_loggers
+from lwq_tune.sweep.tune.loggers import LoggerChoice, check_installed, make_loggers
 from tests.conftest import REPOSITORY, run_python
 from tests.sweep.logged_run import EPOCHS, FAILING_SEED, WAVES, config_of, row_of
 
@@ -70,7 +70,7 @@ def test_wandb_is_offline_unless_the_user_says_otherwise(tmp_path: Path, monkeyp
 def test_all_missing_packages_are_named_before_anything_starts(tmp_path: Path) -> None:
     code = (
         "import importlib.util as u; u.find_spec = lambda name: None\n"
-        "import sys; from lwq_tune.sweep.loggers import *\n"
+        "import sys; from lwq_tune.sweep.tune.loggers import *\n"
         "try: check_installed(LoggerChoice(tensorboard=True, mlflow=RUN_STORE, wandb='p'))\n"
         "except Exception as error: print(type(error).__name__, error, sep=': ')\n"
         "print('ray' in sys.modules)"
@@ -92,7 +92,7 @@ def test_a_folder_that_wandb_left_behind_is_no_package(tmp_path: Path) -> None:
     code = (
         "import sys; sys.path[:] = [entry for entry in sys.path if not (__import__('pathlib').Path(entry) / 'wandb' / "
         "'__init__.py').exists()]\n"
-        "from lwq_tune.sweep.loggers import *\n"
+        "from lwq_tune.sweep.tune.loggers import *\n"
         "try: check_installed(LoggerChoice(wandb='p'))\n"
         "except Exception as error: print(type(error).__name__)"
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lwq_tune.cli import main
+from lwq_tune.cli.main import main
 from tests.sweep.mutations import keys, texts, values
 from tests.sweep.mutations.spaces import SPACES, Mutation, draw_mutations, dumped
 

@@ -7,7 +7,7 @@ import numpy
 import torch
 
 import lwq_tune
-from lwq_tune.sweep.node_report import describe
+from lwq_tune.sweep.cluster.node_report import describe
 from tests.conftest import run_python
 
 FOLDER = Path(lwq_tune.__file__).parent
@@ -31,10 +31,10 @@ def test_a_copy_is_the_same_code_and_an_edited_or_moved_module_is_not(tmp_path: 
     copy = tmp_path / "lwq_tune"
     shutil.copytree(FOLDER, copy, ignore=shutil.ignore_patterns("__pycache__"))
     assert code(copy) == code(FOLDER)
-    (copy / "text.py").write_text((copy / "text.py").read_text() + "\n")
+    (copy / "formatting.py").write_text((copy / "formatting.py").read_text() + "\n")
     edited = code(copy)
     assert edited != code(FOLDER)
-    (copy / "text.py").rename(copy / "texts.py")
+    (copy / "formatting.py").rename(copy / "texts.py")
     assert code(copy) not in (edited, code(FOLDER))
 
 
@@ -42,7 +42,7 @@ def test_packages_are_found_as_a_node_of_its_own_would_find_them(tmp_path: Path)
     (tmp_path / "torch-9.9.dist-info").mkdir()
     (tmp_path / "torch-9.9.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 9.9\n")
     program = (
-        f"import runpy; print(runpy.run_path({str(FOLDER / 'sweep' / 'node_report.py')!r})['describe']()['versions'])"
+        f"import runpy; print(runpy.run_path({str(FOLDER / 'sweep' / 'cluster' / 'node_report.py')!r})['describe']()['versions'])"
     )
     result = run_python("-c", program, cwd=tmp_path, PYTHONPATH=str(tmp_path))
     assert result.returncode == 0, result.stderr

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from lwq_tune.errors import ConfigError
-from lwq_tune.sweep.node_report import describe
-from lwq_tune.sweep.node_versions import check_machines, check_versions
+from lwq_tune.sweep.cluster.node_report import describe
+from lwq_tune.sweep.cluster.node_versions import check_machines, check_versions
 
 VERSIONS = {"lwq_tune": "0.1.0 (code aaa)", "python": "3.11.7", "torch": "2.15.0", "ray": "2.60.0"}
 DRIVER = {"versions": VERSIONS, "hostname": "a", "boot_id": "1"}

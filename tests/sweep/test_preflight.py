@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from lwq_tune.data.catalog import describe_dataset
-from lwq_tune.data.node_cache import FOLDER_VARIABLE
-from lwq_tune.results.storage import Storage
-from lwq_tune.sweep import preflight
-from lwq_tune.sweep.preflight import Requirements, check_this_node
+from lwq_tune.data.decoded_cache import FOLDER_VARIABLE
+from lwq_tune.results.storage.storage import Storage
+from lwq_tune.sweep.cluster import node_requirements as preflight
+from lwq_tune.sweep.cluster.node_requirements import Requirements, check_this_node
 from tests.data.hub_folders import write_hub_folder
 
 

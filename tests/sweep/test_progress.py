@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from lwq_tune.config import TrialConfig
+from lwq_tune.config.trial import TrialConfig
 from lwq_tune.sweep.progress import LiveProgress, PlainProgress, Progress, make_progress
 from tests.conftest import small_config
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lwq_tune.quantization.schedules import BitWidths, enumerate_bit_widths
-from lwq_tune.sweep.proposals import Method, Outcome, Pause, Proposer, default_population
+from lwq_tune.sweep.search.proposer import Method, Outcome, Pause, Proposer, default_population
 from tests.conftest import run_python
 
 METHODS: tuple[Method, ...] = ("tpe", "nsga2")
@@ -145,7 +145,7 @@ def test_the_sequence_is_the_same_in_another_process_and_nothing_is_logged(metho
     table = [(bit_widths, outcome.val_accuracy, outcome.emissions_kg_co2eq) for bit_widths, outcome in TABLE.items()]
     code = (
         "import json, sys\n"
-        "from lwq_tune.sweep.proposals import Outcome, Proposer\n"
+        "from lwq_tune.sweep.search.proposer import Outcome, Proposer\n"
         "table = {tuple(row[0]): Outcome(*row[1:]) for row in json.loads(sys.argv[1])}\n"
         f"proposer = Proposer({method!r}, list(table)[::-1], 15, seed=11, lag=2)\n"
         "print(json.dumps([proposer.next(table) for _ in range(15)]))"

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from lwq_tune.sweep.ray_limits import explain_failed_start
+from lwq_tune.sweep.cluster.ray_limits import explain_failed_start
 from tests.conftest import run_python
 
 LIMITED = """
 import resource, sys
 resource.setrlimit(getattr(resource, sys.argv[1]), (int(sys.argv[2]), int(sys.argv[2])))
-from lwq_tune.sweep.ray_limits import explain_failed_start
+from lwq_tune.sweep.cluster.ray_limits import explain_failed_start
 print(explain_failed_start(Exception("The current node timed out during startup. It could be overloaded.")))
 """
 TIMED_OUT = "it could not start: The current node timed out during startup. It could be overloaded; "
@@ -71,7 +71,7 @@ def test_only_what_is_wrong_with_its_folder_is_put_down_to_it(error: OSError, is
 
 
 def test_an_address_space_in_which_ray_aborts_or_hangs_is_refused(tmp_path: Path) -> None:
-    start = ["from lwq_tune.sweep.ray_session import local_ray", "local_ray(1).__enter__()"]
+    start = ["from lwq_tune.sweep.cluster.ray_session import local_ray", "local_ray(1).__enter__()"]
     program = [*LIMITED.splitlines()[1:3], *start]
     result = run_python("-c", "\n".join(program), "RLIMIT_AS", str(2 * 2**30), cwd=tmp_path)
     assert result.stderr.splitlines()[-1] == (

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lwq_tune.sweep.silence import MAX_STEP_S, Silence
+from lwq_tune.sweep.tune.stall_detection import MAX_STEP_S, Silence
 from tests.conftest import run_python
 
 
@@ -70,8 +70,8 @@ STOPPED = """
 import os, signal, sys
 from pathlib import Path
 from ray import tune
-from lwq_tune.sweep.ray_session import local_ray
-from lwq_tune.sweep.silence import SilenceCallback
+from lwq_tune.sweep.cluster.ray_session import local_ray
+from lwq_tune.sweep.tune.stall_detection import SilenceCallback
 
 class Stopped(tune.Trainable):
     def setup(self, config):

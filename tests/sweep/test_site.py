@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from lwq_tune.energy.intensity import IntensitySeries
+from lwq_tune.carbon.intensity import IntensitySeries
+from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.errors import ResultsError
 from lwq_tune.results.store import RunFolder
-from lwq_tune.sweep import site as site_module
+from lwq_tune.sweep.cluster import hosts as site_module
+from lwq_tune.sweep.cluster.hosts import Site, wait_for_books
+from lwq_tune.sweep.cluster.slots import Host, Slots
 from lwq_tune.sweep.plan import Plan
-from lwq_tune.sweep.reservation import Host, Slots
-from lwq_tune.sweep.site import Site, wait_for_books
-from lwq_tune.sweep_config import SweepConfig
 
 LARGE, SMALL = Host(8, 0.0, 64_000.0, "large"), Host(4, 0.0, None, "small")
 

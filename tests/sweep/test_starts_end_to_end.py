@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lwq_tune.data.sources import load_digits
+from lwq_tune.data.loading import load_digits
 from lwq_tune.training.export import load_export
 from tests.conftest import REPOSITORY, run_python
 from tests.sweep.sweeps import read_trials, sweep_arguments

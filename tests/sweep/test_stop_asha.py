@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lwq_tune.sweep.stop_asha import Rungs
+from lwq_tune.sweep.stopping.asha import Rungs
 
 ACCURACIES = st.lists(st.integers(0, 20).map(lambda n: n / 20), min_size=1, max_size=60)
 

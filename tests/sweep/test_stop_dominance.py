@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lwq_tune.sweep.stop_dominance import accuracy_bound
+from lwq_tune.sweep.stopping.dominance import accuracy_bound
 
 FRACTIONS = st.floats(0, 1)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lwq_tune.sweep.stop_front import Front, Point
+from lwq_tune.sweep.stopping.front import Front, Point
 
 POINTS = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=40)
 Pairs = list[tuple[int, int]]

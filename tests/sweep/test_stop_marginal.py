@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lwq_tune.sweep.stop_front import Front, Point
-from lwq_tune.sweep.stop_marginal import MarginalGain, hypervolume
-from lwq_tune.sweep.stop_settings import Marginal
+from lwq_tune.sweep.stopping.front import Front, Point
+from lwq_tune.sweep.stopping.marginal import MarginalGain, hypervolume
+from lwq_tune.sweep.stopping.settings import Marginal
 
 POINTS = st.lists(st.tuples(st.floats(0.01, 1), st.floats(0.1, 10)), min_size=1, max_size=20)
 Pairs = list[tuple[float, float]]

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lwq_tune.sweep.stop_dominance import accuracy_bound
-from lwq_tune.sweep.stop_rules import Decision, StopRules
-from lwq_tune.sweep.stop_settings import Asha, Dominance, Marginal, Plateau, Stopping, Target
+from lwq_tune.sweep.stopping.dominance import accuracy_bound
+from lwq_tune.sweep.stopping.rules import Decision, StopRules
+from lwq_tune.sweep.stopping.settings import Asha, Dominance, Marginal, Plateau, Stopping, Target
 
 EVERY_RULE = Stopping(
     asha=Asha(),

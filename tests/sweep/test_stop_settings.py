@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from lwq_tune.sweep.stop_settings import (
+from lwq_tune.sweep.stopping.settings import (
     Asha,
     Dominance,
     Marginal,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lwq_tune.results.storage import Storage
+from lwq_tune.results.storage.storage import Storage
 from tests.conftest import run_python
 from tests.results.conftest import s3_server
 from tests.s3_server import CREDENTIALS, S3Server

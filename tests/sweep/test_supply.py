@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from lwq_tune.config import TrialConfig
+from lwq_tune.config.trial import TrialConfig
 from lwq_tune.quantization.schedules import BitWidths, enumerate_bit_widths
 from lwq_tune.results.asked import read_trials
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.store import RunFolder
-from lwq_tune.sweep.proposals import Proposer
-from lwq_tune.sweep.supply import ListSupply, SearchSupply, outcome_of
+from lwq_tune.sweep.search.proposer import Proposer
+from lwq_tune.sweep.search.trial_queue import ListSupply, SearchSupply, outcome_of
 from tests.conftest import small_config
 from tests.results.small_run import epoch_row, recorder_of, train
 

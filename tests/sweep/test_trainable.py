@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from lwq_tune.config import TrialConfig
+from lwq_tune.config.trial import TrialConfig
 from lwq_tune.energy.meter import EnergyReading
 from lwq_tune.errors import EnergyMeterError
-from lwq_tune.sweep import trainable as trainable_module
-from lwq_tune.sweep.trainable import Trainable
+from lwq_tune.sweep.tune import trainable as trainable_module
+from lwq_tune.sweep.tune.trainable import Trainable
 from tests.conftest import small_config
 from tests.training.fake_meter import CountingMeter
 

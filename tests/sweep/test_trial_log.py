@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from lwq_tune.sweep.trial_log import TrialLog, trial_log_path
+from lwq_tune.sweep.worker.trial_log import TrialLog, trial_log_path
 from tests.conftest import REPOSITORY, run_python
 
-LOG = logging.getLogger("lwq_tune.sweep.trainable")
+LOG = logging.getLogger("lwq_tune.sweep.tune.trainable")
 KEY = "0123456789ab"
 
 
@@ -31,7 +31,7 @@ def test_a_line_has_its_time_in_utc_its_level_and_its_logger(tmp_path: Path) -> 
     log.close()
     (line,) = (line for line in lines_of(tmp_path) if "damaged" in line)
     stamp, rest = line.split(" ", 1)
-    assert rest == "WARNING lwq_tune.sweep.trainable: checkpoint left out: damaged"
+    assert rest == "WARNING lwq_tune.sweep.tune.trainable: checkpoint left out: damaged"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", stamp)
     elapsed = datetime.datetime.fromisoformat(stamp) - before
     assert datetime.timedelta(milliseconds=-1) <= elapsed < datetime.timedelta(minutes=1)
@@ -128,7 +128,7 @@ def test_a_disk_that_fills_up_is_told_on_stderr_and_raises_nothing(tmp_path: Pat
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full on this system")
     code = (
-        "import logging, sys; from pathlib import Path; from lwq_tune.sweep.trial_log import TrialLog\n"
+        "import logging, sys; from pathlib import Path; from lwq_tune.sweep.worker.trial_log import TrialLog\n"
         "Path('logs').mkdir(); Path('logs/k.log').symlink_to('/dev/full')\n"
         "log = TrialLog(Path(), 'k'); logging.getLogger('lwq_tune').error('lost'); log.close(); print('went on')"
     )
@@ -138,7 +138,9 @@ def test_a_disk_that_fills_up_is_told_on_stderr_and_raises_nothing(tmp_path: Pat
 
 
 def test_the_log_says_which_file_takes_what_the_process_writes_itself(tmp_path: Path) -> None:
-    code = "from pathlib import Path; from lwq_tune.sweep.trial_log import TrialLog; TrialLog(Path(), 'k').close()"
+    code = (
+        "from pathlib import Path; from lwq_tune.sweep.worker.trial_log import TrialLog; TrialLog(Path(), 'k').close()"
+    )
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     with (tmp_path / "stderr.txt").open("w") as stderr:
         subprocess.run([sys.executable, "-c", code], cwd=tmp_path, stderr=stderr, check=True, env=environment)

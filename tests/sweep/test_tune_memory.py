@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from ray.tune.experiment.trial import Trial
 
-from lwq_tune.sweep.tune_memory import ForgettingCallback
+from lwq_tune.sweep.tune.patches import ForgettingCallback
 
 
 def tune_trial(name: str, status: str) -> Trial:

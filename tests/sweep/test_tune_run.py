@@ -5,8 +5,8 @@ from tests.conftest import REPOSITORY, run_python
 # In a process of its own: what is changed of Tune stays changed.
 SCRIPT = """
 from ray.tune.execution.class_cache import _ActorClassCache
-from lwq_tune.sweep.trainable import Trainable
-from lwq_tune.sweep.tune_run import _use_waiting_workers
+from lwq_tune.sweep.tune.trainable import Trainable
+from lwq_tune.sweep.tune.tuner import _use_waiting_workers
 before = _ActorClassCache().get(Trainable)._default_options["runtime_env"]
 _use_waiting_workers()
 print(bool(before["env_vars"]), dict(_ActorClassCache().get(Trainable)._default_options["runtime_env"]))
@@ -14,7 +14,7 @@ print(bool(before["env_vars"]), dict(_ActorClassCache().get(Trainable)._default_
 
 
 def test_tune_leaves_out_its_snapshots() -> None:
-    script = "from lwq_tune.sweep.tune_run import _leave_out_snapshots; print(_leave_out_snapshots())"
+    script = "from lwq_tune.sweep.tune.tuner import _leave_out_snapshots; print(_leave_out_snapshots())"
     assert run_python("-c", script, cwd=REPOSITORY).stdout == "True\n"
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lwq_tune.sweep.watchdog import time_limit
+from lwq_tune.sweep.worker.time_limit import time_limit
 from tests.conftest import run_python
 
 PROGRAM = """
 import os, re, signal, threading, time
-from lwq_tune.sweep.watchdog import time_limit
+from lwq_tune.sweep.worker.time_limit import time_limit
 lock = threading.Lock()
 lock.acquire()
 with time_limit({limit_s}, "epoch 2"):

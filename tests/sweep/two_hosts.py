@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lwq_tune.energy.address import FOLDER_VARIABLE
+from lwq_tune.energy.service.location import FOLDER_VARIABLE
 from tests.conftest import REPOSITORY
 from tests.sweep.ray_nodes import MAY_MAKE_HOSTS, Host, RayNodes, wait_until
 

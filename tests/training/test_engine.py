@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch._dynamo.testing import CompileCounterWithBackend
 
-from lwq_tune.config import TrialConfig
+from lwq_tune.config.trial import TrialConfig
 from lwq_tune.data.images import Dataset
 from lwq_tune.energy.meter import NullMeter
 from lwq_tune.models.cifar_resnet import CifarResNet
@@ -27,7 +27,7 @@ from lwq_tune.training.engine import (
     choose_engine,
     loss_and_correct,
 )
-from lwq_tune.training.row import EpochRow
+from lwq_tune.training.epoch_row import EpochRow
 from lwq_tune.training.trial import Trial
 from tests.conftest import run_python, small_config
 

@@ -21,16 +21,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lwq_tune.config import TrialConfig
+from lwq_tune.config.trial import TrialConfig
 from lwq_tune.data.batches import Normalizer
 from lwq_tune.data.images import Dataset
 from lwq_tune.energy.meter import NullMeter
 from lwq_tune.errors import ResultsError
 from lwq_tune.models.cifar_resnet import CifarResNet
 from lwq_tune.quantization.calibrate import calibrate
-from lwq_tune.quantization.lsq import LSQQuantizer
-from lwq_tune.quantization.minmax import MinMaxActQuantizer
-from lwq_tune.quantization.pact import PACTQuantizer
+from lwq_tune.quantization.quantizers.lsq import LSQQuantizer
+from lwq_tune.quantization.quantizers.minmax import MinMaxActQuantizer
+from lwq_tune.quantization.quantizers.pact import PACTQuantizer
 from lwq_tune.training.export import FORMAT_VERSION, export_network, load_export
 from lwq_tune.training.forward_steps import forward_steps
 from lwq_tune.training.model import build_model

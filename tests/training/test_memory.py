@@ -39,9 +39,9 @@ def test_the_peak_rises_with_an_allocation_and_falls_after_a_reset(prepare: str,
 BOUND_OF_A_CIFAR_TRIAL = """
 import itertools, sys, torch
 from lwq_tune.data.images import ImageSet, make_dataset
-from lwq_tune.config import TrialConfig
+from lwq_tune.config.trial import TrialConfig
 from lwq_tune.energy.meter import NullMeter
-from lwq_tune.training.data import TrialData
+from lwq_tune.training.trial_data import TrialData
 from lwq_tune.training.trial import Trial
 
 def images(n_images):

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from lwq_tune.config import TrialConfig
+from lwq_tune.carbon.intensity import IntensitySeries
+from lwq_tune.config.trial import TrialConfig
+from lwq_tune.data.loading import load_digits
 from lwq_tune.data.sizes import count_images
-from lwq_tune.data.sources import load_digits
-from lwq_tune.energy.intensity import IntensitySeries
-from lwq_tune.energy.ledger_client import RunSpec
-from lwq_tune.energy.ledger_meter import LedgerMeter
 from lwq_tune.energy.meter import NullMeter
-from lwq_tune.estimate import Measured, Work, estimate_trial
+from lwq_tune.energy.service.client import RunSpec
+from lwq_tune.energy.trial_meter import LedgerMeter
+from lwq_tune.estimation import probe as probe_module
+from lwq_tune.estimation.cost_model import Measured, Work, estimate_trial
+from lwq_tune.estimation.probe import MIN_REPEATS, Probe, measure_model, resolve_engine
 from lwq_tune.training import engine as engine_module
-from lwq_tune.training import probe as probe_module
-from lwq_tune.training.probe import MIN_REPEATS, Probe, measure_model, resolve_engine
 from lwq_tune.training.trial import Trial
 from tests.conftest import small_config
 from tests.training.fake_meter import CountingMeter

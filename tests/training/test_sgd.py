@@ -99,7 +99,7 @@ def test_a_state_of_other_groups_is_refused() -> None:
 
 EAGER = """
 import sys
-from lwq_tune.cli import main
+from lwq_tune.cli.main import main
 arguments = ["--bits", "2,3,4", "--width", "0.25", "--epochs", "1", "--engine", "eager", "--no-energy", "--json"]
 code = main(["train", *arguments])
 print(code, [name for name in ("torch._dynamo", "torch._inductor", "triton") if name in sys.modules])

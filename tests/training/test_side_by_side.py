@@ -17,14 +17,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.data.sizes import count_images
-from lwq_tune.energy.intensity import IntensitySeries
-from lwq_tune.energy.ledger_client import RunSpec
+from lwq_tune.energy.service.client import RunSpec
 from lwq_tune.errors import ConfigError
-from lwq_tune.estimate import Work
-from lwq_tune.training.probe import MIN_REPEATS
-from lwq_tune.training.probe_process import Bench, ProbeTask
-from lwq_tune.training.side_by_side import measure_side_by_side, own_tasks
+from lwq_tune.estimation.cost_model import Work
+from lwq_tune.estimation.probe import MIN_REPEATS
+from lwq_tune.estimation.probe_pool import measure_side_by_side, own_tasks
+from lwq_tune.estimation.probe_worker import Bench, ProbeTask
 from tests.conftest import REPOSITORY, small_config
 
 DIGITS = count_images("digits")
@@ -121,8 +121,8 @@ def test_a_killed_process_is_told_and_nobody_waits_for_it(when_s: float) -> None
 
 
 MEASURE_LONG_STEPS = """
-from lwq_tune.training.probe_process import Bench
-from lwq_tune.training.side_by_side import measure_side_by_side
+from lwq_tune.estimation.probe_worker import Bench
+from lwq_tune.estimation.probe_pool import measure_side_by_side
 from tests.training.test_side_by_side import task
 
 if __name__ == "__main__":

@@ -12,14 +12,14 @@ from lwq_tune.data.labels import UNKNOWN_CLASS
 from lwq_tune.energy.meter import NullMeter
 from lwq_tune.errors import ConfigError, TrialDivergedError
 from lwq_tune.models.cifar_resnet import CifarResNet
-from lwq_tune.quantization.lsq import LSQQuantizer
+from lwq_tune.quantization.quantizers.lsq import LSQQuantizer
 from lwq_tune.training import engine as engine_module
 from lwq_tune.training import model as model_module
 from lwq_tune.training.checkpoint import load_checkpoint, save_checkpoint
-from lwq_tune.training.data import TrialData
+from lwq_tune.training.epoch_row import EpochRow
 from lwq_tune.training.model import build_model, check_used_bits, make_optimizer
-from lwq_tune.training.row import EpochRow
 from lwq_tune.training.trial import Trial
+from lwq_tune.training.trial_data import TrialData
 from tests.conftest import small_config
 from tests.training.fake_meter import CountingMeter
 

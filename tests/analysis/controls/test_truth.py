@@ -14,8 +14,8 @@ from analysis.controls.configurations import Configurations, order_score
 from analysis.controls.pairs import excess, find_pairs, paired_statistics
 from analysis.controls.regression import SIZE_AND_ORDER, fit, make_panel, regress
 from analysis.statistics import LEVEL
-from lwq_tune.commands.common import trial_costs
-from lwq_tune.config import TrialConfig
+from lwq_tune.config.trial import TrialConfig
+from lwq_tune.sweep.space.trial_list import trial_costs
 
 TRIPLES = list(itertools.product((2, 3, 4), repeat=3))
 NOISE, SEED_NOISE = 0.004, 0.004

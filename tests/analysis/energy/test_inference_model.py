@@ -14,10 +14,10 @@ from analysis.energy.inference_model import (
     network_layers,
 )
 from analysis.runs.load import AnalysisError
-from lwq_tune import costs
-from lwq_tune.commands.common import trial_costs
-from lwq_tune.config import TrialConfig
-from lwq_tune.shapes import layer_shapes
+from lwq_tune.config.trial import TrialConfig
+from lwq_tune.models import inference_costs as costs
+from lwq_tune.models.layer_shapes import layer_shapes
+from lwq_tune.sweep.space.trial_list import trial_costs
 
 BLOCKS = st.lists(st.integers(1, 9), min_size=1, max_size=4).map(tuple)
 WIDTHS = st.sampled_from([0.1, 0.25, 0.5, 1.0, 1.5, 4.0])

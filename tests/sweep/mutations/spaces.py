@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from lwq_tune.sweep.space import spaces_folder
+from lwq_tune.sweep.space.search_space import spaces_folder
 
 Path = tuple[str | int, ...]
 Values = dict[str, Any]

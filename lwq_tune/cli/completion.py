@@ -1,0 +1,140 @@
+"""``python -m lwq_tune completion``: the script that makes a shell complete ``lwq-tune``, through shtab.
+
+What an argument takes is read from its metavar, so that a flag completes as soon as it is declared. The script names
+everything itself; no Python runs while a word is completed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from argparse import Namespace
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, get_args, get_origin
+
+import shtab
+
+from lwq_tune.cli import exit_codes
+from lwq_tune.config.trial import TrialConfig
+from lwq_tune.data.catalog import BUILTIN_CLASSES
+from lwq_tune.models.layer_shapes import MODEL_BLOCKS
+from lwq_tune.quantization.schedules import NAMED_SCHEDULES
+from lwq_tune.sweep.space.search_space import builtin_spaces
+
+SHELLS = ("bash", "zsh", "fish")
+SPACE_METAVAR = "NAME|FILE"
+_RUN_DIRS = {"bash": "_lwq_run_dirs", "zsh": "_lwq_run_dirs", "fish": "(_lwq_run_dirs)"}
+_SPACE_FILES = {"bash": "_lwq_space_files", "zsh": "_lwq_space_files", "fish": "(_lwq_space_files)"}
+_OF_METAVAR = {
+    "RUN_DIR": _RUN_DIRS,
+    SPACE_METAVAR: _SPACE_FILES,
+    "DIR": shtab.DIRECTORY,
+    "FILE": shtab.FILE,
+}
+# The run folders below what was typed, one or two levels deep, such as results/night; else any folder. shtab takes
+# matches for file names where the name of a function says `_dir` or `_file`.
+_PREAMBLE = {
+    "bash": """\
+_lwq_run_dirs() {
+  local manifest
+  local -a runs=()
+  for manifest in "$1"*/manifest.json "$1"*/*/manifest.json; do
+    [[ -f $manifest ]] && runs+=("${manifest%/manifest.json}")
+  done
+  if (( ${#runs[@]} )); then printf '%s\\n' "${runs[@]}"; else compgen -d -- "$1"; fi
+}
+_lwq_space_files() {
+  compgen -W "@SPACES@" -- "$1"
+  compgen -f -X '!*.yaml' -- "$1"
+  compgen -f -X '!*.yml' -- "$1"
+  compgen -d -- "$1"
+}
+""",
+    "zsh": """\
+_lwq_run_dirs() {
+  local -a runs
+  runs=( ${~PREFIX}*/manifest.json(N:h) ${~PREFIX}*/*/manifest.json(N:h) )
+  if (( $#runs )); then compadd -- $runs; else _path_files -/; fi
+}
+_lwq_space_files() {
+  _alternative 'spaces:search space:(@SPACES@)' 'files:space file:_files -g "*.(yaml|yml)"'
+}
+""",
+    "fish": """\
+function _lwq_run_dirs
+  set -l word (commandline -ct)
+  set -l manifests $word*/manifest.json $word*/*/manifest.json
+  if test (count $manifests) -gt 0
+    string replace -r '/manifest\\.json$' '' -- $manifests
+  else
+    __fish_complete_directories $word
+  end
+end
+function _lwq_space_files
+  string split ' ' -- '@SPACES@'
+  __fish_complete_suffix .yaml
+end
+""",
+}
+
+
+def run(arguments: Namespace) -> int:
+    """Print the script."""
+    from lwq_tune.cli.main import make_parser
+
+    print(completion_script(make_parser(), "lwq-tune", arguments.shell, known_words()), end="")
+    return exit_codes.DONE
+
+
+def known_words() -> dict[str, list[str]]:
+    """Return what arguments take, by ``dest``: where a trial's setting has a few values, those."""
+    words = {
+        name: [str(value) for value in get_args(field.annotation)]
+        for name, field in TrialConfig.model_fields.items()
+        if get_origin(field.annotation) is Literal
+    }
+    spaces = list(builtin_spaces())
+    return {
+        **words,
+        "space": spaces,
+        "name": spaces,
+        "model": list(MODEL_BLOCKS),
+        "dataset": list(BUILTIN_CLASSES),
+        "bits": list(NAMED_SCHEDULES),
+    }
+
+
+def completion_script(
+    parser: argparse.ArgumentParser, prog: str, shell: str, words: Mapping[str, Sequence[str]]
+) -> str:
+    """Return the script that makes a shell complete a program's commands, flags and their values.
+
+    Args:
+        parser: Of the whole command line; it is changed, and is to be used for nothing else.
+        prog: The program as it is typed.
+        shell: One of `SHELLS`.
+        words: Values by ``dest`` of an argument, of those that take a few and do not declare them as choices.
+
+    Raises:
+        ValueError: There is no such shell.
+    """
+    if shell not in SHELLS:
+        raise ValueError(f"shell must be one of {', '.join(SHELLS)}, got {shell!r}")
+    parser.prog = prog
+    for action in _actions(parser):
+        if action.metavar in _OF_METAVAR:
+            action.complete = _OF_METAVAR[str(action.metavar)]  # type: ignore[attr-defined]
+        elif action.dest in words and action.choices is None:
+            action.choices = list(words[action.dest])
+    preamble = _PREAMBLE[shell].replace("@SPACES@", " ".join(words.get("space", ())))
+    script: str = shtab.complete(parser, shell, preamble=preamble)
+    return script if script.endswith("\n") else f"{script}\n"
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """Yield the arguments of a parser and of its commands."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from _actions(command)
+        else:
+            yield action

@@ -1,1 +1,0 @@
-"""The commands of `python -m lwq_tune`: flags to calls to exit codes."""

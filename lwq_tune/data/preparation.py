@@ -1,0 +1,49 @@
+"""What happens to a data set before the first trial: it is told about, downloaded or decoded. No torch at import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from lwq_tune.data.catalog import BUILTIN_CLASSES, DatasetInfo
+from lwq_tune.data.hub_folder import open_hub_folder
+from lwq_tune.data.split import check_split
+
+
+def tell_dataset(dataset: DatasetInfo, validation_fraction: float, tell: Callable[[str], object]) -> None:
+    """Tell which files are taken as what, and what is odd about labels and split.
+
+    Raises:
+        DatasetError: No image can be held out for validation.
+    """
+    for note in dataset.notes:
+        tell(note)
+    if dataset.class_counts and (warning := check_split(dataset.class_counts, validation_fraction)):
+        tell(warning)
+
+
+def prepare_images(dataset: str, data_dir: Path, tell: Callable[[str], object]) -> int:
+    """Make sure that trials will find their images, and tell what is odd about them.
+
+    cifar10 and cifar100 are downloaded here, once; a folder's images are all decoded here, into this host's cache.
+
+    Returns:
+        How many images earlier versions read otherwise.
+
+    Raises:
+        DatasetError: The data cannot be had.
+    """
+    if dataset == "digits":
+        return 0
+    if dataset in BUILTIN_CLASSES:
+        tell(f"looking for {dataset} in {data_dir}, downloading what is missing")
+        from lwq_tune.data.loading import load_torchvision
+
+        load_torchvision(dataset, data_dir, download=True)
+        return 0
+    from lwq_tune.data.hub_images import cached_hub_folder
+
+    decoded = cached_hub_folder(open_hub_folder(dataset), tell)
+    for note in decoded.notes:
+        tell(note)
+    return decoded.n_read_otherwise

@@ -1,0 +1,242 @@
+"""The connection to the ledger of this host, which is started where none runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import lwq_tune
+from lwq_tune.carbon.intensity import IntensitySeries, for_host
+from lwq_tune.energy.sensors.processes import PROC
+from lwq_tune.energy.service.host_spool import BOOKS, Home
+from lwq_tune.energy.service.location import ledger_folder, log_path, socket_path
+from lwq_tune.energy.service.server import ANOTHER_HOLDS, PROTOCOL
+from lwq_tune.errors import EnergyMeterError
+
+START_TIMEOUT_S = 60.0
+ANSWER_TIMEOUT_S = 30.0
+_RETRY_S = 0.05
+_WAIT_FOR_ANOTHER_S = 0.3
+# A job's variables are not the host's: CodeCarbon takes CPUs and memory from SLURM's, and NVML hides GPUs.
+_CHANGE_FIGURES = ("SLURM_", "CODECARBON_", "CUDA_VISIBLE_DEVICES")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What the ledger has to know of a run.
+
+    Attributes:
+        run: Names it uniquely on a host.
+        log: Log of its intervals on this host; a relative path is in the folder of the ledger.
+        intensity: Carbon intensity over time.
+        pue: Power usage effectiveness.
+        session: Names one start of the sweep.
+    """
+
+    run: str
+    log: Path
+    intensity: IntensitySeries
+    pue: float = 1.0
+    session: str = ""
+
+
+def run_spec(
+    run_dir: Path,
+    intensities: Mapping[str, IntensitySeries],
+    pue: float,
+    hostname: str,
+    session: str,
+    home: Home | None = None,
+) -> RunSpec:
+    """Return what the ledger of a host has to know of a run with a folder.
+
+    Args:
+        run_dir: Absolute path of the run folder.
+        intensities: By host; of all others under the empty name.
+        pue: Power usage effectiveness.
+        hostname: The host.
+        session: Names this start of the sweep.
+        home: Where the run folder is; None where all hosts share it.
+
+    Raises:
+        KeyError: There is no intensity for it.
+    """
+    intensity = for_host(intensities, hostname)
+    if intensity is None:
+        raise KeyError(hostname)
+    outpost = None if home is None else home.outpost(hostname, session)
+    if outpost is not None:
+        return RunSpec(outpost, Path(outpost, BOOKS), intensity, pue, session)
+    return RunSpec(str(run_dir), run_dir / "energy" / f"{hostname}.jsonl", intensity, pue, session)
+
+
+class LedgerClient:
+    """One connection, for one thread.
+
+    Raises:
+        ConnectionError: The ledger ended while it greeted.
+        EnergyMeterError: There is no ledger and none could be started, or one of another version runs.
+    """
+
+    def __init__(self) -> None:
+        self._folder = ledger_folder()
+        self._socket = _connect_or_start(self._folder)
+        self._stream = self._socket.makefile("rb")
+        greeting = self.call("hello", pid=os.getpid())
+        if greeting["protocol"] != PROTOCOL:
+            self.close()
+            raise EnergyMeterError(
+                f"all sweeps of a host share one energy ledger; the one that runs here (process {greeting['pid']}) is "
+                f"of version {greeting['version']}, this is {lwq_tune.__version__}; wait until its sweeps have ended"
+            )
+        self.ledger_pid: int = greeting["pid"]
+
+    def call(self, do: str, **values: Any) -> dict[str, Any]:
+        """Return the answer to a request.
+
+        Raises:
+            ConnectionError: The ledger has ended.
+            EnergyMeterError: It could not do what was asked.
+        """
+        try:
+            self._socket.sendall(json.dumps({"do": do, **values}).encode() + b"\n")
+            line = self._stream.readline()
+        except TimeoutError as error:
+            raise ConnectionError("the ledger does not answer") from error
+        if not line:
+            raise ConnectionError("the ledger has ended")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise EnergyMeterError(f"the energy ledger refused to {do}: {answer['error']}")
+        return answer
+
+    def open_run(self, spec: RunSpec) -> None:
+        """Ask for books of a run."""
+        intensity, log = spec.intensity.to_dict(), str(self._folder / spec.log)
+        self.call("open_run", run=spec.run, log=log, intensity=intensity, pue=spec.pue, session=spec.session)
+
+    def register(
+        self,
+        name: str,
+        pid: int,
+        cpus: float = 0.0,
+        gpus: Mapping[str, float] | None = None,
+        *,
+        is_trial: bool = True,
+        rest: str | None = None,
+    ) -> str:
+        """Ask for an account and return its id; the arguments are those of `HostLedger.register`."""
+        answer = self.call(
+            "register", name=name, pid=pid, cpus=cpus, gpus=dict(gpus or {}), is_trial=is_trial, rest=rest
+        )
+        account: str = answer["account"]
+        return account
+
+    def close(self) -> None:
+        """End the connection; the ledger closes what it opened."""
+        self._stream.close()
+        self._socket.close()
+
+
+def connect(introduce: Callable[[LedgerClient], Result]) -> tuple[LedgerClient, Result]:
+    """Return a connection and what ``introduce`` returned; a ledger that ends meanwhile is replaced.
+
+    Args:
+        introduce: Says who the client is and what it wants.
+
+    Raises:
+        EnergyMeterError: There is no ledger and none could be started, or it refuses.
+    """
+    deadline_s = time.monotonic() + START_TIMEOUT_S
+    while True:
+        try:
+            client = LedgerClient()
+            try:
+                return client, introduce(client)
+            except BaseException:
+                client.close()
+                raise
+        except OSError as error:
+            if time.monotonic() > deadline_s:
+                raise EnergyMeterError(f"the energy ledger does not stay: {error}") from error
+            time.sleep(_RETRY_S)
+
+
+def _connect_or_start(folder: Path) -> socket.socket:
+    """Return a connection to the ledger; where none answers, one is started and waited for."""
+    if not (PROC / "stat").exists():
+        raise EnergyMeterError(
+            "the energy ledger reads who computed what from /proc, as Linux has it, this system has none; "
+            "train one trial at a time with: python -m lwq_tune train --no-energy"
+        )
+    deadline_s = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline_s:
+        connection = _connect(socket_path(folder))
+        if connection is not None:
+            return connection
+        log_size = log_path(folder).stat().st_size if log_path(folder).exists() else 0
+        status = _start(folder)
+        if status == ANOTHER_HOLDS:
+            time.sleep(_WAIT_FOR_ANOTHER_S)  # it is about to serve, or about to end
+        elif status != 0:
+            raise EnergyMeterError(f"the energy ledger did not start: {_last_line(log_path(folder), log_size)}")
+    raise EnergyMeterError(f"the energy ledger did not start within {START_TIMEOUT_S:.0f} s")
+
+
+def _connect(path: Path) -> socket.socket | None:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(ANSWER_TIMEOUT_S)
+    folder = -1
+    try:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        # By way of the folder's descriptor: a socket's path has 107 characters at most.
+        connection.connect(f"/proc/self/fd/{folder}/{path.name}")
+    except OSError:
+        connection.close()
+        return None
+    finally:
+        if folder >= 0:
+            os.close(folder)
+    return connection
+
+
+def _start(folder: Path) -> int:
+    """Start the ledger and wait until it serves; return the exit code of what was started.
+
+    It stands in a session of its own: Ctrl-C ends a sweep, not the books of others.
+    """
+    root = str(Path(lwq_tune.__file__).parent.parent)
+    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_CHANGE_FIGURES)}
+    with log_path(folder).open("ab") as log:
+        done = subprocess.run(
+            [sys.executable, "-m", "lwq_tune.energy.service.server", str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            env={**kept, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+            start_new_session=True,
+            check=False,
+        )
+    return done.returncode
+
+
+def _last_line(path: Path, begin: int) -> str:
+    """Return the last line that was added to a file after ``begin`` bytes."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(begin)
+            lines = stream.read().decode(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it left no word")

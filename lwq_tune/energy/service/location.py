@@ -1,0 +1,52 @@
+"""Where the ledger of a host is found: a socket in a folder of the user's own."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from lwq_tune.energy.sensors.processes import boot_id
+from lwq_tune.errors import ResultsError
+
+FOLDER_VARIABLE = "LWQ_TUNE_LEDGER_DIR"
+
+
+def ledger_folder() -> Path:
+    """Return the folder of the ledger's socket, lock and log, made where it is missing; only its user can enter it.
+
+    Raises:
+        ResultsError: It cannot be made, or belongs to somebody else.
+    """
+    given = os.environ.get(FOLDER_VARIABLE)
+    folder = Path(given) if given else Path(tempfile.gettempdir()) / f"lwq_tune-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise ResultsError(
+            f"the energy ledger needs a writable folder, {folder} is none ({error.strerror}); "
+            f"set {FOLDER_VARIABLE} to another"
+        ) from error
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise ResultsError(
+            f"the energy ledger needs a folder that is yours and that nobody else can write to, {folder} is not; "
+            f"set {FOLDER_VARIABLE} to another"
+        )
+    return folder
+
+
+def socket_path(folder: Path) -> Path:
+    """Return the ledger's socket: one per start of the machine, so that none is left over from before."""
+    return folder / f"{boot_id()[:13]}.sock"
+
+
+def lock_path(folder: Path) -> Path:
+    """Return the file that the running ledger has locked."""
+    return folder / f"{boot_id()[:13]}.lock"
+
+
+def log_path(folder: Path) -> Path:
+    """Return where the ledger writes what goes wrong."""
+    return folder / "ledger.log"

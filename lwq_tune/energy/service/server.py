@@ -1,0 +1,247 @@
+"""The process that holds a host's ledger and serves all sweeps on it over a socket.
+
+Started by the first that asks, ended when nobody has been connected for a while. It is a process of its own and no
+actor, because a sweep's Ray ends with the sweep and cannot be shared with another one's. An account lives as long as
+the connection that opened it, so that a killed trial is closed at once.
+
+Requests and replies are JSON objects, one per line; a reply with ``error`` says what was wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import signal
+import socket
+import socketserver
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lwq_tune
+from lwq_tune.carbon.intensity import IntensitySeries
+from lwq_tune.energy.ledger.host_ledger import HostLedger
+from lwq_tune.energy.ledger.run_ledger import RunTerms
+from lwq_tune.energy.ledger.sampler import PERIOD_S, Reservation
+from lwq_tune.energy.service.location import lock_path, socket_path
+from lwq_tune.errors import EnergyMeterError
+
+_log = logging.getLogger(__name__)
+
+PROTOCOL = 2
+ANOTHER_HOLDS = 3  # exit code
+LINGER_S = 15.0
+_TICK_S = 0.5
+
+
+class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """Serves each connection in a thread, and knows how many there are and which runs they are of."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, path: str, ledger: HostLedger) -> None:
+        super().__init__(path, _Connection)
+        self.ledger = ledger
+        self.lock = threading.Lock()
+        self.n_connections = 0
+        self.last_seen_s = time.monotonic()
+        self.connections_of: Counter[str] = Counter()
+
+
+class _Connection(socketserver.StreamRequestHandler):
+    """One client: a sweep, or a trial."""
+
+    server: _Server
+
+    def setup(self) -> None:
+        """Count the connection."""
+        super().setup()
+        self._run: str | None = None
+        self._accounts: list[str] = []
+        with self.server.lock:
+            self.server.n_connections += 1
+
+    def handle(self) -> None:
+        """Answer until the client goes."""
+        with contextlib.suppress(ConnectionError):
+            for line in self.rfile:
+                self.wfile.write(json.dumps(self._answer(line)).encode() + b"\n")
+
+    def finish(self) -> None:
+        """Close what the client opened."""
+        self._leave()
+        with self.server.lock:
+            self.server.n_connections -= 1
+            self.server.last_seen_s = time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            super().finish()
+
+    def _leave(self) -> dict[str, Any]:
+        """Close the accounts, and the run with its last client; what they used is in its log then."""
+        ledger, run = self.server.ledger, self._run
+        for account in self._accounts:
+            ledger.unregister(account)
+        self._accounts, self._run = [], None
+        if run is not None:
+            with self.server.lock:
+                self.server.connections_of[run] -= 1
+                if self.server.connections_of[run] == 0:
+                    ledger.close_run(run)
+        return {}
+
+    def _answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            request = json.loads(line)
+            return self._actions()[request.pop("do")](**request)
+        except (ValueError, KeyError, TypeError, OSError, EnergyMeterError) as error:
+            return {"error": f"{type(error).__name__}: {error}"}
+
+    def _actions(self) -> dict[str, Callable[..., dict[str, Any]]]:
+        names = ("hello", "open_run", "register", "mark", "sources", "leave")
+        return {name: getattr(self, f"_{name}") for name in names}
+
+    def _hello(self, pid: int) -> dict[str, Any]:
+        seen_pid, _, _ = struct.unpack("3i", self.connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        if seen_pid != pid:  # the kernel translates it, to 0 where the ledger cannot see the process at all
+            raise EnergyMeterError(
+                f"process {pid} is {seen_pid or 'unknown'} to the ledger, which runs in another container; give each "
+                "its own ledger, with LWQ_TUNE_LEDGER_DIR set to a folder that they do not share"
+            )
+        return {"protocol": PROTOCOL, "version": lwq_tune.__version__, "pid": os.getpid()}
+
+    def _open_run(self, run: str, log: str, intensity: dict[str, Any], pue: float, session: str) -> dict[str, Any]:
+        terms = RunTerms(IntensitySeries.from_dict(intensity), pue, session)
+        with self.server.lock:
+            if self._run is None:
+                self.server.connections_of[run] += 1
+                self._run = run
+        self.server.ledger.open_run(run, Path(log), terms)
+        return {}
+
+    def _register(
+        self, name: str, pid: int, cpus: float, gpus: dict[str, float], is_trial: bool, rest: str | None
+    ) -> dict[str, Any]:
+        account = self.server.ledger.register(
+            self._opened(), name, pid, Reservation(cpus, gpus), is_trial=is_trial, rest=rest
+        )
+        self._accounts.append(account)
+        return {"account": account}
+
+    def _mark(self, account: str) -> dict[str, Any]:
+        return self.server.ledger.mark(account)
+
+    def _sources(self) -> dict[str, Any]:
+        return vars(self.server.ledger.sources(self._opened()))
+
+    def _opened(self) -> str:
+        if self._run is None:
+            raise EnergyMeterError("a client opens its run before anything else")
+        return self._run
+
+
+def serve(folder: Path, ledger: HostLedger, tell_ready: Callable[[], object] = lambda: None) -> None:
+    """Serve until nobody has been connected for a while.
+
+    Args:
+        folder: Where the socket is made.
+        ledger: What is served.
+        tell_ready: Called once clients can connect.
+    """
+    path = socket_path(folder)
+    path.unlink(missing_ok=True)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    server = _make_server(path, ledger)
+    threads = [
+        threading.Thread(target=server.serve_forever, args=(_TICK_S,), daemon=True),
+        threading.Thread(target=_sample_until, args=(stop, ledger), daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
+    tell_ready()
+    while not stop.wait(_TICK_S):
+        with server.lock:
+            if server.n_connections == 0 and time.monotonic() - server.last_seen_s > LINGER_S:
+                break
+    path.unlink(missing_ok=True)  # whoever connects from now on starts a new one
+    stop.set()
+    server.shutdown()
+    server.socket.close()
+    threads[1].join()
+    ledger.close()
+
+
+def _make_server(path: Path, ledger: HostLedger) -> _Server:
+    previous, mask = Path.cwd(), os.umask(0o077)
+    os.chdir(path.parent)  # a socket's path has 107 characters at most, its name alone is short
+    try:
+        return _Server(path.name, ledger)
+    finally:
+        os.umask(mask)
+        os.chdir(previous)
+
+
+def _sample_until(stop: threading.Event, ledger: HostLedger) -> None:
+    has_failed = False
+    while not stop.wait(PERIOD_S):
+        try:
+            ledger.sample()
+            has_failed = False
+        except Exception:  # noqa: BLE001 (one sample less is a longer interval, no thread is none at all)
+            if not has_failed:
+                _log.exception("a sample of the host failed; the next failures in a row are not told")
+            has_failed = True
+
+
+def main() -> None:
+    """Hold the ledger of this host, unless another process does.
+
+    The process that was started waits until the ledger serves, and ends with 0; with 3 where another one holds the
+    ledger. The ledger itself is its child and nobody's from then on: Ray kills what its workers have started.
+    """
+    parser = argparse.ArgumentParser(prog="python -m lwq_tune.energy.service.server", description=__doc__)
+    parser.add_argument("folder", type=Path, help="folder of the socket")
+    folder = parser.parse_args().folder.absolute()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+    reading, writing = os.pipe()
+    if os.fork():
+        os.close(writing)
+        status = os.read(reading, 1)
+        os._exit(status[0] if status else 1)
+    os.close(reading)
+    os.setsid()
+
+    def tell(status: int) -> None:
+        os.write(writing, bytes([status]))
+        os.close(writing)
+
+    _hold(folder, tell)
+
+
+def _hold(folder: Path, tell: Callable[[int], object]) -> None:
+    descriptor = os.open(lock_path(folder), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        tell(ANOTHER_HOLDS)
+        return
+    from lwq_tune.energy.sensors.codecarbon import CodecarbonNode
+    from lwq_tune.energy.sensors.nvml import find_gpus
+    from lwq_tune.energy.sensors.processes import ProcessReader
+
+    gpus = find_gpus()
+    ledger = HostLedger(CodecarbonNode(gpus.gpus), gpus, ProcessReader())
+    serve(folder, ledger, lambda: tell(0))
+
+
+if __name__ == "__main__":
+    main()

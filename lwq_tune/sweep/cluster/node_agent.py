@@ -1,0 +1,147 @@
+"""A sweep's agent on each node of a cluster: keeps the books open there and accounts for Ray's processes."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from lwq_tune.energy.service.client import LedgerClient, RunSpec, connect
+from lwq_tune.energy.service.host_spool import Outposts, Parcel
+from lwq_tune.energy.service.location import FOLDER_VARIABLE, ledger_folder
+from lwq_tune.errors import ConfigError
+from lwq_tune.sweep.cluster.overhead_account import RAY, DriverAccount
+
+START_TIMEOUT_S = 120.0
+_RAYLET_PID = "RAY_RAYLET_PID"  # Ray tells its workers
+
+
+class RayAccount(DriverAccount):
+    """Keeps a run open in the ledger of a host, and accounts for Ray's processes there.
+
+    All that descends from the raylet and is no trial counts as `RAY`, also what other jobs of the cluster run there.
+
+    Args:
+        spec: The run.
+        raylet_pid: Ray's process that starts the others.
+    """
+
+    def __init__(self, spec: RunSpec, raylet_pid: int) -> None:
+        self._raylet_pid = raylet_pid
+        super().__init__(spec)
+
+    def _introduce(self, client: LedgerClient) -> str:
+        client.open_run(self._spec)
+        return client.register(RAY, self._raylet_pid, is_trial=False, rest=RAY)
+
+
+class Ledger(NamedTuple):
+    """A process that keeps the books of a host, and the folder of its socket."""
+
+    pid: int
+    folder: str
+
+
+def this_ledger() -> Ledger:
+    """Return the ledger that this process reaches, which is started where none runs.
+
+    Raises:
+        EnergyMeterError: There is none and none could be started.
+    """
+    client, _ = connect(lambda client: None)
+    client.close()
+    return Ledger(client.ledger_pid, str(ledger_folder()))
+
+
+class NodeAgent:
+    """Runs as an actor on a node for as long as the sweep does, and ends with it."""
+
+    _account: RayAccount
+
+    def ledger(self) -> Ledger:
+        """Return which ledger keeps the books of this host, before anything is written into them."""
+        return this_ledger()
+
+    def open(self, spec: RunSpec) -> str | None:
+        """Open the books of a run, as the ledger has to know it, and return how idle power is known on this host."""
+        self._account = RayAccount(spec, int(os.environ.get(_RAYLET_PID, os.getppid())))
+        return self._account.idle_source()
+
+    def idle_source(self) -> str | None:
+        """Return how idle power is known on this host, see `MeterSources`."""
+        return self._account.idle_source()
+
+    def parcels(self, key: str, session: str, have: Mapping[tuple[str, str], int]) -> list[Parcel]:
+        """Return what is new in the outposts of a run on this host, see `Outposts.read`."""
+        return _outposts(key).read(session, have)
+
+    def leave(self) -> None:
+        """End the account of Ray's processes; with the last of its clients, the ledger closes the books of the run."""
+        self._account.close()
+
+    def clear(self, key: str, have: Mapping[tuple[str, str], int]) -> None:
+        """Take away what has been fetched, see `Outposts.remove`."""
+        _outposts(key).remove(have)
+
+
+def _outposts(key: str) -> Outposts:
+    return Outposts(ledger_folder(), key, socket.gethostname())
+
+
+def start_agents(node_ids: Iterable[str]) -> dict[str, Any]:
+    """Start an agent on each node and return the actor handles by node id; must run inside a Ray session."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    agent: Any = ray.remote(num_cpus=0)(NodeAgent)
+    there = {node_id: NodeAffinitySchedulingStrategy(node_id, soft=False) for node_id in node_ids}
+    return {node_id: agent.options(scheduling_strategy=where).remote() for node_id, where in there.items()}
+
+
+def open_books(agents: Mapping[str, Any], names: Mapping[str, str], spec: Callable[[str], RunSpec]) -> None:
+    """Have each agent open the books of a run in the ledger of its host.
+
+    Args:
+        agents: As `start_agents` returns them.
+        names: Host names by node id.
+        spec: Makes what the ledger of a host has to know of the run from the host's name.
+
+    Raises:
+        ConfigError: Lists the hosts that have no energy ledger, or two of them, and why.
+    """
+    ledgers, problems = _ask({node_id: handle.ledger.remote() for node_id, handle in agents.items()}, names)
+    problems += _two_ledgers([(socket.gethostname(), this_ledger()), *((names[n], one) for n, one in ledgers.items())])
+    _refuse(problems)
+    _, problems = _ask({node_id: handle.open.remote(spec(names[node_id])) for node_id, handle in agents.items()}, names)
+    _refuse(problems)
+
+
+def _ask(asked: Mapping[str, Any], names: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """Return the answers by node id, and a sentence for each that did not come."""
+    import ray
+
+    answers, problems = {}, []
+    for node_id, answer in asked.items():
+        try:
+            answers[node_id] = ray.get(answer, timeout=START_TIMEOUT_S)
+        except ray.exceptions.RayError as error:
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            problems.append(f"{names[node_id]}: it has none ({lines[-1] if lines else type(error).__name__})")
+    return answers, problems
+
+
+def _two_ledgers(found: Sequence[tuple[str, Ledger]]) -> list[str]:
+    """Return a sentence for each host of which two ledgers would write one log."""
+    first: dict[str, Ledger] = {}
+    others = {name: ledger for name, ledger in found if first.setdefault(name, ledger).pid != ledger.pid}
+    return [
+        f"{name}: it has two, in {first[name].folder} and {other.folder}; start Ray and the sweep with the same "
+        f"TMPDIR, or {FOLDER_VARIABLE}"
+        for name, other in others.items()
+    ]
+
+
+def _refuse(problems: Sequence[str]) -> None:
+    if problems:
+        raise ConfigError("\n".join(["a sweep needs one energy ledger on each host", *problems]))

@@ -1,0 +1,69 @@
+"""The sweep's own footprint in the ledger: the driver's process, and Ray's."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+
+from lwq_tune.energy.service.client import LedgerClient, RunSpec, connect
+from lwq_tune.errors import EnergyMeterError, ResultsError
+
+_log = logging.getLogger(__name__)
+
+DRIVER, RAY = "driver", "ray"
+CHECK_PERIOD_S = 2.0
+
+
+class DriverAccount:
+    """Keeps the run open in the ledger of this host, and accounts for the driver and for what it started.
+
+    A thread looks every other second whether the ledger lives; a dead one is started again.
+
+    Args:
+        spec: The run.
+
+    Raises:
+        ResultsError: The ledger could not be started.
+    """
+
+    def __init__(self, spec: RunSpec) -> None:
+        self._spec = spec
+        try:
+            self._client, _ = connect(self._introduce)
+        except EnergyMeterError as error:
+            raise ResultsError(f"a sweep needs the energy ledger of its host: {error}") from error
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="driver-account", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the accounts and wait until what they used is in the run's log."""
+        self._stop.set()
+        self._thread.join()
+        with contextlib.suppress(OSError, EnergyMeterError):  # then the log ends a little earlier
+            self._client.call("leave")
+        self._client.close()
+
+    def idle_source(self) -> str | None:
+        """Return how idle power is known on this host, see `MeterSources`."""
+        client, _ = connect(lambda client: client.open_run(self._spec))
+        source: str | None = client.call("sources")["idle_source"]
+        client.close()
+        return source
+
+    def _introduce(self, client: LedgerClient) -> str:
+        client.open_run(self._spec)
+        return client.register(DRIVER, os.getpid(), is_trial=False, rest=RAY)
+
+    def _keep(self) -> None:
+        while not self._stop.wait(CHECK_PERIOD_S):
+            try:
+                self._client.call("hello", pid=os.getpid())
+            except (OSError, EnergyMeterError):
+                self._client.close()
+                try:
+                    self._client, _ = connect(self._introduce)
+                except EnergyMeterError as error:
+                    _log.warning("the energy ledger cannot be started again: %s", error)

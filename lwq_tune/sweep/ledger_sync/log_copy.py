@@ -1,0 +1,101 @@
+"""The copy of a host's energy log in the run folder, where the host has no part in it: every line comes once."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections import defaultdict
+from pathlib import Path
+
+from lwq_tune.energy.ledger.interval_log import CLOSED, CONTINUED, EVENT, OPENED
+from lwq_tune.errors import ResultsError
+
+
+class LogCopy:
+    """Appends pieces of a log that a host keeps session by session, however often they are sent.
+
+    How much of a session is here follows from the copy itself: its lines go from one that opens the session, or says
+    that it goes on, to one that says so of another. So nothing comes twice when the driver is killed at any moment.
+
+    Args:
+        path: The copy; it need not exist. A last line that a killed driver left unfinished is cut off.
+
+    Raises:
+        ResultsError: It is damaged, or cannot be read or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.n_bytes: dict[str, int] = defaultdict(int)
+        self._session: str | None = None
+        self._closed: str | None = None
+        try:
+            if path.exists():
+                self._read()
+        except (OSError, ValueError) as error:
+            raise ResultsError(f"an energy log is read and added to, {path} could not be ({error})") from error
+
+    def add(self, session: str, offset: int, lines: bytes) -> None:
+        """Append what is not here yet.
+
+        Args:
+            session: That the lines are of.
+            offset: Where they begin in the host's own log of that session.
+            lines: Whole ones.
+
+        Raises:
+            ResultsError: The disk does not take them, or they follow lines that are not here.
+        """
+        known = self.n_bytes[session] - offset
+        if known < 0:
+            raise ResultsError(f"an energy log comes without gaps, {self._path} lacks what is before byte {offset}")
+        new = lines[known:]
+        if new and self.n_bytes[session] and self._session != session:
+            new = json.dumps({EVENT: CONTINUED, "session": session}).encode() + b"\n" + new
+        try:
+            self._append(new)
+        except OSError as error:
+            raise ResultsError(f"an energy log is added to, {self._path} could not be ({error})") from error
+        for line in new.splitlines(keepends=True):
+            self._count(line)
+        if self.n_bytes[session] < offset + len(lines):
+            raise ResultsError(f"an energy log names its session, {self._path} got one of another than {session!r}")
+
+    def is_closed(self, session: str) -> bool:
+        """Return whether the last line of a session says that it has ended."""
+        return self._closed == session
+
+    def _read(self) -> None:
+        with self._path.open("rb+") as stream:
+            whole = 0
+            for line in stream:
+                if line.endswith(b"\n"):
+                    self._count(line)
+                    whole += len(line)
+            stream.truncate(whole)
+
+    def _append(self, lines: bytes) -> None:
+        """Write lines, all of them or nothing."""
+        self._path.parent.mkdir(exist_ok=True)
+        with self._path.open("ab", buffering=0) as stream:
+            end = stream.seek(0, os.SEEK_END)
+            try:
+                if stream.write(lines) == len(lines):
+                    return
+            except OSError:
+                stream.truncate(end)
+                raise
+            stream.truncate(end)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _count(self, line: bytes) -> None:
+        record = json.loads(line)
+        if record.get(EVENT) in (OPENED, CONTINUED):
+            self._session = record["session"]
+        if record.get(EVENT) == CLOSED:
+            self._closed = self._session
+        elif self._closed == self._session:
+            self._closed = None
+        if self._session is not None and record.get(EVENT) != CONTINUED:
+            self.n_bytes[self._session] += len(line)

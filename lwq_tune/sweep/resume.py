@@ -1,0 +1,238 @@
+"""Finishes what is unfinished in a run folder: `resume_sweep`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lwq_tune.carbon.intensity import IntensitySeries
+from lwq_tune.config.carbon_budget import parse_budget
+from lwq_tune.config.sweep import SweepConfig, parse_address
+from lwq_tune.data.catalog import DatasetInfo, describe_dataset
+from lwq_tune.data.preparation import prepare_images, tell_dataset
+from lwq_tune.errors import ResultsError
+from lwq_tune.output_streams import say
+from lwq_tune.results.asked import AskedTrials, read_trials
+from lwq_tune.results.manifest import Manifest, new_session, read_manifest
+from lwq_tune.results.recorder import RunRecorder, utc_now
+from lwq_tune.results.run_lock import run_lock
+from lwq_tune.results.schema import ENDED
+from lwq_tune.results.storage.run_copy import mirrored
+from lwq_tune.results.store import RunFolder, write_json
+from lwq_tune.sweep.cluster.dashboard import find_dashboard
+from lwq_tune.sweep.edited_space import extend, recorded_space, space_now
+from lwq_tune.sweep.plan import Plan, find_checkpoints, make_search
+from lwq_tune.sweep.session import Run, run_session, table_metadata
+from lwq_tune.sweep.space.prerequisites import n_together
+from lwq_tune.sweep.space.trial_list import Work, plan_work
+from lwq_tune.sweep.tune.loggers import check_installed, choose_loggers
+from lwq_tune.sweep.worker.checkpoints import shelf_of_run
+
+
+def resume_sweep(
+    run_dir: str | Path,
+    *,
+    results_dir: str | Path = "results",
+    retry_failed: bool = False,
+    address: str | None = None,
+    carbon_budget: str | None = None,
+    dashboard: int | None = None,
+    space: str | None = None,
+    overrides: Sequence[str] = (),
+    extend_space: bool = False,
+    as_recorded: bool = False,
+) -> Run:
+    """Train the trials of a run that have no end; those that ended are kept as they are.
+
+    Args:
+        run_dir: Run folder, or address of a run in a storage.
+        results_dir: Where a run from a storage goes.
+        retry_failed: Whether failed trials are trained again.
+        address: Ray cluster to join, ``local`` for none; by default as before.
+        carbon_budget: A new budget for all sessions together.
+        dashboard: Port of Ray's dashboard; None for none.
+        space: Search space to compare with; by default the file that the run came from.
+        overrides: Settings of that space; by default as before.
+        extend_space: Whether the trials that an edited space has more are added.
+        as_recorded: Whether to go on as first asked, whatever the file says now.
+
+    Raises:
+        UserInputError: There is no such run, its space was edited, or its data is not as it was.
+    """
+    folder = _run_folder(str(run_dir), Path(results_dir).expanduser().absolute())
+    read_manifest(folder.path)
+    with run_lock(folder.path):
+        manifest = read_manifest(folder.path)  # as the last session left it, now that none is under way
+        config = _config(manifest, folder, carbon_budget, address)
+        fraction = recorded_space(manifest).trials[0].validation_fraction
+        dataset = find_as_before(manifest["dataset"], fraction)
+        now = space_now(manifest, space, tuple(overrides), as_recorded=as_recorded)
+        if now is not None:
+            manifest = extend(manifest, plan_work(now, config), is_wanted=extend_space)
+        work = plan_work(recorded_space(manifest), config)
+        asked = read_trials(manifest, folder)
+        recorder = _recorder(manifest, folder, work, asked)
+        statuses = recorder.statuses()
+        retried = frozenset(key for key, status in statuses.items() if retry_failed and status == "failed")
+        recorded = recorder.epochs_done()
+        unfinished = {key: recorded.get(key, 0) for key in statuses if statuses[key] not in ENDED or key in retried}
+        plan = _plan(manifest, folder, config, work, asked, unfinished, retried)
+        if not unfinished and not _search_goes_on(plan, asked):
+            say(f"nothing to do: all {len(statuses)} trials of {folder.path} have ended")
+            with mirrored(folder.path, config):
+                recorder.finish()
+            return Run(folder.path, recorder.trial_rows())
+        check_installed(choose_loggers(config))
+        plan = replace(plan, dashboard=find_dashboard(dashboard, config.address, say))
+        tell_dataset(dataset, fraction, say)
+        load_as_before(manifest["dataset"], config.data_dir)
+        manifest["sweep"] = config.model_dump(mode="json")
+        manifest["sessions"].append(new_session(sys.argv[1:], utc_now()))
+        write_json(folder.manifest, manifest)
+        say(f"going on with {len(unfinished)} of {len(statuses)} trials in {folder.path}")
+        return run_session(plan, recorder)
+
+
+def _run_folder(run_dir: str, results: Path) -> RunFolder:
+    """Return the folder of a run, fetched from its storage where an address is given.
+
+    Raises:
+        UserInputError: No run is at the address, or it was fetched before.
+    """
+    if "://" not in run_dir:
+        return RunFolder(Path(run_dir).expanduser().resolve())
+    from lwq_tune.results.storage.stored_runs import fetch_run
+
+    path = fetch_run(run_dir, results)
+    say(f"fetched {run_dir} into {path}")
+    return RunFolder(path)
+
+
+def _recorder(manifest: Manifest, folder: RunFolder, work: Work, asked: AskedTrials) -> RunRecorder:
+    costs = {key: work.costs_of(trial) for key, trial in asked.all.items()}
+    return RunRecorder(
+        folder,
+        asked.all,
+        costs,
+        table_metadata(manifest),
+        manifest["initial_trials"],
+        manifest["init_energies_kwh"],
+    )
+
+
+def _plan(
+    manifest: Manifest,
+    folder: RunFolder,
+    config: SweepConfig,
+    work: Work,
+    asked: AskedTrials,
+    unfinished: Mapping[str, int],
+    retried: frozenset[str],
+) -> Plan:
+    return Plan(
+        folder=folder,
+        config=config,
+        trials={key: asked.all[key] for key in unfinished},
+        intensities=_intensities(manifest),
+        n_together=n_together(asked.all),
+        resume_from=find_checkpoints(shelf_of_run(folder.path), unfinished),
+        initial=frozenset(manifest["initial_trials"]),
+        search=make_search(work.space, work.costs_of, asked.lag),
+        stopping=work.space.stopping,
+        n_seeds=len({*work.space.seeds, *(trial.seed for trial in asked.all.values())}),
+        failed_before=retried,
+    )
+
+
+def _search_goes_on(plan: Plan, asked: AskedTrials) -> bool:
+    """Return whether a search has proposals left."""
+    return plan.search is not None and len(asked.proposed) < plan.search.size()[0]
+
+
+def _config(manifest: Manifest, folder: RunFolder, carbon_budget: str | None, address: str | None) -> SweepConfig:
+    """Return the machine settings that a manifest asks for.
+
+    Raises:
+        ConfigError: The new budget or address is none.
+        ResultsError: The manifest was changed.
+    """
+    update: dict[str, Any] = {}
+    if carbon_budget is not None:
+        parse_budget(carbon_budget)
+        update["carbon_budget"] = carbon_budget
+    if address is not None:
+        update["address"] = parse_address(address)
+    try:
+        return SweepConfig.model_validate_json(json.dumps(manifest["sweep"] | update))
+    except (TypeError, ValueError) as error:
+        raise ResultsError(f"a run is continued as it was asked for, {folder.manifest} was changed: {error}") from error
+
+
+def _intensities(manifest: Manifest) -> dict[str, IntensitySeries]:
+    """Return the carbon intensities that the run began with.
+
+    Raises:
+        ResultsError: The manifest was changed.
+    """
+    try:
+        return {host: IntensitySeries.from_dict(values) for host, values in manifest["carbon_intensity"].items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ResultsError(
+            f"a run is continued as it was asked for, its carbon intensity was changed: {error}"
+        ) from error
+
+
+def find_as_before(recorded: Mapping[str, Any], validation_fraction: float) -> DatasetInfo:
+    """Return the data set of a run, if it is as it was and its labels and its split are understood as they were.
+
+    Args:
+        recorded: The data set as the manifest holds it.
+        validation_fraction: Share of the training images that the run holds out.
+
+    Raises:
+        DatasetError: It is gone.
+        ResultsError: Its content has changed, or the version that began the run took it otherwise.
+    """
+    found = describe_dataset(recorded["dataset"])
+    if (found.dataset, found.digest) != (recorded["dataset"], recorded["digest"]):
+        raise ResultsError(
+            f"a run is continued on its own data, {recorded['dataset']} had digest {recorded['digest']} and now has "
+            f"{found.digest}; put the old files back, or start a new sweep"
+        )
+    if found.num_classes != recorded["num_classes"]:
+        raise ResultsError(
+            f"a run is continued with its own classes, {recorded['num_classes']} were counted in {found.dataset} when "
+            f"it began and {found.num_classes} distinct labels are; start a new sweep"
+        )
+    held_none_out = any(n > 1 and round(validation_fraction * n) == 0 for n in found.class_counts)
+    if held_none_out and _is_of_earlier_version(recorded):
+        raise ResultsError(
+            f"a run is continued with its own validation images, the version that began it held none of the smallest "
+            f"classes of {found.dataset} out; start a new sweep"
+        )
+    return found
+
+
+def load_as_before(recorded: Mapping[str, Any], data_dir: Path) -> None:
+    """Make sure that trials will find their data, read as it was when the run began.
+
+    Raises:
+        DatasetError: The data cannot be had.
+        ResultsError: The version that began the run read other pixels.
+    """
+    n_read_otherwise = prepare_images(recorded["dataset"], data_dir, say)
+    if n_read_otherwise and _is_of_earlier_version(recorded):
+        raise ResultsError(
+            f"a run is continued on the pixels it began with, {n_read_otherwise:,} images of {recorded['dataset']} "
+            "were read otherwise by the version that began it (16 bits clipped, transparency or orientation left out); "
+            "start a new sweep"
+        )
+
+
+def _is_of_earlier_version(recorded: Mapping[str, Any]) -> bool:
+    """Return whether the version that began a run did not yet record the labels of its classes."""
+    return "classes" not in recorded

@@ -1,0 +1,7 @@
+"""Which schedules are trained: a list, or what a search proposes while the sweep runs.
+
+Start at `trial_queue`.
+
+- proposer: Which schedule a search trains next.
+- trial_queue: Which trial is started next.
+"""

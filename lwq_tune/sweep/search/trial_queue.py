@@ -1,0 +1,138 @@
+"""Which trial is started next: one of a list, or what a search proposes from the trials before. No Ray."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from lwq_tune.config.trial import TrialConfig
+from lwq_tune.models.inference_costs import ModelCosts
+from lwq_tune.quantization.schedules import BitWidths
+from lwq_tune.results.recorder import RunRecorder
+from lwq_tune.results.schema import ENDED
+from lwq_tune.sweep.search.proposer import Outcome, Pause, Proposer
+
+
+class Supply(Protocol):
+    """Keys of trials, one after the other."""
+
+    def next(self) -> str | None:
+        """Return the key of the trial to start next, None where there is none now."""
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether no trial will follow any more."""
+
+
+class ListSupply:
+    """The trials of a list, in order.
+
+    Args:
+        keys: Of the trials.
+    """
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self._waiting = deque(keys)
+
+    def next(self) -> str | None:
+        """Return the next key."""
+        return self._waiting.popleft() if self._waiting else None
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether all have been given out."""
+        return not self._waiting
+
+
+class SearchSupply:
+    """The trials of the schedules that a search proposes, with every seed.
+
+    A trial that has ended in a session before is not given out again; the search goes through its proposals from the
+    beginning and comes to the same ones, since they follow from recorded outcomes alone.
+
+    Args:
+        proposer: The search.
+        candidates: Trials of each schedule, one per seed.
+        costs: Their modelled inference costs by key.
+        recorder: Records of the run.
+        frozen: Trials that count as failed whatever they become: they had failed when the search went on without them.
+    """
+
+    def __init__(
+        self,
+        proposer: Proposer,
+        candidates: Mapping[BitWidths, tuple[TrialConfig, ...]],
+        costs: Mapping[str, ModelCosts],
+        recorder: RunRecorder,
+        frozen: Iterable[str] = (),
+    ) -> None:
+        self._proposer = proposer
+        self._candidates = candidates
+        self._costs = costs
+        self._recorder = recorder
+        self._frozen = frozenset(frozen)
+        self._waiting: deque[str] = deque()
+        self._open: dict[BitWidths, tuple[TrialConfig, ...]] = {}
+        self._outcomes: dict[BitWidths, Outcome | None] = {}
+        self._is_exhausted = False
+
+    def next(self) -> str | None:
+        """Return the next key, None while the search waits for an outcome."""
+        while not self._waiting and not self._is_exhausted:
+            self._close_ended()
+            proposal = self._proposer.next(self._outcomes)
+            if proposal is Pause.WAITING:
+                return None
+            if isinstance(proposal, Pause):
+                self._is_exhausted = True
+            else:
+                self._open_trials(proposal)
+        return self._waiting.popleft() if self._waiting else None
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the search is over and all its trials have been given out."""
+        return self._is_exhausted and not self._waiting
+
+    def _open_trials(self, bit_widths: BitWidths) -> None:
+        trials = {trial.trial_key: trial for trial in self._candidates[bit_widths]}
+        known = self._recorder.statuses_of(trials)
+        new = {key: trial for key, trial in trials.items() if key not in known}
+        self._recorder.add_trials(new, {key: self._costs[key] for key in new}, lag=self._proposer.lag)
+        self._open[bit_widths] = self._candidates[bit_widths]
+        self._waiting.extend(key for key in trials if known.get(key) not in ENDED)
+
+    def _close_ended(self) -> None:
+        for bit_widths, trials in list(self._open.items()):
+            keys = [trial.trial_key for trial in trials]
+            if all(status in ENDED for status in self._recorder.statuses_of(keys).values()):
+                self._outcomes[bit_widths] = outcome_of(self._recorder, trials, self._frozen)
+                del self._open[bit_widths]
+
+
+def outcome_of(
+    recorder: RunRecorder, trials: Iterable[TrialConfig], frozen: frozenset[str] = frozenset()
+) -> Outcome | None:
+    """Return what a search sees of a schedule: means over its seeds, None where all failed or no energy is known.
+
+    Emissions of a trial that was stopped before its last epoch are projected to its full length: cut short is not
+    cheap.
+
+    Args:
+        recorder: Records of the run.
+        trials: The trials of the schedule, ended.
+        frozen: Trials that count as failed.
+    """
+    accuracies, emissions_kg = [], []
+    for trial in trials:
+        row = recorder.trial_row(trial.trial_key)
+        kg = row.get("emissions_kg_co2eq")
+        if trial.trial_key in frozen or row["status"] == "failed" or kg is None:
+            continue
+        is_cut = row["status"] == "stopped"
+        accuracies.append(row["val_accuracy"])
+        emissions_kg.append(kg * trial.n_rows / row["epochs_done"] if is_cut else kg)
+    if not accuracies:
+        return None
+    return Outcome(sum(accuracies) / len(accuracies), sum(emissions_kg) / len(emissions_kg))

@@ -1,0 +1,296 @@
+"""A sweep from a search space to a finished run: what the command line and `lwq_tune.run_sweep` call. No torch.
+
+`prepare_sweep` checks everything and starts nothing, `start_sweep` trains, `run_session` is one session of a run, of a
+new one or of one that `lwq_tune.sweep.resume` goes on with.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from lwq_tune.carbon.host_intensities import find_intensities, tell_intensities
+from lwq_tune.carbon.intensity import IntensitySeries
+from lwq_tune.config.carbon_budget import parse_budget
+from lwq_tune.config.sweep import SweepConfig
+from lwq_tune.data.preparation import prepare_images, tell_dataset
+from lwq_tune.errors import ConfigError
+from lwq_tune.output_streams import say
+from lwq_tune.results.schema import ENDED
+from lwq_tune.results.storage.run_copy import address_of, check_storage, discard_unused, mirrored
+from lwq_tune.sweep.cluster.dashboard import Dashboard, find_dashboard
+from lwq_tune.sweep.plan import SessionEnd
+from lwq_tune.sweep.space.checks import explain
+from lwq_tune.sweep.space.prerequisites import n_together
+from lwq_tune.sweep.space.search_space import SearchSpace, load_space
+from lwq_tune.sweep.space.trial_list import Work, count_trials, plan_work
+from lwq_tune.sweep.tune.loggers import check_installed, choose_loggers
+
+if TYPE_CHECKING:
+    from lwq_tune.results.energy_tables import EnergyLog
+    from lwq_tune.results.recorder import RunRecorder
+    from lwq_tune.results.store import RunFolder
+    from lwq_tune.sweep.plan import Plan
+
+
+@dataclass(frozen=True)
+class PreparedSweep:
+    """A sweep that was checked and has not started.
+
+    Attributes:
+        work: Its trials and their data set.
+        config: How it will run.
+        intensities: Carbon intensity by host, of all others under the empty name.
+        dashboard: What its Ray is to have.
+    """
+
+    work: Work
+    config: SweepConfig
+    intensities: Mapping[str, IntensitySeries]
+    dashboard: Dashboard | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run after a session of it.
+
+    Attributes:
+        path: Its folder, which `analysis` reads.
+        trial_rows: A row for each trial, as in ``trials.parquet``.
+        energy: What its hosts used, and for what; None where there was nothing left to do.
+        end: How the session ended before all trials had, where it did.
+        time_s: Seconds the session took.
+    """
+
+    path: Path
+    trial_rows: Sequence[Mapping[str, Any]]
+    energy: EnergyLog | None = None
+    end: SessionEnd = field(default_factory=SessionEnd)
+    time_s: float = 0.0
+
+    @property
+    def statuses(self) -> list[str]:
+        """Status of each trial: ``done``, ``stopped``, ``failed``, ``interrupted`` or ``pending``."""
+        return [row["status"] for row in self.trial_rows]
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether no trial is left to train."""
+        return all(status in ENDED for status in self.statuses)
+
+
+def run_sweep(space: str | Path | SearchSpace, *, overrides: Sequence[str] = (), **settings: Any) -> Run:
+    """Train every trial of a search space and return the run; what happens is told on stderr.
+
+    Args:
+        space: Name of a built-in space, path of a file, or a space from `load_space`.
+        overrides: ``KEY=VALUE`` in place of settings of the space; not with a loaded one.
+        settings: Fields of `SweepConfig`; ``results_dir`` and ``data_dir`` are ``results`` and ``data`` by default, and
+            ``run`` the name of the space with the present time.
+
+    Raises:
+        UserInputError: A setting or the data set breaks a rule, or a folder cannot be used.
+    """
+    prepared = prepare_sweep(space, overrides=overrides, **settings)
+    tell_intensities(prepared.intensities, say)
+    return start_sweep(prepared)
+
+
+def prepare_sweep(
+    space: str | Path | SearchSpace, *, overrides: Sequence[str] = (), dashboard: int | None = None, **settings: Any
+) -> PreparedSweep:
+    """Check all that can be checked before anything starts.
+
+    Args:
+        space: As for `run_sweep`.
+        overrides: As for `run_sweep`.
+        dashboard: Port of Ray's dashboard; 0 for any, None for no dashboard.
+        settings: As for `run_sweep`.
+
+    Raises:
+        UserInputError: Something breaks a rule.
+    """
+    if isinstance(space, SearchSpace):
+        if overrides:
+            raise ConfigError(f"overrides belong to load_space, got {list(overrides)} with a space that is loaded")
+    else:
+        space = load_space(str(space), tuple(overrides))
+    config = make_sweep_config(space.name, **settings)
+    intensities = find_intensities(config.country, config.carbon_intensity, config.intensity_file)
+    check_installed(choose_loggers(config))
+    found_dashboard = find_dashboard(dashboard, config.address, say)
+    if config.carbon_budget is not None:
+        parse_budget(config.carbon_budget)
+    work = plan_work(space, config)
+    tell_dataset(work.dataset, space.trials[0].validation_fraction, say)
+    return PreparedSweep(work, config, intensities, found_dashboard)
+
+
+def make_sweep_config(space: str, **settings: Any) -> SweepConfig:
+    """Return the machine side of a sweep of a space, its paths absolute.
+
+    Raises:
+        ConfigError: Lists every problem.
+    """
+    results_dir = Path(settings.get("results_dir", "results")).expanduser().absolute()
+    given = {
+        **settings,
+        "results_dir": results_dir,
+        "data_dir": Path(settings.get("data_dir", "data")).expanduser().absolute(),
+        "run": settings["run"] if settings.get("run") is not None else _default_run(space, results_dir),
+    }
+    if given.get("storage") is not None:
+        given["storage"] = address_of(given["storage"])
+    if given.get("init_run") is not None:
+        given["init_run"] = Path(given["init_run"]).expanduser().resolve()
+    try:
+        return SweepConfig(**given)
+    except ValidationError as error:
+        raise ConfigError("\n".join(explain(error, tuple(SweepConfig.model_fields)))) from error
+
+
+def start_sweep(prepared: PreparedSweep, estimate: dict[str, Any] | None = None) -> Run:
+    """Train what was prepared and return the run.
+
+    Args:
+        prepared: The sweep.
+        estimate: What `estimate_sweep` returned, for the manifest.
+
+    Raises:
+        UserInputError: Data, folders or the host do not do.
+    """
+    from lwq_tune.host.provenance import available_cpus
+    from lwq_tune.results.recorder import RunRecorder, utc_now
+    from lwq_tune.results.run_lock import run_lock
+    from lwq_tune.results.store import RunFolder, write_json
+    from lwq_tune.sweep.cluster.slots import check_cpus
+
+    work, config = prepared.work, prepared.config
+    if config.address is None:
+        check_cpus(config, available_cpus())
+    prepare_images(work.dataset.dataset, config.data_dir, say)
+    check_storage(config)
+    folder = RunFolder(config.run_dir)
+    folder.create()
+    with run_lock(folder.path):
+        try:
+            manifest = _manifest(prepared, utc_now()) | {"estimate": estimate}
+            write_json(folder.manifest, manifest)
+            say(f"sweep {work.space.name}: {count_trials(work)}, {_how(config)}; results in {folder.path}")
+            metadata, init_energies_kwh = table_metadata(manifest), manifest["init_energies_kwh"]
+            recorder = RunRecorder(folder, work.trials, work.costs, metadata, work.initial, init_energies_kwh)
+            return run_session(_plan(prepared, folder), recorder)
+        except BaseException:
+            discard_unused(folder, config)
+            raise
+
+
+def run_session(plan: Plan, recorder: RunRecorder) -> Run:
+    """Train what is planned, finish the tables and return the run.
+
+    Args:
+        plan: What to train.
+        recorder: Records of the run.
+
+    Raises:
+        UserInputError: Something was asked for that this host does not have, or a row could not be written.
+    """
+    from lwq_tune.results.manifest import close_session
+    from lwq_tune.results.recorder import utc_now
+    from lwq_tune.sweep.runner import run_trials
+
+    end, begin_s = SessionEnd(), time.monotonic()
+    with mirrored(plan.folder.path, plan.config):
+        # Tune ends on Ctrl-C by itself; before it took over the signal, the trials are left unfinished just so.
+        with contextlib.suppress(KeyboardInterrupt):
+            end = run_trials(plan, recorder, say)
+        close_session(plan.folder, recorder.trial_rows(), utc_now())
+    return Run(plan.folder.path, recorder.trial_rows(), recorder.energy(), end, time.monotonic() - begin_s)
+
+
+def _plan(prepared: PreparedSweep, folder: RunFolder) -> Plan:
+    from lwq_tune.sweep.plan import Plan, make_search
+
+    work = prepared.work
+    return Plan(
+        folder=folder,
+        config=prepared.config,
+        trials=work.trials,
+        intensities=prepared.intensities,
+        n_together=n_together(work.trials),
+        initial=work.initial,
+        search=make_search(work.space, work.costs_of),
+        stopping=work.space.stopping,
+        n_seeds=len(work.space.seeds),
+        dashboard=prepared.dashboard,
+    )
+
+
+def _how(config: SweepConfig) -> str:
+    if config.exclusive:
+        where = "one at a time with the whole host" if config.address is None else "one on each host, with all of it"
+        return f"{where}, in random order within each seed"
+    return "as many at a time as fit" if config.max_concurrent is None else f"at most {config.max_concurrent} at a time"
+
+
+def energies_elsewhere(config: SweepConfig) -> dict[str, float | None]:
+    """Return the training energies of the run whose networks a sweep may start from, by key."""
+    if config.init_run is None:
+        return {}
+    from lwq_tune.results.reuse import trained_energies
+
+    return trained_energies(config.init_run)
+
+
+def table_metadata(manifest: dict[str, object]) -> dict[str, object]:
+    """Return what the tables carry of the manifest, so that they can be read on their own."""
+    return {"run": manifest["run"], "objectives": manifest["objectives"]}
+
+
+def space_record(space: SearchSpace) -> dict[str, Any]:
+    """Return what the manifest keeps of a space."""
+    return {
+        "name": space.name,
+        "path": space.path,
+        "sha256": space.sha256,
+        "overrides": list(space.overrides),
+        "text": space.text,
+        "is_adaptive": space.search.is_adaptive,
+    }
+
+
+def _manifest(prepared: PreparedSweep, now_utc: str) -> dict[str, Any]:
+    from lwq_tune.results.manifest import new_session
+    from lwq_tune.results.schema import SCHEMA_VERSION
+
+    work, config = prepared.work, prepared.config
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run": config.run,
+        "space": space_record(work.space),
+        "objectives": [objective.model_dump() for objective in work.space.objectives],
+        "sweep": config.model_dump(mode="json"),
+        "dataset": work.dataset.record(),
+        "carbon_intensity": {host: series.to_dict() for host, series in prepared.intensities.items()},
+        "trials": [trial.model_dump(mode="json") for trial in work.trials.values()],
+        "initial_trials": sorted(work.initial),
+        "init_energies_kwh": energies_elsewhere(config),
+        "energy_sources": None,
+        "trial_statuses": None,
+        "sessions": [new_session(sys.argv[1:], now_utc)],
+    }
+
+
+def _default_run(space: str, results_dir: Path) -> str:
+    """Return the name of the space with the present time, made unique."""
+    stamp = f"{space}-{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}"
+    candidates = (stamp if number == 1 else f"{stamp}-{number}" for number in range(1, 1000))
+    return next(name for name in candidates if not (results_dir / name).exists())

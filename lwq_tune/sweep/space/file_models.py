@@ -1,0 +1,164 @@
+"""The parts of a search-space file and what they may say."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
+
+from lwq_tune.config.trial import STRICT, BitWidth
+from lwq_tune.errors import near_miss
+from lwq_tune.quantization.schedules import Constraint
+from lwq_tune.sweep.stopping.settings import Asha, Dominance, Marginal, Plateau, Stopping, Target
+
+VERSION = 1
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+# Columns that can be an axis of a front, as `lwq_tune.results.schema` names them.
+OBJECTIVE_COLUMNS = (
+    "test_accuracy", "test_loss", "val_accuracy", "val_loss", "emissions_kg_co2eq", "energy_kwh",
+    "train_time_s", "weight_mib", "mean_weight_bits", "bitops", "modelled_inference_energy_uj",
+)  # fmt: skip
+
+
+class Objective(BaseModel):
+    """One axis of the front."""
+
+    model_config = STRICT
+
+    column: str
+    direction: Literal["maximize", "minimize"]
+
+    @model_validator(mode="after")
+    def _check(self) -> Objective:
+        if self.column not in OBJECTIVE_COLUMNS:
+            hint = near_miss(self.column, OBJECTIVE_COLUMNS)
+            raise ValueError(f"column must be one of {', '.join(OBJECTIVE_COLUMNS)}, got {self.column!r}{hint}")
+        return self
+
+
+class BitWidthSpace(BaseModel):
+    """All schedules over some bit-widths."""
+
+    model_config = STRICT
+
+    choices: Annotated[list[BitWidth], Field(min_length=1)]
+    constraint: Constraint = "free"
+
+
+class WidthVariant(BaseModel):
+    """A listed schedule in a network of another width than the rest, for comparisons at equal size or BitOps.
+
+    Attributes:
+        bits: Name of the schedule, or bits per stage.
+        width: Multiplier on all channels, in place of ``fixed.width``.
+    """
+
+    model_config = STRICT
+
+    bits: Any
+    width: float = Field(gt=0, le=16)
+
+
+class Search(BaseModel):
+    """How the space is gone through.
+
+    Attributes:
+        method: ``grid`` trains every schedule, ``random`` as many as ``trials`` says, drawn without replacement;
+            ``tpe`` and ``nsga2`` propose as many, each from the validation accuracy and the emissions of those before.
+        trials: Schedules that are drawn or proposed; each is trained with every seed.
+        seed: Of the draw.
+        population: Schedules of a generation of ``nsga2``; by default from ``trials``.
+    """
+
+    model_config = STRICT
+
+    method: Literal["grid", "random", "tpe", "nsga2"] = "grid"
+    trials: int | None = Field(default=None, ge=1)
+    seed: Seed = 0
+    population: int | None = Field(default=None, ge=2)
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether schedules are proposed while the sweep runs."""
+        return self.method in ("tpe", "nsga2")
+
+    @model_validator(mode="after")
+    def _check(self) -> Search:
+        if (self.trials is None) != (self.method == "grid"):
+            raise ValueError(
+                f"methods other than grid say how many schedules they take, with trials; grid takes all, got method: "
+                f"{self.method} with trials: {self.trials}"
+            )
+        if self.population is not None and self.method != "nsga2":
+            raise ValueError(f"population belongs to method: nsga2, got {self.population} with {self.method}")
+        return self
+
+
+class Limits(BaseModel):
+    """What schedules from ``bit_widths`` may cost at inference; dearer ones are left out before anything is trained.
+
+    Attributes:
+        max_mean_weight_bits: Mean bits per weight over the residual stages.
+        max_bitops: BitOps per image of the whole network.
+        max_weight_mib: Packed size of all weights.
+    """
+
+    model_config = STRICT
+
+    max_mean_weight_bits: float | None = Field(default=None, gt=0)
+    max_bitops: float | None = Field(default=None, gt=0)
+    max_weight_mib: float | None = Field(default=None, gt=0)
+
+
+def _distinct(objectives: list[Objective]) -> list[Objective]:
+    columns = [objective.column for objective in objectives]
+    if len(set(columns)) != len(columns):
+        raise ValueError(f"each objective is a column of its own, got {', '.join(columns)}")
+    return objectives
+
+
+def _as_list(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+def _known_version(version: int) -> int:
+    if version != VERSION:
+        raise ValueError(f"input should be {VERSION}, got {version}")
+    return version
+
+
+class SpaceFile(BaseModel):
+    """What a search-space file may say. ``fixed`` holds the settings that all trials share."""
+
+    model_config = STRICT
+
+    version: Annotated[int, AfterValidator(_known_version)]
+    fixed: dict[str, Any] = Field(default_factory=dict)
+    schedules: Annotated[list[Any], Field(min_length=1)] | None = None
+    bit_widths: BitWidthSpace | None = None
+    act_bit_widths: list[BitWidth] | None = None
+    limits: Limits = Limits()
+    search: Search = Search()
+    stopping: Stopping = Stopping()
+    seeds: Annotated[list[Seed], BeforeValidator(_as_list), Field(min_length=1)] = [0]
+    objectives: Annotated[list[Objective], Field(min_length=2, max_length=3), AfterValidator(_distinct)] = [
+        Objective(column="test_accuracy", direction="maximize"),
+        Objective(column="emissions_kg_co2eq", direction="minimize"),
+    ]
+
+
+# Parts of a space file by where they stand, for hints on unknown keys.
+NESTED: dict[str, type[BaseModel]] = {
+    "bit_widths": BitWidthSpace,
+    "schedules": WidthVariant,
+    "limits": Limits,
+    "search": Search,
+    "stopping": Stopping,
+    "stopping.asha": Asha,
+    "stopping.dominance": Dominance,
+    "stopping.plateau": Plateau,
+    "stopping.target": Target,
+    "stopping.marginal": Marginal,
+    "objectives": Objective,
+}

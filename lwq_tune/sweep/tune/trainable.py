@@ -1,0 +1,207 @@
+"""Ray Tune's view of a trial: setup, one epoch per step, checkpoints, and reuse of the process."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import socket
+import tempfile
+import traceback
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ray import tune
+
+from lwq_tune.config.trial import TrialConfig
+from lwq_tune.energy.meter import EnergyMeter
+from lwq_tune.energy.service.host_spool import Home
+from lwq_tune.energy.service.location import ledger_folder
+from lwq_tune.errors import EnergyMeterError
+from lwq_tune.host.provenance import cpu_model
+from lwq_tune.host.threads import let_idle_threads_sleep
+from lwq_tune.results.store import RunFolder
+from lwq_tune.sweep.worker.checkpoints import CheckpointShelf, local_copy
+from lwq_tune.sweep.worker.time_limit import time_limit
+from lwq_tune.sweep.worker.trial_log import TrialLog
+
+if TYPE_CHECKING:
+    from lwq_tune.training.trial import Trial
+
+_log = logging.getLogger(__name__)
+
+
+class Trainable(tune.Trainable):
+    """Trains one trial, an epoch per step.
+
+    The configuration holds one ``job``: ``trial_key``, ``trial`` (a `TrialConfig` as plain values), ``machine``
+    (``data_dir``, ``n_threads``, ``n_cpus``, ``n_gpus``, ``epoch_limit_s``), ``books`` (``run_dir``, ``intensities``
+    by host, ``pue``, ``session``, and ``home`` where not all hosts share the run folder), ``initial`` (checkpoints of
+    the trial that this one starts from), ``resume_from`` (its own checkpoints, newest first) and ``storage``
+    (``address``, ``run``).
+
+    An error inside a trial is reported as its result and not raised: it would come again on a retry, whereas
+    the death of the process, which Tune sees by itself, may not.
+    """
+
+    _trial: Trial | None
+    _meter: EnergyMeter | None = None
+    _failure: str | None
+    _epoch_limit_s: float | None = None
+    _trial_log: TrialLog | None = None
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Build the trial, from its newest whole checkpoint where there is one."""
+        self.cleanup()  # of the trial that used this process before
+        self._trial, self._failure = None, None
+        try:
+            job = config["job"]
+            self._trial_log = TrialLog(_folder_here(job["books"]), job["trial_key"])
+            self._epoch_limit_s = job["machine"]["epoch_limit_s"]
+            with time_limit(self._epoch_limit_s, f"the setup of {job['trial_key']}"):
+                self._meter = _open_account(job)
+                self._trial = self._build(job)
+                self._continue_from(job["resume_from"])
+        except Exception as error:  # noqa: BLE001 (the boundary: any error of a trial becomes its record)
+            self._fail(error)
+
+    def step(self) -> dict[str, Any]:
+        """Train one epoch and return its row.
+
+        It stands in a list, since Tune keeps statistics of every number of a result that it can reach by name: of one
+        row some 100 KiB per trial, in the driver, for as long as the sweep lasts.
+        """
+        if self._trial is None:
+            return {"failure": self._failure or "the trial was not set up", "done": True}
+        if self._trial.is_finished:
+            return {"done": True}  # cut off between its last checkpoint and its end: nothing is left to train
+        try:
+            with time_limit(self._epoch_limit_s, f"epoch {self._trial.epochs_done + 1}"):
+                row = self._trial.run_epoch()
+        except Exception as error:  # noqa: BLE001 (as in setup)
+            self._fail(error)
+            return {"failure": self._failure, "done": True}
+        return {
+            "rows": [{**asdict(row), **self._host}],
+            "val_accuracy": row.val_accuracy,
+            "cumulative_emissions_kg_co2eq": row.cumulative_emissions_kg_co2eq,
+            "done": self._trial.is_finished,
+        }
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Write the state after the last whole epoch; a failed trial has none worth keeping."""
+        from lwq_tune.training.checkpoint import save_checkpoint
+
+        if self._trial is not None:
+            save_checkpoint(self._trial.state_dict(), Path(checkpoint_dir))
+            if self._trial.is_finished:
+                self.cleanup()  # what this process does from now on is not the trial's
+
+    def load_checkpoint(self, checkpoint: str) -> None:  # type: ignore[override]
+        """Continue from a checkpoint folder, or from an older one beside it or in the storage where that is damaged."""
+        folder = Path(checkpoint)
+        siblings = sorted(folder.parent.glob("checkpoint_*"), reverse=True)
+        beside = [str(sibling) for sibling in siblings if sibling != folder]
+        self._continue_from(itertools.chain([checkpoint], beside, self._stored()))
+
+    def _stored(self) -> Iterator[str]:
+        """Yield the checkpoints of this trial in the storage of the run, where it has one, latest epoch first."""
+        job = self.config["job"]
+        if job["storage"]["address"] is not None:
+            shelf = CheckpointShelf(RunFolder(Path(job["books"]["run_dir"])), **job["storage"])
+            yield from (location for _, location in shelf.find([job["trial_key"]])[job["trial_key"]])
+
+    def cleanup(self) -> None:
+        """End the trial's account in the ledger, and its log."""
+        if self._meter is not None:
+            self._meter.close()
+            self._meter = None
+        if self._trial_log is not None:
+            self._trial_log.close()
+            self._trial_log = None
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take on another trial in the same process, which saves importing torch again."""
+        self.setup(new_config)
+        return True
+
+    def _build(self, job: dict[str, Any]) -> Trial:
+        let_idle_threads_sleep()
+        import torch
+
+        from lwq_tune.data.loading import load_dataset
+        from lwq_tune.training.trial import Trial
+
+        machine = job["machine"]
+        torch.set_num_threads(machine["n_threads"])
+        uses_gpu = machine["n_gpus"] > 0
+        self._host = {
+            "hostname": socket.gethostname(),
+            "cpu_model": cpu_model(),
+            "gpu_model": torch.cuda.get_device_name() if uses_gpu else None,
+        }
+        trial = TrialConfig(**job["trial"])
+        state = self._first_whole(job["initial"])
+        dataset = load_dataset(trial.dataset, Path(machine["data_dir"]))
+        if self._meter is None:
+            raise EnergyMeterError("a trial has an account before it is built")
+        device = "cuda" if uses_gpu else "cpu"
+        return Trial(trial, dataset, self._meter, device, initial=None if state is None else state["model"])
+
+    def _continue_from(self, locations: Iterable[str]) -> None:
+        """Load the first whole checkpoint; with none, the trial starts from its first epoch."""
+        state = self._first_whole(locations)
+        if self._trial is not None and state is not None:
+            self._trial.load_state_dict(state)
+
+    @staticmethod
+    def _first_whole(locations: Iterable[str]) -> dict[str, Any] | None:
+        from lwq_tune.training.checkpoint import CheckpointError, load_checkpoint
+
+        for location in locations:
+            with tempfile.TemporaryDirectory(prefix="lwq_tune-checkpoint-") as spare:
+                try:
+                    return load_checkpoint(local_copy(location, Path(spare)))
+                except (CheckpointError, FileNotFoundError) as error:
+                    _log.warning("checkpoint left out: %s", error)
+        return None
+
+    def _fail(self, error: Exception) -> None:
+        _log.error("trial failed", exc_info=error)
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        self._failure = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+        self._trial = None
+        self.cleanup()
+
+
+def _home_of(books: dict[str, Any]) -> Home | None:
+    return None if books.get("home") is None else Home(**books["home"])
+
+
+def _folder_here(books: dict[str, Any]) -> Path:
+    """Return where this host keeps logs: the run folder, or its own outpost of that."""
+    home = _home_of(books)
+    outpost = None if home is None else home.outpost(socket.gethostname(), books["session"])
+    return Path(books["run_dir"]) if outpost is None else ledger_folder() / outpost
+
+
+def _open_account(job: dict[str, Any]) -> EnergyMeter:
+    """Return the meter of a trial in this process, from now on."""
+    from lwq_tune.carbon.intensity import IntensitySeries
+    from lwq_tune.energy.sensors.nvml import find_gpus
+    from lwq_tune.energy.sensors.visible_gpus import owned_gpus
+    from lwq_tune.energy.service.client import run_spec
+    from lwq_tune.energy.trial_meter import LedgerMeter
+
+    books, machine = job["books"], job["machine"]
+    intensities = {host: IntensitySeries.from_dict(values) for host, values in books["intensities"].items()}
+    where = socket.gethostname(), books["session"], _home_of(books)
+    spec = run_spec(Path(books["run_dir"]), intensities, books["pue"], *where)
+    gpus: dict[str, float] = {}
+    if machine["n_gpus"] > 0:
+        reader = find_gpus()
+        gpus = owned_gpus(os.environ.get("CUDA_VISIBLE_DEVICES"), reader.gpus, machine["n_gpus"])
+        reader.close()
+    return LedgerMeter(spec, job["trial_key"], os.getpid(), machine["n_cpus"], gpus)
