@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from lwq_tune.errors import DatasetError, near_miss
 
@@ -59,7 +59,7 @@ class FolderAddress:
         folder, separator, query = dataset.rpartition("?")
         if not separator or is_folder(_expanded(dataset)):
             return cls(_expanded(dataset), {})
-        pairs = parse_qsl(query, keep_blank_values=True)
+        pairs = parse_qsl(query.replace("+", "%2B"), keep_blank_values=True)  # a plus sign is itself, no space
         options = dict(pairs)
         unknown = next((name for name, value in pairs if name not in OPTIONS or not value), None)
         if unknown is not None or len(options) != len(pairs) or not pairs:
@@ -71,7 +71,7 @@ class FolderAddress:
         return cls(_expanded(folder), options)
 
     def __str__(self) -> str:
-        return str(self.folder) + (f"?{urlencode(self.options)}" if self.options else "")
+        return str(self.folder) + (f"?{urlencode(self.options, quote_via=quote)}" if self.options else "")
 
 
 def _expanded(path: str) -> Path:

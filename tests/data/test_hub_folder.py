@@ -187,10 +187,13 @@ def test_single_repeated_images_are_told_with_their_count(tmp_path: Path) -> Non
     write(tmp_path / "train-a.parquet", [0, 1, 0, 1, 0])
     write(tmp_path / "train-b.parquet", [1, 1, 1, 0, 1], first=3)  # image 3 again, and 4 with another label
     write(tmp_path / "test.parquet", [0, 1, 1, 0], first=7)  # image 7 again
+    table = pq.read_table(tmp_path / "test.parquet")
+    pq.write_table(pa.concat_tables([table, table.slice(0, 1)]), tmp_path / "test.parquet")  # image 7 once more
     decoded = decode_hub_folder(open_hub_folder(str(tmp_path)))
     assert decoded.notes == (
         "warning: 1 images of train stand in train-a.parquet and again in train-b.parquet",
-        "warning: 1 of 4 test images (25.0%) are training images too, so the test accuracy is higher than on new "
+        "warning: 1 images of test stand again in the same file, test.parquet",
+        "warning: 2 of 5 test images (40.0%) are training images too, so the test accuracy is higher than on new "
         "images",
     )
 

@@ -183,6 +183,16 @@ def test_a_named_pipe_is_refused_and_never_opened(tmp_path: Path) -> None:
         found(tmp_path)
 
 
+@pytest.mark.parametrize("label", ["my label", "a+b", "a&b=c%20d", "étiquette"])
+def test_a_choice_of_any_characters_is_read_back_as_it_was(tmp_path: Path, label: str) -> None:
+    address = FolderAddress(tmp_path, {"label": label})
+    assert FolderAddress.parse(str(address)) == address
+
+
+def test_a_plus_sign_and_a_space_are_themselves() -> None:
+    assert FolderAddress.parse("set?label=my label+1").options == {"label": "my label+1"}
+
+
 def test_a_folder_whose_name_has_a_question_mark_is_itself(tmp_path: Path) -> None:
     folder = tmp_path / "what?test=dev"
     folder.mkdir()
