@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from lwq_tune.budget import parse_budget
-from lwq_tune.commands.common import check_dataset_loads, report_end, say, tell_dataset
+from lwq_tune.commands.common import report_end, say, tell_dataset
 from lwq_tune.commands.edited import extend, recorded_space, space_now
+from lwq_tune.commands.recorded_data import check_init_run, find_as_before, load_as_before
 from lwq_tune.commands.storage import mirrored
 from lwq_tune.commands.sweep import run_session, table_metadata
 from lwq_tune.commands.work import Work, plan_work
-from lwq_tune.data.catalog import DatasetInfo, describe_dataset
 from lwq_tune.energy.intensity import IntensitySeries
 from lwq_tune.errors import ResultsError
 from lwq_tune.results.asked import AskedTrials, read_trials
@@ -61,7 +61,7 @@ def run(arguments: Namespace) -> int:
         check_installed(choose_loggers(config))
         plan = replace(plan, dashboard=find_dashboard(arguments.dashboard, config.address, say))
         tell_dataset(dataset, fraction)
-        load_as_before(manifest["dataset"], config.data_dir)
+        check_init_run(config.init_run, dataset, fraction, load_as_before(manifest["dataset"], config.data_dir))
         manifest["sweep"] = config.model_dump(mode="json")
         manifest["sessions"].append(new_session(sys.argv[1:], utc_now()))
         write_json(folder.manifest, manifest)
@@ -156,55 +156,3 @@ def _intensities(manifest: Manifest) -> dict[str, IntensitySeries]:
         raise ResultsError(
             f"a run is continued as it was asked for, its carbon intensity was changed: {error}"
         ) from error
-
-
-def find_as_before(recorded: Mapping[str, Any], validation_fraction: float) -> DatasetInfo:
-    """Return the data set of a run, if it is as it was and its labels and its split are understood as they were.
-
-    Args:
-        recorded: The data set as the manifest holds it.
-        validation_fraction: Share of the training images that the run holds out.
-
-    Raises:
-        DatasetError: It is gone.
-        ResultsError: Its content has changed, or the version that began the run took it otherwise.
-    """
-    found = describe_dataset(recorded["dataset"])
-    if (found.dataset, found.digest) != (recorded["dataset"], recorded["digest"]):
-        raise ResultsError(
-            f"a run is continued on its own data, {recorded['dataset']} had digest {recorded['digest']} and now has "
-            f"{found.digest}; put the old files back, or start a new sweep"
-        )
-    if found.num_classes != recorded["num_classes"]:
-        raise ResultsError(
-            f"a run is continued with its own classes, {recorded['num_classes']} were counted in {found.dataset} when "
-            f"it began and {found.num_classes} distinct labels are; start a new sweep"
-        )
-    held_none_out = any(n > 1 and round(validation_fraction * n) == 0 for n in found.class_counts)
-    if held_none_out and _is_of_earlier_version(recorded):
-        raise ResultsError(
-            f"a run is continued with its own validation images, the version that began it held none of the smallest "
-            f"classes of {found.dataset} out; start a new sweep"
-        )
-    return found
-
-
-def load_as_before(recorded: Mapping[str, Any], data_dir: Path) -> None:
-    """Make sure that trials will find their data, read as it was when the run began.
-
-    Raises:
-        DatasetError: The data cannot be had.
-        ResultsError: The version that began the run read other pixels.
-    """
-    n_read_otherwise = check_dataset_loads(recorded["dataset"], data_dir)
-    if n_read_otherwise and _is_of_earlier_version(recorded):
-        raise ResultsError(
-            f"a run is continued on the pixels it began with, {n_read_otherwise:,} images of {recorded['dataset']} "
-            "were read otherwise by the version that began it (16 bits clipped, transparency or orientation left out); "
-            "start a new sweep"
-        )
-
-
-def _is_of_earlier_version(recorded: Mapping[str, Any]) -> bool:
-    """Return whether the version that began a run did not yet record the labels of its classes."""
-    return "classes" not in recorded

@@ -23,6 +23,7 @@ from lwq_tune.commands.common import (
     tell_dataset,
 )
 from lwq_tune.commands.location import find_intensities, tell_intensities
+from lwq_tune.commands.recorded_data import check_init_run
 from lwq_tune.commands.storage import address_of, check_storage, discard_unused, mirrored
 from lwq_tune.commands.work import Work, count_trials, list_trials, plan_work
 from lwq_tune.energy.intensity import IntensitySeries
@@ -70,7 +71,9 @@ def run(arguments: Namespace) -> int:
         parse_budget(config.carbon_budget)
     work = plan_work(space, config)
     intensities = find_intensities(config.country, config.carbon_intensity, config.intensity_file)
-    tell_dataset(work.dataset, space.trials[0].validation_fraction)
+    fraction = space.trials[0].validation_fraction
+    tell_dataset(work.dataset, fraction)
+    check_init_run(config.init_run, work.dataset, fraction)
     if arguments.dry_run:
         print(list_trials(work))
         return exit_codes.DONE
@@ -115,7 +118,8 @@ def _run_sweep(
 
     if config.address is None:
         check_cpus(config, available_cpus())
-    check_dataset_loads(work.dataset.dataset, config.data_dir)
+    n_read_otherwise = check_dataset_loads(work.dataset.dataset, config.data_dir)
+    check_init_run(config.init_run, work.dataset, work.space.trials[0].validation_fraction, n_read_otherwise)
     check_storage(config)
     folder = RunFolder(config.run_dir)
     folder.create()

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from lwq_tune import exit_codes
 from lwq_tune.commands.common import check_dataset_loads, say, tell_dataset
 from lwq_tune.commands.location import check_pue, find_intensities, tell_intensities
+from lwq_tune.commands.recorded_data import check_init_run
 from lwq_tune.config import TrialConfig
 from lwq_tune.data.catalog import describe_dataset
 from lwq_tune.energy.meter import EnergyMeter, NullMeter
@@ -33,8 +34,10 @@ def run(arguments: Namespace) -> int:
     dataset = describe_dataset(arguments.dataset)
     config = trial_config(arguments, dataset.dataset, dataset.digest)
     tell_dataset(dataset, config.validation_fraction)
-    networks = Networks(arguments.init_run)
-    check_dataset_loads(dataset.dataset, Path(arguments.data_dir).expanduser())
+    init_run = None if arguments.init_run is None else Path(arguments.init_run).expanduser().resolve()
+    networks = Networks(init_run)
+    n_read_otherwise = check_dataset_loads(dataset.dataset, Path(arguments.data_dir).expanduser())
+    check_init_run(init_run, dataset, config.validation_fraction, n_read_otherwise)
     from lwq_tune.training.model import check_device
 
     check_device(arguments.device)
@@ -65,16 +68,15 @@ class Networks:
         ResultsError: It is none.
     """
 
-    def __init__(self, run_dir: str | None) -> None:
+    def __init__(self, run_dir: Path | None) -> None:
         self._states: dict[str, Any] = {}
         self._ray_folder: Path | None = None
         if run_dir is not None:
             from lwq_tune.results.manifest import read_manifest
             from lwq_tune.results.store import RunFolder
 
-            path = Path(run_dir).expanduser().resolve()
-            read_manifest(path)
-            self._ray_folder = RunFolder(path).ray
+            read_manifest(run_dir)
+            self._ray_folder = RunFolder(run_dir).ray
 
     def has(self, trial: TrialConfig) -> bool:
         """Return whether a trial is in the run."""
