@@ -86,7 +86,9 @@ def test_networks_of_data_that_was_taken_otherwise_are_no_start(tmp_path: Path) 
     )
     check_init_run(run, describe_dataset("cifar100"), 0.1)  # other data: nothing starts from its networks
     for arguments, message in ((([0, 7] * 10,), "its own classes, 8"), (([0, 1] * 10, 5), "pixels it began with, 5 ")):
-        with pytest.raises(ResultsError, match=f"a trial starts from a network with .*{message}.*leave out --init-run"):
+        with pytest.raises(
+            ResultsError, match=f"networks to start from must .* was trained with .*{message}.*leave out --init-run"
+        ):
             check(*arguments)
 
 
