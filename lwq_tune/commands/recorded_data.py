@@ -74,8 +74,8 @@ def check_init_run(
     difference = _difference(recorded, found, validation_fraction) or _pixel_difference(recorded, n_read_otherwise)
     if difference is not None:
         raise ResultsError(
-            f"networks to start from must be trained on what their trials see, {init_run} was trained with {difference}; "
-            "leave out --init-run, so that they are trained anew"
+            f"networks to start from must be trained on what their trials see, {init_run} was trained with "
+            f"{difference}; leave out --init-run, so that they are trained anew"
         )
 
 
