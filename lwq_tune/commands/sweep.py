@@ -7,7 +7,7 @@ import datetime
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,28 +78,35 @@ def run(arguments: Namespace) -> int:
         print(list_trials(work))
         return exit_codes.DONE
     tell_intensities(intensities)
-    estimate = None if arguments.estimate is None else _estimate(work, config, intensities, arguments.estimate)
+    if arguments.estimate is not None:
+        _check_is_local(config)
     if arguments.estimate == "only":
+        _estimate(work, config, intensities, print)
         return exit_codes.DONE
-    return _run_sweep(work, config, intensities, estimate, dashboard)
+    return _run_sweep(work, config, intensities, arguments.estimate == "first", dashboard)
 
 
-def _estimate(work: Work, config: SweepConfig, intensities: dict[str, IntensitySeries], extent: str) -> dict[str, Any]:
-    """Measure some steps and say what a sweep will take; on stdout where nothing else follows.
+def _check_is_local(config: SweepConfig) -> None:
+    """See that an estimate, which measures this host, is asked for a sweep on this host.
 
     Raises:
-        ConfigError: The sweep is for a cluster, whose hosts are not this one.
+        ConfigError: The sweep is for a cluster.
     """
-    from lwq_tune.commands.estimate import measure_sweep
-    from lwq_tune.sweep.plan import make_search
-
     if config.address is not None:
         raise ConfigError(
             f"--estimate measures this host, it cannot tell what a cluster takes, got --address {config.address}; "
             "run it on a node of the cluster, without --address"
         )
+
+
+def _estimate(
+    work: Work, config: SweepConfig, intensities: dict[str, IntensitySeries], tell: Callable[[str], object]
+) -> dict[str, Any]:
+    """Measure some steps and say what a sweep will take."""
+    from lwq_tune.commands.estimate import measure_sweep
+    from lwq_tune.sweep.plan import make_search
+
     search = make_search(work.space, work.costs_of)
-    tell = print if extent == "only" else say
     return measure_sweep(config, work.dataset, work.trials, work.costs, intensities, search, tell)
 
 
@@ -107,7 +114,7 @@ def _run_sweep(
     work: Work,
     config: SweepConfig,
     intensities: dict[str, IntensitySeries],
-    estimate: dict[str, Any] | None,
+    is_estimated: bool,
     dashboard: Dashboard | None,
 ) -> int:
     from lwq_tune.results.provenance import available_cpus
@@ -121,6 +128,7 @@ def _run_sweep(
     n_read_otherwise = check_dataset_loads(work.dataset.dataset, config.data_dir)
     check_init_run(config.init_run, work.dataset, work.space.trials[0].validation_fraction, n_read_otherwise)
     check_storage(config)
+    estimate = _estimate(work, config, intensities, say) if is_estimated else None
     folder = RunFolder(config.run_dir)
     folder.create()
     with run_lock(folder.path):
