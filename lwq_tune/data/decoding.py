@@ -30,6 +30,7 @@ BACKGROUND = "white"
 _ORIENTATION_TAG = 0x0112
 _BITS_TAG, _PHOTOMETRIC_TAG, _BLACK_IS_ZERO = 258, 262, 1
 _SAMPLE_FORMAT_TAG, _UNSIGNED, _UNDEFINED = 339, 1, 4
+_PLANES_TAG, _APART = 284, 2
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_DEPTH_AT = 24  # offset of the bit depth in the header chunk, the colour type follows
 _BMP_DEPTH_AT = 28
@@ -177,7 +178,7 @@ def _decode(image: Image.Image, encoded: bytes, where: str) -> DecodedImage:
         pixels = samples
     pixels = _oriented(pixels, orientation)
     is_odd = is_composited or top != 255 or orientation != 1
-    return DecodedImage(pixels, is_composited, is_odd and not np.array_equal(pixels, _read_before(image)))
+    return DecodedImage(pixels, is_composited, is_odd and not _is_as_read_before(image, pixels))
 
 
 def _samples(
@@ -258,9 +259,13 @@ def _check_tiff(image: Any, where: str) -> None:
     """Refuse a TIFF whose samples Pillow cuts down, or does not scale.
 
     Raises:
-        DatasetError: It has more than 8 bits per channel in colour, 9 to 15 in gray, white at 0 with 16, or 8 with a
-            sign.
+        DatasetError: It has more than 8 bits per channel in colour, 9 to 15 in gray, white at 0 with 16, 8 with a sign,
+            or gray and alpha one behind the other.
     """
+    if image.mode in ("LA", "La", "PA") and image.tag_v2.get(_PLANES_TAG) == _APART:  # Pillow reads one plane as both
+        raise DatasetError(
+            f"a TIFF image with alpha must have it beside each gray pixel, got two planes in {where}; convert it to PNG"
+        )
     bits = image.tag_v2.get(_BITS_TAG, (1,))
     if max(bits) <= 8:
         if not {*image.tag_v2.get(_SAMPLE_FORMAT_TAG, (_UNSIGNED,))} <= {_UNSIGNED, _UNDEFINED}:
@@ -286,8 +291,11 @@ def _oriented(pixels: np.ndarray[Any, Any], orientation: int) -> np.ndarray[Any,
     return pixels.transpose(1, 0, 2) if orientation in (5, 6, 7, 8) else pixels
 
 
-def _read_before(image: Image.Image) -> np.ndarray[Any, Any]:
-    """Return the pixels that earlier versions read."""
+def _is_as_read_before(image: Image.Image, pixels: np.ndarray[Any, Any]) -> bool:
+    """Return whether earlier versions read these pixels."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that transparency is lost
-        return np.asarray(image.convert("RGB"))
+        try:
+            return np.array_equal(pixels, np.asarray(image.convert("RGB")))
+        except ValueError:  # mode La, which they could not read
+            return False

@@ -273,6 +273,30 @@ def tiff(samples: np.ndarray, bits: int, photometric: int, sample_format: int = 
     return b"II*\0" + struct.pack("<IH", 8, len(entries)) + table + b"\0\0\0\0" + extra + data
 
 
+def tiff_with_alpha(parts: list[bytes], planes: int, kind_of_alpha: int) -> bytes:
+    """Return a little-endian TIFF of gray and alpha, deflated, in one strip (planes 1) or one for each (2), by hand."""
+    strips = [zlib.compress(part) for part in parts]
+    tables = 8 + 2 + 11 * 12 + 4
+    begins = [tables + 16 + sum(map(len, strips[:index])) for index in range(len(strips))]
+    lengths = [len(strip) for strip in strips]
+    n, is_one = len(strips), len(strips) == 1
+    entries = [
+        (256, 4, 1, 32), (257, 4, 1, 32), (258, 3, 2, 8 | 8 << 16), (259, 3, 1, 8), (262, 3, 1, 1),
+        (273, 4, n, begins[0] if is_one else tables), (277, 3, 1, 2), (278, 4, 1, 32),
+        (279, 4, n, lengths[0] if is_one else tables + 8), (284, 3, 1, planes), (338, 3, 1, kind_of_alpha),
+    ]  # fmt: skip
+    head = b"II*\0" + struct.pack("<IH", 8, len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    return head + bytes(4) + struct.pack("<4I", *(begins * 2)[:2], *(lengths * 2)[:2]) + b"".join(strips)
+
+
+def test_gray_that_is_multiplied_with_its_alpha_already_is_put_on_white() -> None:
+    gray = np.minimum(GRAY, ALPHA)
+    decoded = decode(tiff_with_alpha([np.dstack([gray, ALPHA]).tobytes()], 1, kind_of_alpha=1))
+    expected = gray3(gray).astype(int) + 255 - ALPHA[:, :, None]
+    assert np.abs(decoded.pixels - expected).max() <= 1, "Pillow divides by alpha at 8 bits"
+    assert decoded.is_read_otherwise
+
+
 def gif(levels: np.ndarray, palette: np.ndarray, *, left: int = 0, clear: int | None = None) -> bytes:
     """Return a GIF of 32x32 pixels whose picture begins at a column, written by hand: levels of 7 bits."""
     codes = [code for index, level in enumerate(levels.reshape(-1)) for code in ([128] * (index % 100 == 0) + [level])]
@@ -332,6 +356,9 @@ REFUSED = {
     ),
     "BMP of black and white at 4 bits": (
         bmp((BITS[:, ::2] << 4 | BITS[:, 1::2]).tobytes(), 4, BLACK_AND_WHITE), "must have 1 bit per pixel, got 4",
+    ),
+    "TIFF of gray and alpha in two planes": (
+        tiff_with_alpha([GRAY.tobytes(), ALPHA.tobytes()], 2, kind_of_alpha=2), "each gray pixel, got two planes",
     ),
     "TIFF L with a sign": (tiff(GRAY, 8, 1, sample_format=2), "unsigned samples, .* got signed ones"),
     "TIFF F": (encode(Image.fromarray(GRAY.astype(np.float32)), "TIFF"), "mode F of TIFF"),
