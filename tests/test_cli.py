@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lwq_tune.cli.main import main, make_parser, without_port
+from lwq_tune.data.decoded_cache import FOLDER_VARIABLE
 from tests.conftest import run_python
 from tests.data.hub_folders import write_hub_folder
 
@@ -40,6 +41,20 @@ def test_a_dry_run_knows_the_classes_of_a_folder(tmp_path: Path, capsys: pytest.
     assert main([*space, "dataset=cifar100"]) == 0
     with_a_hundred = capsys.readouterr().out
     assert with_two_classes != with_a_hundred
+
+
+def test_a_bad_image_is_refused_before_an_estimate_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "cache"))
+    write_hub_folder(tmp_path / "set", size=28)
+    sweep = ["sweep", "--space", "named_schedules", "--country", "FRA", "--estimate", "first"]
+    assert main([*sweep, "--set", f"dataset={tmp_path / 'set'}"]) == 2
+    told = capsys.readouterr().err
+    assert "got 28x28 in row 0" in told
+    assert "measuring" not in told
+    assert not (tmp_path / "results").exists()
 
 
 BAD_SWEEPS = [

@@ -17,19 +17,18 @@ if TYPE_CHECKING:
     from lwq_tune.sweep.session import Run
 
 
-def report_end(run: Run, estimate: dict[str, Any] | None = None) -> int:
+def report_end(run: Run) -> int:
     """Say how a session ended and return the exit code; the run folder is the last line on stdout.
 
     Args:
         run: The run after it.
-        estimate: What was expected of a session that trains all trials.
     """
     if run.energy is not None:
         say(energy_balance(run.energy, run.trial_rows))
-    if estimate is not None and run.energy is not None and run.has_ended:
+    if run.estimate is not None and run.energy is not None and run.has_ended:
         used = run.energy.parts.get("trial")
         kwh, kg = (None, None) if used is None else (used.kwh, used.kg_co2eq)
-        say(compare(estimate, run.time_s, kwh, kg))
+        say(compare(run.estimate, run.time_s, kwh, kg))
     statuses = run.statuses
     counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
     say(f"{len(statuses)} trials: {counts}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from argparse import Namespace
 
 from lwq_tune.carbon.host_intensities import tell_intensities
 from lwq_tune.cli import exit_codes
 from lwq_tune.cli.messages import report_end
-from lwq_tune.estimation.estimate import estimate_prepared
+from lwq_tune.estimation.estimate import check_is_local, estimate_prepared
 from lwq_tune.output_streams import say
 from lwq_tune.sweep.session import prepare_sweep, start_sweep
 from lwq_tune.sweep.space.trial_list import list_trials
@@ -43,9 +44,10 @@ def run(arguments: Namespace) -> int:
         print(list_trials(prepared.work))
         return exit_codes.DONE
     tell_intensities(prepared.intensities, say)
-    estimate = None
-    if arguments.estimate is not None:  # on stdout where nothing else follows
-        estimate = estimate_prepared(prepared, print if arguments.estimate == "only" else say)
+    if arguments.estimate is not None:
+        check_is_local(prepared.config)
     if arguments.estimate == "only":
+        estimate_prepared(prepared, print)
         return exit_codes.DONE
-    return report_end(start_sweep(prepared, estimate), estimate)
+    estimate = functools.partial(estimate_prepared, tell=say) if arguments.estimate == "first" else None
+    return report_end(start_sweep(prepared, estimate))

@@ -23,6 +23,7 @@ from lwq_tune.errors import ConfigError, EnergyMeterError, TrialDivergedError
 from lwq_tune.formatting import fraction, wh
 from lwq_tune.output_streams import say
 from lwq_tune.quantization.schedules import parse_schedule
+from lwq_tune.results.recorded_dataset import check_init_run
 from lwq_tune.sweep.space.prerequisites import with_initial_trials
 
 if TYPE_CHECKING:
@@ -38,8 +39,10 @@ def run(arguments: Namespace) -> int:
     dataset = describe_dataset(arguments.dataset)
     config = trial_config(arguments, dataset.dataset, dataset.digest)
     tell_dataset(dataset, config.validation_fraction, say)
-    networks = Networks(arguments.init_run)
-    prepare_images(dataset.dataset, Path(arguments.data_dir).expanduser(), say)
+    init_run = None if arguments.init_run is None else Path(arguments.init_run).expanduser().resolve()
+    networks = Networks(init_run)
+    n_read_otherwise = prepare_images(dataset.dataset, Path(arguments.data_dir).expanduser(), say)
+    check_init_run(init_run, dataset, config.validation_fraction, n_read_otherwise)
     from lwq_tune.training.model import check_device
 
     check_device(arguments.device)
@@ -73,16 +76,15 @@ class Networks:
         ResultsError: It is none.
     """
 
-    def __init__(self, run_dir: str | None) -> None:
+    def __init__(self, run_dir: Path | None) -> None:
         self._states: dict[str, Any] = {}
         self._ray_folder: Path | None = None
         if run_dir is not None:
             from lwq_tune.results.manifest import read_manifest
             from lwq_tune.results.store import RunFolder
 
-            path = Path(run_dir).expanduser().resolve()
-            read_manifest(path)
-            self._ray_folder = RunFolder(path).ray
+            read_manifest(run_dir)
+            self._ray_folder = RunFolder(run_dir).ray
 
     def has(self, trial: TrialConfig) -> bool:
         """Return whether a trial is in the run."""

@@ -6,6 +6,7 @@ files. An entry is a folder, named by the data set's content and moved into plac
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -151,9 +152,10 @@ class NodeCache:
             arrays = {name: np.load(entry / f"{name}.npy", mmap_mode="c") for name in _MAPPED}
             arrays |= {name: np.load(entry / f"{name}.npy") for name in _COPIED}
             plain = {name: summary[name] for name in _PLAIN} | {"notes": tuple(summary["notes"])}
-            os.utime(entry / _SUMMARY)
         except (OSError, ValueError, KeyError, TypeError):
             return None
+        with contextlib.suppress(OSError):  # a folder that is read-only: it is never made room in
+            os.utime(entry / _SUMMARY)
         return DecodedImages(**arrays, **plain)
 
 

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401 (the two register their formats)
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin  # noqa: F401 (two register formats)
 
 from lwq_tune.errors import DatasetError
 from lwq_tune.models.layer_shapes import IMAGE_SIZE
 
 # What is opened at all: other plugins of Pillow start programs (EPS) or read formats that no data set needs.
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM")
+FORMATS_IN_WORDS = "PNG, JPEG, TIFF, WebP, GIF, BMP or PNM"
 DAMAGE = (  # what Pillow raises on damaged files
     OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, MemoryError,
     struct.error, zlib.error, Image.DecompressionBombError,
@@ -28,8 +29,11 @@ DAMAGE = (  # what Pillow raises on damaged files
 BACKGROUND = "white"
 _ORIENTATION_TAG = 0x0112
 _BITS_TAG, _PHOTOMETRIC_TAG, _BLACK_IS_ZERO = 258, 262, 1
+_SAMPLE_FORMAT_TAG, _UNSIGNED, _UNDEFINED = 339, 1, 4
+_PLANES_TAG, _APART = 284, 2
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_DEPTH_AT = 24  # offset of the bit depth in the header chunk, the colour type follows
+_BMP_DEPTH_AT = 28
 
 
 @dataclass(frozen=True)
@@ -75,13 +79,19 @@ def decode_image(value: object, where: str) -> DecodedImage:
         n_frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
         if n_frames != 1:
             raise DatasetError(f"an image must be one picture, got {n_frames} frames in {where}; keep one of them")
+        _check_layout(image, encoded, where)
         image.load()
         return _decode(image, encoded, where)
+    except UnidentifiedImageError as error:
+        raise DatasetError(
+            f"an image must be a whole {FORMATS_IN_WORDS} file, got {_beginning(encoded)} in {where}; convert it, "
+            "write that row again, or leave it out"
+        ) from error
     except DAMAGE as error:
         reason = str(error) or type(error).__name__
         raise DatasetError(
-            f"an image must be a whole PNG, JPEG, TIFF, WebP, GIF, BMP or PNM file, got {reason} in {where}; "
-            "write that row again, or leave it out"
+            f"an image must be a whole {FORMATS_IN_WORDS} file, got {reason} in {where}; write that row again, or "
+            "leave it out"
         ) from error
 
 
@@ -89,20 +99,75 @@ def _without_bytes(value: object, where: str) -> str:
     rule = "an image must hold its encoded bytes"
     if value is None:
         return f"{rule}, got an empty row, {where}; fill it, or leave it out"
+    if isinstance(value, dict) and value.get("bytes") is not None:
+        return f"{rule}, got {type(value['bytes']).__name__} under bytes in {where}; write the content of a file there"
     if isinstance(value, dict) and isinstance(value.get("path"), str):
         return f"{rule}, got none but the path {value['path']!r} in {where}; put the file's content into the table"
     got = ", ".join(map(str, value)) or "no fields" if isinstance(value, dict) else type(value).__name__
     return f"{rule}, got {got} in {where}; write the content of an image file there"
 
 
+def _beginning(encoded: bytes) -> str:
+    """Return what bytes look like that no decoder knows.
+
+    >>> _beginning(b""), _beginning(b"<svg xmlns='http://www.w3.org/2000/svg'/>")
+    ('0 bytes', "41 bytes that begin with b'<svg xmlns='")
+    """
+    return f"{len(encoded):,} bytes" + (f" that begin with {encoded[:11]!r}" if encoded else "")
+
+
 def _open(encoded: bytes) -> Image.Image:
     return Image.open(io.BytesIO(encoded), formats=FORMATS)
+
+
+def _check_layout(image: Image.Image, encoded: bytes, where: str) -> None:
+    """Refuse what Pillow reads as other pixels than the file holds, as its header tells.
+
+    Raises:
+        DatasetError: A GIF's picture leaves a part of its screen open, or a BMP of black and white has more than one
+            bit per pixel, which Pillow does not look at.
+    """
+    tile: Any = image.tile[0] if image.tile else None  # type: ignore[attr-defined]
+    if image.format == "GIF" and "transparency" not in image.info and tuple(tile[1]) != (0, 0, *image.size):
+        raise DatasetError(
+            f"a GIF's picture must fill its screen, or name a transparent colour, got columns {tile[1][0]} to "
+            f"{tile[1][2]} and rows {tile[1][1]} to {tile[1][3]} of {image.size[0]}x{image.size[1]} pixels in {where}; "
+            "convert it to PNG"
+        )
+    if image.format == "BMP" and image.mode == "1" and tile[0] == "raw" and encoded[_BMP_DEPTH_AT] != 1:
+        raise DatasetError(
+            f"a BMP image of black and white must have 1 bit per pixel, got {encoded[_BMP_DEPTH_AT]} in {where}; "
+            "convert it to PNG"
+        )
+
+
+def _check_palette(image: Image.Image, where: str) -> None:
+    """Refuse a pixel that names a colour beyond the palette: Pillow makes it black.
+
+    Raises:
+        DatasetError: There is one.
+    """
+    n_colors, largest = len(image.getpalette() or ()) // 3, int(np.asarray(image).max())
+    if largest >= n_colors:
+        raise DatasetError(
+            f"pixels must name colours of the palette, which has {n_colors}, got number {largest} in {where}; write "
+            "that image again, or leave it out"
+        )
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation; 1, as the pixels are, where there is none or it is unreadable."""
+    try:
+        orientation = image.getexif().get(_ORIENTATION_TAG, 1)
+    except DAMAGE:
+        return 1
+    return orientation if isinstance(orientation, int) else 1
 
 
 def _decode(image: Image.Image, encoded: bytes, where: str) -> DecodedImage:
     """Return the pixels of a loaded image."""
     samples, top, alpha = _samples(image, encoded, where)
-    orientation = image.getexif().get(_ORIENTATION_TAG, 1)
+    orientation = _orientation(image)
     is_composited = alpha is not None and bool((alpha < top).any())
     if is_composited:
         opacity = alpha[:, :, None].astype(np.float64) / top  # type: ignore[index]
@@ -113,7 +178,7 @@ def _decode(image: Image.Image, encoded: bytes, where: str) -> DecodedImage:
         pixels = samples
     pixels = _oriented(pixels, orientation)
     is_odd = is_composited or top != 255 or orientation != 1
-    return DecodedImage(pixels, is_composited, is_odd and not np.array_equal(pixels, _read_before(image)))
+    return DecodedImage(pixels, is_composited, is_odd and not _is_as_read_before(image, pixels))
 
 
 def _samples(
@@ -139,6 +204,8 @@ def _samples(
     if mode == "RGB":
         color = np.asarray(image)
         return color, 255, _opacity(color, key, 255)
+    if mode == "P":
+        _check_palette(image, where)
     if mode in ("P", "PA", "LA", "La", "RGBA", "RGBa"):
         straight = image.convert({"La": "LA"}.get(mode, "RGBA")).convert("RGBA")
         rgba = np.asarray(straight)
@@ -192,10 +259,20 @@ def _check_tiff(image: Any, where: str) -> None:
     """Refuse a TIFF whose samples Pillow cuts down, or does not scale.
 
     Raises:
-        DatasetError: It has more than 8 bits per channel in colour, 9 to 15 in gray, or white at 0 with 16.
+        DatasetError: It has more than 8 bits per channel in colour, 9 to 15 in gray, white at 0 with 16, 8 with a sign,
+            or gray and alpha one behind the other.
     """
+    if image.mode in ("LA", "La", "PA") and image.tag_v2.get(_PLANES_TAG) == _APART:  # Pillow reads one plane as both
+        raise DatasetError(
+            f"a TIFF image with alpha must have it beside each gray pixel, got two planes in {where}; convert it to PNG"
+        )
     bits = image.tag_v2.get(_BITS_TAG, (1,))
     if max(bits) <= 8:
+        if not {*image.tag_v2.get(_SAMPLE_FORMAT_TAG, (_UNSIGNED,))} <= {_UNSIGNED, _UNDEFINED}:
+            raise DatasetError(
+                f"a TIFF image of 8 bits must have unsigned samples, so that its range is known, got signed ones in "
+                f"{where}; convert it to 8-bit RGB"
+            )
         return
     is_plain = tuple(bits) == (16,) and image.tag_v2.get(_PHOTOMETRIC_TAG) == _BLACK_IS_ZERO
     if not is_plain and image.mode not in ("I", "F"):
@@ -214,8 +291,11 @@ def _oriented(pixels: np.ndarray[Any, Any], orientation: int) -> np.ndarray[Any,
     return pixels.transpose(1, 0, 2) if orientation in (5, 6, 7, 8) else pixels
 
 
-def _read_before(image: Image.Image) -> np.ndarray[Any, Any]:
-    """Return the pixels that earlier versions read."""
+def _is_as_read_before(image: Image.Image, pixels: np.ndarray[Any, Any]) -> bool:
+    """Return whether earlier versions read these pixels."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that transparency is lost
-        return np.asarray(image.convert("RGB"))
+        try:
+            return np.array_equal(pixels, np.asarray(image.convert("RGB")))
+        except ValueError:  # mode La, which they could not read
+            return False

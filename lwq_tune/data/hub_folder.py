@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lwq_tune.data.hub_layout import ALTERNATIVES, SPLITS, FolderAddress, HubLayout, find_layout
+from lwq_tune.data.hub_layout import (
+    ALTERNATIVES,
+    SPLITS,
+    FolderAddress,
+    HubLayout,
+    find_layout,
+    is_folder,
+    name_from_split,
+    shown,
+)
 from lwq_tune.data.labels import LabelMap, map_labels
 from lwq_tune.errors import DatasetError, near_miss
 
@@ -71,11 +80,15 @@ class HubFolder:
         return [line, *self.labels.warnings()]
 
     def digest(self) -> str:
-        """Return 16 hex digits of a SHA-256 over names and contents, so that a copy elsewhere is the same data set."""
+        """Return 16 hex digits of a SHA-256 over names and contents, so that a copy elsewhere is the same data set.
+
+        A name starts where the split is named: at the file, or at its folder, so that a file moved from ``test/`` to
+        ``train/`` makes another data set.
+        """
         total = hashlib.sha256()
         for split in SPLITS:
             for file in self.layout.files[split]:
-                total.update(file.name.encode())
+                total.update(name_from_split(file).encode())
                 with file.open("rb") as stream:
                     total.update(hashlib.file_digest(stream, "sha256").digest())
         if self.address.options:
@@ -93,11 +106,7 @@ def open_hub_folder(dataset: str) -> HubFolder:
         DatasetError: There is no such folder, or its files, columns or labels break a rule.
     """
     given = FolderAddress.parse(dataset)
-    try:
-        is_folder = given.folder.is_dir()
-    except (OSError, RuntimeError) as error:  # no permission, a name too long
-        raise DatasetError(f"dataset {dataset!r} cannot be looked up ({error}); {ALTERNATIVES}") from error
-    if not is_folder:
+    if not is_folder(given.folder):
         raise DatasetError(f"dataset {dataset!r} is neither a built-in name nor a folder; {ALTERNATIVES}")
     address = FolderAddress(given.folder.resolve(), given.options)
     layout = find_layout(address)
@@ -138,7 +147,7 @@ def _common_columns(layout: HubLayout, address: FolderAddress) -> HubColumns:
 
 
 def _show(value: str | tuple[str, ...]) -> str:
-    return value if isinstance(value, str) else f"[{', '.join(value)}]"
+    return value if isinstance(value, str) else f"[{shown(value)}]"
 
 
 def _columns(file: Path, address: FolderAddress) -> HubColumns:
@@ -234,7 +243,7 @@ def _read_labels(file: Path, columns: HubColumns) -> pa.ChunkedArray:
     """Return the labels of a file as int64, strings or booleans.
 
     Raises:
-        DatasetError: One is missing, or too large.
+        DatasetError: One is missing, too large, or no text.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -250,9 +259,14 @@ def _read_labels(file: Path, columns: HubColumns) -> pa.ChunkedArray:
         )
     target = {"boolean": pa.bool_(), "integer": pa.int64(), "string": pa.string()}[columns.label_kind]
     try:
-        return labels.cast(target)
+        labels = labels.cast(target)
+        labels.validate(full=True)
     except pa.ArrowInvalid as error:
-        raise DatasetError(f"labels must fit 64 bits, {file} has others ({error}); number the classes anew") from error
+        raise DatasetError(
+            f"labels must be integers below 2**63 or strings in UTF-8, column {columns.label} of {file} has others "
+            f"({error}); name the classes anew"
+        ) from error
+    return labels
 
 
 def _read_column(file: Path, column: str) -> pa.ChunkedArray:
@@ -265,11 +279,27 @@ def _read_column(file: Path, column: str) -> pa.ChunkedArray:
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(file).read([column]).column(column)
+        content = pq.ParquetFile(file)
+        values = content.read([column]).column(column)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         raise _unreadable(file, error) from error
+    if len(values) != content.metadata.num_rows:
+        counts = f"{len(values):,} of {content.metadata.num_rows:,} rows in column {column}"
+        raise _unreadable(file, ValueError(counts))
+    return values
 
 
 def _unreadable(file: Path, error: Exception) -> DatasetError:
+    rule = f"a data set file must be readable as Parquet, {file} is not"
+    if _begins_with(file, b"version https://git-lfs"):
+        return DatasetError(f"{rule}: it is the pointer of Git LFS to it; run `git lfs pull` in its repository")
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return DatasetError(f"a data set file must be readable as Parquet, {file} is not ({reason}); copy it again")
+    return DatasetError(f"{rule} ({reason}); copy it again")
+
+
+def _begins_with(file: Path, beginning: bytes) -> bool:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(len(beginning)) == beginning
+    except OSError:
+        return False

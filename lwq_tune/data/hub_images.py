@@ -142,6 +142,9 @@ def _repeated_between_files(hub: HubFolder, split: str, digests: Sequence[bytes]
     for index, classes in enumerate(parts):
         rows = set(zip(digests[begin : begin + len(classes)], classes.tolist(), strict=True))
         shared.update((first, index) for row in rows if (first := owner.setdefault(row, index)) != index)
+        if len(rows) < len(classes):
+            n_again = len(classes) - len(rows)
+            yield f"warning: {n_again:,} images of {split} stand again in the same file, {files[index].name}"
         n_different.append(len(rows))
         begin += len(classes)
     for (first, second), n_shared in sorted(shared.items()):

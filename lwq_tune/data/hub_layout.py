@@ -7,12 +7,13 @@ folders named by it (``train/*.parquet``), directly in the folder or in one fold
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from lwq_tune.errors import DatasetError, near_miss
 
@@ -30,6 +31,7 @@ SPLIT_WORDS = {
 OPTIONS = {"test": "split that serves as test images", "image": "column of images", "label": "column of labels"}
 MAX_DEPTH = 3  # folders between the one given and a file: data/CONFIGURATION/SPLIT
 MAX_LISTED = 5
+_I_OF_N = re.compile(r"(\d+)[-_ ]?of[-_ ]?(\d+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -49,15 +51,15 @@ class FolderAddress:
         """Return the address that a user wrote.
 
         Raises:
-            DatasetError: A choice is unknown, empty or given twice.
+            DatasetError: A choice is unknown, empty or given twice, or the path cannot be looked up.
 
         >>> FolderAddress.parse("images?test=dev").options
         {'test': 'dev'}
         """
         folder, separator, query = dataset.rpartition("?")
-        if not separator or Path(dataset).expanduser().is_dir():
-            return cls(Path(dataset).expanduser(), {})
-        pairs = parse_qsl(query, keep_blank_values=True)
+        if not separator or is_folder(_expanded(dataset)):
+            return cls(_expanded(dataset), {})
+        pairs = parse_qsl(query.replace("+", "%2B"), keep_blank_values=True)  # a plus sign is itself, no space
         options = dict(pairs)
         unknown = next((name for name, value in pairs if name not in OPTIONS or not value), None)
         if unknown is not None or len(options) != len(pairs) or not pairs:
@@ -66,10 +68,29 @@ class FolderAddress:
             raise DatasetError(
                 f"what follows ? in a dataset must be NAME=VALUE of {known}, each once, got {query}{hint}"
             )
-        return cls(Path(folder).expanduser(), options)
+        return cls(_expanded(folder), options)
 
     def __str__(self) -> str:
-        return str(self.folder) + (f"?{urlencode(self.options)}" if self.options else "")
+        return str(self.folder) + (f"?{urlencode(self.options, quote_via=quote)}" if self.options else "")
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:  # ~NAME of nobody
+        raise DatasetError(f"dataset {path!r} cannot be looked up ({error}); {ALTERNATIVES}") from error
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether a path is one of a folder.
+
+    Raises:
+        DatasetError: It cannot be looked up.
+    """
+    try:
+        return path.is_dir()
+    except OSError as error:  # no permission, a name too long
+        raise DatasetError(f"dataset '{path}' cannot be looked up ({error.strerror}); {ALTERNATIVES}") from error
 
 
 @dataclass(frozen=True)
@@ -102,17 +123,20 @@ class HubLayout:
 
     def _list(self, files: Sequence[Path]) -> str:
         names = [str(file.relative_to(self.folder)) for file in files]
-        return _shown(names) if len(names) <= 2 else f"{names[0]} to {names[-1]}, {len(names)} files"
+        return shown(names) if len(names) <= 2 else f"{names[0]} to {names[-1]}, {len(names)} files"
 
 
 def find_layout(address: FolderAddress) -> HubLayout:
     """Return which files of a folder are its training and its test images.
 
     Raises:
-        DatasetError: There are none, several choices, or parts of a set are missing or doubled.
+        DatasetError: There are none, several choices, or parts of a set are missing, doubled or no files.
     """
     folder = address.folder
-    found = sorted(_parquet_files(folder))
+    try:
+        found = sorted(_parquet_files(folder))
+    except OSError as error:
+        raise DatasetError(f"the folders below {folder} cannot be listed ({error}); {ALTERNATIVES}") from error
     configurations: dict[Path, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
     for file in found:
         place = _place(file, folder)
@@ -124,6 +148,9 @@ def find_layout(address: FolderAddress) -> HubLayout:
     for split, files in chosen.items():
         check_shards(files, split if split == "train" else test_split)
     used = {file for files in chosen.values() for file in files}
+    for file in sorted(used):
+        if file.exists() and not file.is_file():  # opening a named pipe waits for its writer
+            raise DatasetError(f"a data set is read from regular files, {file} is none; write its content into a file")
     unused = tuple(file for file in found if file not in used)
     return HubLayout(folder, {split: tuple(files) for split, files in chosen.items()}, test_split, unused)
 
@@ -131,21 +158,36 @@ def find_layout(address: FolderAddress) -> HubLayout:
 def _parquet_files(folder: Path) -> Iterator[Path]:
     for depth in range(MAX_DEPTH + 1):
         for file in folder.glob("*/" * depth + "*.parquet"):
-            if not any(part.startswith((".", "__")) for part in file.relative_to(folder).parts):
+            if not file.is_dir() and not any(part.startswith((".", "__")) for part in file.relative_to(folder).parts):
                 yield file
 
 
 def _place(file: Path, folder: Path) -> tuple[Path, str] | None:
     """Return the configuration's folder and the split of a file, named by the file or else by the folder it is in.
 
-    A split is the word before the first ``-`` or ``.`` of a name.
+    A split is the word before the first ``-`` or ``.`` of a file's name. A folder ``train.parquet`` with parts in it,
+    as Spark writes it, is one named by its split.
     """
-    known = {word for words in SPLIT_WORDS.values() for word in words}
-    word = re.split(r"[-.]", file.name.lower())[0]
-    if word in known:
+    word = _split_of_name(file.name)
+    if word is not None:
         return file.parent, word
-    word = file.parent.name.lower()
+    known = {word for words in SPLIT_WORDS.values() for word in words}
+    word = file.parent.name.lower().removesuffix(".parquet")
     return (file.parent.parent, word) if word in known and file.parent != folder else None
+
+
+def name_from_split(file: Path) -> str:
+    """Return the part of a file's path that names its split.
+
+    >>> name_from_split(Path("set/train-0.parquet")), name_from_split(Path("set/train/0.parquet"))
+    ('train-0.parquet', 'train/0.parquet')
+    """
+    return file.name if _split_of_name(file.name) else f"{file.parent.name}/{file.name}"
+
+
+def _split_of_name(name: str) -> str | None:
+    word = re.split(r"[-.]", name.lower())[0]
+    return word if any(word in words for words in SPLIT_WORDS.values()) else None
 
 
 def _of_split(splits: Mapping[str, list[Path]], split: str) -> list[Path]:
@@ -158,14 +200,14 @@ def _choose_configuration(
     """Return the folder whose files are read: the one given where it holds training images, else the only other."""
     with_train = [place for place, splits in configurations.items() if _of_split(splits, "train")]
     if not with_train:
-        there = f"; its Parquet files are {_shown([str(file.relative_to(folder)) for file in found])}" if found else ""
+        there = f"; its Parquet files are {shown([str(file.relative_to(folder)) for file in found])}" if found else ""
         raise DatasetError(f"a data set folder holds train-*.parquet, none found in {folder}{there}; {ALTERNATIVES}")
     if folder in with_train:
         return folder
     if len(with_train) > 1:
         names = [str(place.relative_to(folder)) for place in sorted(with_train)]
         raise DatasetError(
-            f"a data set folder holds one configuration, {folder} has {len(names)}: {_shown(names)}; choose one by its "
+            f"a data set folder holds one configuration, {folder} has {len(names)}: {shown(names)}; choose one by its "
             f"path, such as dataset={folder / names[0]}"
         )
     return with_train[0]
@@ -205,16 +247,14 @@ def check_shards(files: Sequence[Path], split: str) -> None:
     Raises:
         DatasetError: Some numbers are missing or doubled, sets of different sizes are mixed, or some files have none.
     """
-    numbers = {
-        file: (int(m[1]), int(m[2])) for file in files if (m := re.search(r"(\d+)[-_ ]?of[-_ ]?(\d+)", file.stem))
-    }
+    numbers = {file: (int(m[1]), int(m[2])) for file in files if (m := _I_OF_N.search(file.stem))}
     if not numbers:
         return
     folder, advice = files[0].parent, "copy the data set again, or move what does not belong to it"
     rule = f"files of one split must make one whole set, those of {split} in {folder}"
     unnumbered = [file.name for file in files if file not in numbers]
     if unnumbered:
-        raise DatasetError(f"{rule} mix numbered files with {_shown(unnumbered)}; {advice}")
+        raise DatasetError(f"{rule} mix numbered files with {shown(unnumbered)}; {advice}")
     sizes = sorted({size for _, size in numbers.values()})
     if len(sizes) > 1:
         raise DatasetError(f"{rule} mix sets of {' and '.join(map(str, sizes))} files; {advice}")
@@ -222,25 +262,26 @@ def check_shards(files: Sequence[Path], split: str) -> None:
     doubled = sorted({index for index in indices if indices.count(index) > 1})
     if doubled:
         names = [file.name for file, (index, _) in numbers.items() if index in doubled]
-        raise DatasetError(f"{rule} have a number twice: {_shown(names)}; {advice}")
+        raise DatasetError(f"{rule} have a number twice: {shown(names)}; {advice}")
     size = sizes[0]
     first = 1 if indices[-1] == size and indices[0] > 0 else 0  # the Hub counts from 0
     outside = [index for index in indices if not first <= index < first + size]
     if outside:
-        raise DatasetError(
-            f"{rule} have numbers beyond {first + size - 1}: {_shown(list(map(str, outside)))}; {advice}"
-        )
+        raise DatasetError(f"{rule} have numbers beyond {first + size - 1}: {shown(list(map(str, outside)))}; {advice}")
     if len(indices) < size:
-        present = set(indices)
-        missing = [str(index) for index in range(first, first + min(size, 10_000)) if index not in present]
-        raise DatasetError(f"{rule} lack {size - len(indices)} of {size} files, number {_shown(missing)}; {advice}")
+        n_missing, present = size - len(indices), set(indices)
+        missing = (str(index) for index in range(first, first + size) if index not in present)  # of any number of files
+        numbered = shown(list(itertools.islice(missing, MAX_LISTED)), n_missing)
+        if first == 0 and 0 not in present:
+            numbered += f" (number {size} instead of 0 if they are counted from 1)"
+        raise DatasetError(f"{rule} lack {n_missing} of {size} files, number {numbered}; {advice}")
 
 
-def _shown(names: Sequence[str]) -> str:
-    """Return the first of some names.
+def shown(names: Sequence[str], n_names: int | None = None) -> str:
+    """Return the first of some names, and how many there are beyond.
 
-    >>> _shown(["a", "b"]), _shown(list("abcdefg"))
-    ('a, b', 'a, b, c, d, e and 2 more')
+    >>> shown(["a", "b"]), shown(list("abcdefg")), shown(list("abcde"), 100)
+    ('a, b', 'a, b, c, d, e and 2 more', 'a, b, c, d, e and 95 more')
     """
-    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
-    return ", ".join(names[:MAX_LISTED]) + more
+    n_more = (len(names) if n_names is None else n_names) - MAX_LISTED
+    return ", ".join(names[:MAX_LISTED]) + (f" and {n_more:,} more" if n_more > 0 else "")

@@ -14,8 +14,18 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 UNKNOWN_CLASS = -100  # of a test image whose label no training image has; torch's losses leave this number out
-_MAX_SHOWN = 4
+_MAX_SHOWN, _MAX_SHOWN_LENGTH = 4, 40
 Label = int | str | bool
+
+
+def _shown(labels: Sequence[Label]) -> str:
+    """Return labels as a message shows them.
+
+    >>> _shown([7, "cat", "x" * 1000])
+    "7, 'cat', 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…"
+    """
+    texts = [repr(label) for label in labels]
+    return ", ".join(text if len(text) <= _MAX_SHOWN_LENGTH else f"{text[:_MAX_SHOWN_LENGTH]}…" for text in texts)
 
 
 @dataclass(frozen=True)
@@ -48,8 +58,8 @@ class LabelMap:
         count = f"{len(self.values):,} classes"
         if all(type(value) is int for value in self.values) and self.values == tuple(range(len(self.values))):
             return count
-        more = f", … {self.values[-1]!r}" if len(self.values) > _MAX_SHOWN else ""
-        return f"{count} (labels {', '.join(repr(value) for value in self.values[:_MAX_SHOWN])}{more})"
+        more = f", … {_shown(self.values[-1:])}" if len(self.values) > _MAX_SHOWN else ""
+        return f"{count} (labels {_shown(self.values[:_MAX_SHOWN])}{more})"
 
     def warnings(self) -> list[str]:
         """Return what a user should know about the labels, a line each."""
@@ -85,7 +95,7 @@ def map_labels(labels: Mapping[str, Sequence[pa.ChunkedArray]], class_names: Seq
     if len(values) < 2:
         raise DatasetError(
             f"a data set must have two classes or more to tell apart, the training images of {folder} all have label "
-            f"{values[0]!r}; see whether another column holds the labels (dataset='{folder}?label=COLUMN')"
+            f"{_shown(values)}; see whether another column holds the labels (dataset='{folder}?label=COLUMN')"
         )
     known = pa.array(values, type=train.type)
 
@@ -98,10 +108,10 @@ def map_labels(labels: Mapping[str, Sequence[pa.ChunkedArray]], class_names: Seq
     names = tuple(class_names[int(value)] for value in values) if has_names else ()
     label_map = LabelMap(values, names, classes_of, tuple(count for _, count in counted))
     if label_map.n_unknown == sum(len(part) for part in classes_of["test"]):
-        shown = ", ".join(repr(value) for value in pc.unique(labels["test"][0]).to_pylist()[:3])
+        tested = _shown(pc.unique(labels["test"][0]).to_pylist()[:3])
         raise DatasetError(
             f"test images must have labels that training images have, none of {folder} has: training has "
-            f"{', '.join(repr(value) for value in values[:3])} …, test {shown} …; take another split for them "
+            f"{_shown(values[:3])} …, test {tested} …; take another split for them "
             f"(dataset='{folder}?test=SPLIT')"
         )
     return label_map

@@ -70,8 +70,9 @@ def split_indices(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, T
 
     generator = torch.Generator().manual_seed(seed)
     is_validation = torch.zeros(len(labels), dtype=torch.bool)
-    for label in torch.unique(labels):
-        members = (labels == label).nonzero().flatten()
+    class_counts = torch.unique(labels, return_counts=True)[1].tolist()
+    # Sorted once: a search for each class took 25 s for 100,000 classes with two images each.
+    for members in torch.argsort(labels, stable=True).split_with_sizes(class_counts):
         order = torch.randperm(len(members), generator=generator)
         is_validation[members[order[: n_validation_images(len(members), fraction)]]] = True
     if not is_validation.any():

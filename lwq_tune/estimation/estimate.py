@@ -34,6 +34,19 @@ if TYPE_CHECKING:
     from lwq_tune.sweep.session import PreparedSweep
 
 
+def check_is_local(config: SweepConfig) -> None:
+    """See that an estimate, which measures this host, is asked for a sweep on this host.
+
+    Raises:
+        ConfigError: The sweep is for a cluster.
+    """
+    if config.address is not None:
+        raise ConfigError(
+            f"--estimate measures this host, it cannot tell what a cluster takes, got --address {config.address}; "
+            "run it on a node of the cluster, without --address"
+        )
+
+
 def estimate_prepared(prepared: PreparedSweep, tell: Callable[[str], object]) -> dict[str, Any]:
     """Measure some steps and tell what a sweep will take; return the record of the estimate.
 
@@ -43,11 +56,7 @@ def estimate_prepared(prepared: PreparedSweep, tell: Callable[[str], object]) ->
     from lwq_tune.sweep.plan import make_search
 
     work, config = prepared.work, prepared.config
-    if config.address is not None:
-        raise ConfigError(
-            f"--estimate measures this host, it cannot tell what a cluster takes, got --address {config.address}; "
-            "run it on a node of the cluster, without --address"
-        )
+    check_is_local(config)
     search = make_search(work.space, work.costs_of)
     return measure_sweep(config, work.dataset, work.trials, work.costs, prepared.intensities, search, tell)
 

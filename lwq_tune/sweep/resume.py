@@ -12,12 +12,12 @@ from typing import Any
 from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.config.carbon_budget import parse_budget
 from lwq_tune.config.sweep import SweepConfig, parse_address
-from lwq_tune.data.catalog import DatasetInfo, describe_dataset
-from lwq_tune.data.preparation import prepare_images, tell_dataset
+from lwq_tune.data.preparation import tell_dataset
 from lwq_tune.errors import ResultsError
 from lwq_tune.output_streams import say
 from lwq_tune.results.asked import AskedTrials, read_trials
 from lwq_tune.results.manifest import Manifest, new_session, read_manifest
+from lwq_tune.results.recorded_dataset import check_init_run, find_as_before, load_as_before
 from lwq_tune.results.recorder import RunRecorder, utc_now
 from lwq_tune.results.run_lock import run_lock
 from lwq_tune.results.schema import ENDED
@@ -89,7 +89,8 @@ def resume_sweep(
         check_installed(choose_loggers(config))
         plan = replace(plan, dashboard=find_dashboard(dashboard, config.address, say))
         tell_dataset(dataset, fraction, say)
-        load_as_before(manifest["dataset"], config.data_dir)
+        n_read_otherwise = load_as_before(manifest["dataset"], config.data_dir, say)
+        check_init_run(config.init_run, dataset, fraction, n_read_otherwise)
         manifest["sweep"] = config.model_dump(mode="json")
         manifest["sessions"].append(new_session(sys.argv[1:], utc_now()))
         write_json(folder.manifest, manifest)
@@ -184,55 +185,3 @@ def _intensities(manifest: Manifest) -> dict[str, IntensitySeries]:
         raise ResultsError(
             f"a run is continued as it was asked for, its carbon intensity was changed: {error}"
         ) from error
-
-
-def find_as_before(recorded: Mapping[str, Any], validation_fraction: float) -> DatasetInfo:
-    """Return the data set of a run, if it is as it was and its labels and its split are understood as they were.
-
-    Args:
-        recorded: The data set as the manifest holds it.
-        validation_fraction: Share of the training images that the run holds out.
-
-    Raises:
-        DatasetError: It is gone.
-        ResultsError: Its content has changed, or the version that began the run took it otherwise.
-    """
-    found = describe_dataset(recorded["dataset"])
-    if (found.dataset, found.digest) != (recorded["dataset"], recorded["digest"]):
-        raise ResultsError(
-            f"a run is continued on its own data, {recorded['dataset']} had digest {recorded['digest']} and now has "
-            f"{found.digest}; put the old files back, or start a new sweep"
-        )
-    if found.num_classes != recorded["num_classes"]:
-        raise ResultsError(
-            f"a run is continued with its own classes, {recorded['num_classes']} were counted in {found.dataset} when "
-            f"it began and {found.num_classes} distinct labels are; start a new sweep"
-        )
-    held_none_out = any(n > 1 and round(validation_fraction * n) == 0 for n in found.class_counts)
-    if held_none_out and _is_of_earlier_version(recorded):
-        raise ResultsError(
-            f"a run is continued with its own validation images, the version that began it held none of the smallest "
-            f"classes of {found.dataset} out; start a new sweep"
-        )
-    return found
-
-
-def load_as_before(recorded: Mapping[str, Any], data_dir: Path) -> None:
-    """Make sure that trials will find their data, read as it was when the run began.
-
-    Raises:
-        DatasetError: The data cannot be had.
-        ResultsError: The version that began the run read other pixels.
-    """
-    n_read_otherwise = prepare_images(recorded["dataset"], data_dir, say)
-    if n_read_otherwise and _is_of_earlier_version(recorded):
-        raise ResultsError(
-            f"a run is continued on the pixels it began with, {n_read_otherwise:,} images of {recorded['dataset']} "
-            "were read otherwise by the version that began it (16 bits clipped, transparency or orientation left out); "
-            "start a new sweep"
-        )
-
-
-def _is_of_earlier_version(recorded: Mapping[str, Any]) -> bool:
-    """Return whether the version that began a run did not yet record the labels of its classes."""
-    return "classes" not in recorded

@@ -10,8 +10,8 @@ import contextlib
 import datetime
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.data.preparation import prepare_images, tell_dataset
 from lwq_tune.errors import ConfigError
 from lwq_tune.output_streams import say
+from lwq_tune.results.recorded_dataset import check_init_run
 from lwq_tune.results.schema import ENDED
 from lwq_tune.results.storage.run_copy import address_of, check_storage, discard_unused, mirrored
 from lwq_tune.sweep.cluster.dashboard import Dashboard, find_dashboard
@@ -49,12 +50,14 @@ class PreparedSweep:
         work: Its trials and their data set.
         config: How it will run.
         intensities: Carbon intensity by host, of all others under the empty name.
+        validation_fraction: Share of the training images that is held out.
         dashboard: What its Ray is to have.
     """
 
     work: Work
     config: SweepConfig
     intensities: Mapping[str, IntensitySeries]
+    validation_fraction: float
     dashboard: Dashboard | None = None
 
 
@@ -68,6 +71,7 @@ class Run:
         energy: What its hosts used, and for what; None where there was nothing left to do.
         end: How the session ended before all trials had, where it did.
         time_s: Seconds the session took.
+        estimate: What was expected of it before it started, where that was asked for.
     """
 
     path: Path
@@ -75,6 +79,7 @@ class Run:
     energy: EnergyLog | None = None
     end: SessionEnd = field(default_factory=SessionEnd)
     time_s: float = 0.0
+    estimate: dict[str, Any] | None = None
 
     @property
     def statuses(self) -> list[str]:
@@ -130,8 +135,10 @@ def prepare_sweep(
     if config.carbon_budget is not None:
         parse_budget(config.carbon_budget)
     work = plan_work(space, config)
-    tell_dataset(work.dataset, space.trials[0].validation_fraction, say)
-    return PreparedSweep(work, config, intensities, found_dashboard)
+    fraction = space.trials[0].validation_fraction
+    tell_dataset(work.dataset, fraction, say)
+    check_init_run(config.init_run, work.dataset, fraction)
+    return PreparedSweep(work, config, intensities, fraction, found_dashboard)
 
 
 def make_sweep_config(space: str, **settings: Any) -> SweepConfig:
@@ -157,12 +164,12 @@ def make_sweep_config(space: str, **settings: Any) -> SweepConfig:
         raise ConfigError("\n".join(explain(error, tuple(SweepConfig.model_fields)))) from error
 
 
-def start_sweep(prepared: PreparedSweep, estimate: dict[str, Any] | None = None) -> Run:
+def start_sweep(prepared: PreparedSweep, estimate: Callable[[PreparedSweep], dict[str, Any]] | None = None) -> Run:
     """Train what was prepared and return the run.
 
     Args:
         prepared: The sweep.
-        estimate: What `estimate_sweep` returned, for the manifest.
+        estimate: Called once the data is there; returns what the sweep is expected to take, for the manifest.
 
     Raises:
         UserInputError: Data, folders or the host do not do.
@@ -176,18 +183,20 @@ def start_sweep(prepared: PreparedSweep, estimate: dict[str, Any] | None = None)
     work, config = prepared.work, prepared.config
     if config.address is None:
         check_cpus(config, available_cpus())
-    prepare_images(work.dataset.dataset, config.data_dir, say)
+    n_read_otherwise = prepare_images(work.dataset.dataset, config.data_dir, say)
+    check_init_run(config.init_run, work.dataset, prepared.validation_fraction, n_read_otherwise)
     check_storage(config)
+    expected = None if estimate is None else estimate(prepared)
     folder = RunFolder(config.run_dir)
     folder.create()
     with run_lock(folder.path):
         try:
-            manifest = _manifest(prepared, utc_now()) | {"estimate": estimate}
+            manifest = _manifest(prepared, utc_now()) | {"estimate": expected}
             write_json(folder.manifest, manifest)
             say(f"sweep {work.space.name}: {count_trials(work)}, {_how(config)}; results in {folder.path}")
             metadata, init_energies_kwh = table_metadata(manifest), manifest["init_energies_kwh"]
             recorder = RunRecorder(folder, work.trials, work.costs, metadata, work.initial, init_energies_kwh)
-            return run_session(_plan(prepared, folder), recorder)
+            return replace(run_session(_plan(prepared, folder), recorder), estimate=expected)
         except BaseException:
             discard_unused(folder, config)
             raise

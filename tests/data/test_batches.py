@@ -86,6 +86,17 @@ def test_the_split_is_disjoint_complete_and_even_over_classes(seed: int, fractio
     assert torch.equal(again[1], val)
 
 
+def test_the_split_is_drawn_class_by_class_as_runs_of_earlier_versions_drew_it() -> None:
+    labels = torch.randint(0, 4, (60,), generator=torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(7)
+    expected = []
+    for label in range(4):
+        members = [index for index, other in enumerate(labels.tolist()) if other == label]
+        order = torch.randperm(len(members), generator=generator).tolist()
+        expected += [members[place] for place in order[: round(0.2 * len(members))]]
+    assert split_indices(labels, 0.2, 7)[1].tolist() == sorted(expected)
+
+
 def test_the_split_depends_on_its_seed() -> None:
     labels = torch.arange(2).repeat(100)
     assert not torch.equal(split_indices(labels, 0.1, 0)[1], split_indices(labels, 0.1, 1)[1])

@@ -273,7 +273,94 @@ def tiff(samples: np.ndarray, bits: int, photometric: int, sample_format: int = 
     return b"II*\0" + struct.pack("<IH", 8, len(entries)) + table + b"\0\0\0\0" + extra + data
 
 
+def tiff_with_alpha(parts: list[bytes], planes: int, kind_of_alpha: int) -> bytes:
+    """Return a little-endian TIFF of gray and alpha, deflated, in one strip (planes 1) or one for each (2), by hand."""
+    strips = [zlib.compress(part) for part in parts]
+    tables = 8 + 2 + 11 * 12 + 4
+    begins = [tables + 16 + sum(map(len, strips[:index])) for index in range(len(strips))]
+    lengths = [len(strip) for strip in strips]
+    n, is_one = len(strips), len(strips) == 1
+    entries = [
+        (256, 4, 1, 32), (257, 4, 1, 32), (258, 3, 2, 8 | 8 << 16), (259, 3, 1, 8), (262, 3, 1, 1),
+        (273, 4, n, begins[0] if is_one else tables), (277, 3, 1, 2), (278, 4, 1, 32),
+        (279, 4, n, lengths[0] if is_one else tables + 8), (284, 3, 1, planes), (338, 3, 1, kind_of_alpha),
+    ]  # fmt: skip
+    head = b"II*\0" + struct.pack("<IH", 8, len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    return head + bytes(4) + struct.pack("<4I", *(begins * 2)[:2], *(lengths * 2)[:2]) + b"".join(strips)
+
+
+def test_gray_that_is_multiplied_with_its_alpha_already_is_put_on_white() -> None:
+    gray = np.minimum(GRAY, ALPHA)
+    decoded = decode(tiff_with_alpha([np.dstack([gray, ALPHA]).tobytes()], 1, kind_of_alpha=1))
+    expected = gray3(gray).astype(int) + 255 - ALPHA[:, :, None]
+    assert np.abs(decoded.pixels - expected).max() <= 1, "Pillow divides by alpha at 8 bits"
+    assert decoded.is_read_otherwise
+
+
+def gif(levels: np.ndarray, palette: np.ndarray, *, left: int = 0, clear: int | None = None) -> bytes:
+    """Return a GIF of 32x32 pixels whose picture begins at a column, written by hand: levels of 7 bits."""
+    codes = [code for index, level in enumerate(levels.reshape(-1)) for code in ([128] * (index % 100 == 0) + [level])]
+    bits = np.unpackbits(np.array([*codes, 129], dtype=np.uint8)[:, None], axis=1, bitorder="little")
+    data = np.packbits(bits.reshape(-1), bitorder="little").tobytes()
+    blocks = b"".join(bytes([len(data[i : i + 255])]) + data[i : i + 255] for i in range(0, len(data), 255))
+    control = b"" if clear is None else b"\x21\xf9\x04\x01\0\0" + bytes([clear]) + b"\0"
+    place = struct.pack("<HHHHB", left, 0, levels.shape[1], levels.shape[0], 0)
+    screen = struct.pack("<HHBBB", 32, 32, 0xF0 + len(palette).bit_length() - 2, 5, 0)
+    return b"GIF89a" + screen + palette.tobytes() + control + b"," + place + b"\x07" + blocks + b"\0;"
+
+
+def bmp(pixels: bytes, bits: int, palette: np.ndarray) -> bytes:
+    """Return a BMP of 32x32 pixels with a palette of blue, green, red and nothing, written by hand."""
+    begin = 14 + 40 + palette.nbytes
+    header = struct.pack("<IiiHHIIiiII", 40, 32, 32, 1, bits, 0, len(pixels), 0, 0, len(palette), 0)
+    return b"BM" + struct.pack("<IHHI", begin + len(pixels), 0, 0, begin) + header + palette.tobytes() + pixels
+
+
+LEVELS = GRAY % 64
+GIF_PALETTE = PALETTE[:64]
+BLACK_AND_WHITE = np.array([[0] * 4, [255, 255, 255, 0]], dtype=np.uint8)
+
+
+def test_a_gif_is_read_by_its_own_palette_and_what_it_leaves_open_is_clear() -> None:
+    assert np.array_equal(decode(gif(LEVELS, GIF_PALETTE)).pixels, GIF_PALETTE[LEVELS])
+    part = decode(gif(LEVELS[:, 4:], GIF_PALETTE, left=4, clear=63)).pixels
+    alpha = np.where((np.arange(32) < 4) | (LEVELS == 63), 0, 255)
+    assert np.array_equal(part, on_white(GIF_PALETTE[LEVELS], alpha))
+
+
+def test_a_bmp_of_black_and_white_is_read_at_one_bit() -> None:
+    encoded = bmp(np.packbits(BITS, axis=1)[::-1].tobytes(), 1, BLACK_AND_WHITE)
+    assert np.array_equal(decode(encoded).pixels, gray3(BITS * 255))
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP", "JPEG"])
+def test_broken_metadata_leave_the_pixels_as_they_are(file_format: str) -> None:
+    options = {"lossless": True} if file_format == "WEBP" else {}
+    plain, broken = (encode(Image.fromarray(RGB), file_format, exif=b"Exif\0\0" + e, **options) for e in (b"", b"junk"))
+    assert np.array_equal(decode(broken).pixels, decode(plain).pixels)
+
+
 REFUSED = {
+    "PNG P whose palette is short": (
+        png(packed_rows(GRAY % 16, 4), 4, 3, PLTE=PALETTE[:15].tobytes()), "which has 15, got number 15 in",
+    ),
+    "BMP P whose palette is short": (
+        bmp((GRAY % 8).tobytes(), 8, np.pad(PALETTE[:5], ((0, 0), (0, 1)))), "which has 5, got number 7 in",
+    ),
+    "GIF P whose palette is short": (gif(LEVELS, GIF_PALETTE[:32]), "which has 32, got number 63 in"),
+    "GIF that leaves a part of its screen open": (
+        gif(LEVELS[:, 4:], GIF_PALETTE, left=4), "got columns 4 to 32 and rows 0 to 32 of 32x32 pixels",
+    ),
+    "BMP of black and white at 8 bits, which Pillow reads at 1": (
+        bmp(BITS.tobytes(), 8, BLACK_AND_WHITE), "must have 1 bit per pixel, got 8",
+    ),
+    "BMP of black and white at 4 bits": (
+        bmp((BITS[:, ::2] << 4 | BITS[:, 1::2]).tobytes(), 4, BLACK_AND_WHITE), "must have 1 bit per pixel, got 4",
+    ),
+    "TIFF of gray and alpha in two planes": (
+        tiff_with_alpha([GRAY.tobytes(), ALPHA.tobytes()], 2, kind_of_alpha=2), "each gray pixel, got two planes",
+    ),
+    "TIFF L with a sign": (tiff(GRAY, 8, 1, sample_format=2), "unsigned samples, .* got signed ones"),
     "TIFF F": (encode(Image.fromarray(GRAY.astype(np.float32)), "TIFF"), "mode F of TIFF"),
     "TIFF I": (encode(Image.fromarray(GRAY.astype(np.int32)), "TIFF"), "mode I of TIFF"),
     "TIFF I;16S": (tiff(WIDE[:, :, 0], 16, 1, sample_format=2), "mode I of TIFF"),
@@ -294,8 +381,8 @@ REFUSED = {
         encode(Image.fromarray(RGB), "TIFF", save_all=True, append_images=[Image.fromarray(RGB)]), "got 2 frames",
     ),
     "another size": (encode(Image.fromarray(RGB[:28, :28]), "PNG"), "must be 32x32 pixels, got 28x28"),
-    "no image": (b"no image at all", "whole PNG"),
-    "empty": (b"", "whole PNG"),
+    "no image": (b"no image at all", "whole PNG.* got 15 bytes that begin with b'no image at'"),
+    "empty": (b"", "whole PNG.* got 0 bytes"),
     "half a JPEG": (encode(Image.fromarray(RGB), "JPEG")[:700], "whole PNG"),
     "a program for a printer": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 32\n", "whole PNG"),
 }  # fmt: skip
@@ -317,6 +404,7 @@ def test_what_has_no_known_range_or_is_no_single_picture_is_refused_with_its_pla
             "got none but the path 'cat.png' in row 3 of shard.parquet; put the file's content",
         ),
         ({"bytes": None, "path": None}, "got bytes, path in row 3"),
+        ({"bytes": "aGVsbG8=", "path": "cat.png"}, "got str under bytes in row 3"),
         ("cat.png", "got str in row 3"),
         ([[0, 1]], "got list in row 3"),
     ],

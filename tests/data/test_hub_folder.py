@@ -72,6 +72,27 @@ def test_a_class_that_only_test_images_have_is_told_with_its_share(tmp_path: Pat
     assert warning.startswith("warning: 2 of 5 test images (40.0%) have a label that no training image has; they count")
 
 
+def test_long_labels_are_cut_in_messages_and_nowhere_else(tmp_path: Path) -> None:
+    hub = open_hub_folder(make(tmp_path, ["b" * 99_999, "a"], ["a"]))
+    assert hub.labels.describe() == f"2 classes (labels 'a', '{'b' * 39}…)"
+    assert hub.labels.values == ("a", "b" * 99_999)
+
+
+def test_a_file_moved_to_another_split_makes_another_data_set(tmp_path: Path) -> None:
+    for place, first in (("train/0", 0), ("test/1", 10), ("test/2", 20)):
+        write(tmp_path / f"{place}.parquet", [0, 1], first)
+    before = open_hub_folder(str(tmp_path)).digest()
+    (tmp_path / "test/1.parquet").rename(tmp_path / "train/1.parquet")
+    assert open_hub_folder(str(tmp_path)).digest() != before
+
+
+def test_a_pointer_of_git_lfs_is_called_that(tmp_path: Path) -> None:
+    make(tmp_path, [0, 1], [0, 1])
+    (tmp_path / "test-00000-of-00001.parquet").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d\n")
+    with pytest.raises(DatasetError, match="test-00000-of-00001.parquet is not: .* run `git lfs pull`"):
+        open_hub_folder(str(tmp_path))
+
+
 def test_names_of_the_hubs_metadata_are_kept(tmp_path: Path) -> None:
     for split, labels in (("train", [0, 2, 0, 2]), ("test", [2, 0])):
         table = pa.table({"image": images(len(labels)), "label": labels})
@@ -100,7 +121,7 @@ REFUSED_LABELS = {
     "fractions": ([0.0, 1.0, 1.0], "got double in column label"),
     "several for an image": ([[0], [1], [1]], "labels must be integers, strings, booleans"),
     "one class": ([4, 4, 4], "all have label 4"),
-    "beyond 64 bits": (pa.array([2**63, 1, 2], pa.uint64()), "labels must fit 64 bits"),
+    "beyond 64 bits": (pa.array([2**63, 1, 2], pa.uint64()), "labels must be integers below 2\\*\\*63"),
     "none at all": (pa.array([None, None, None], pa.null()), "labels must be integers, strings, booleans"),
 }
 
@@ -110,6 +131,12 @@ def test_labels_that_name_no_class_are_refused(tmp_path: Path, kind: str) -> Non
     labels, message = REFUSED_LABELS[kind]
     with pytest.raises(DatasetError, match=message):
         open_hub_folder(make(tmp_path, labels, [0, 1]))
+
+
+def test_labels_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    labels = pa.array([b"a", b"\xff"]).view(pa.string())
+    with pytest.raises(DatasetError, match="strings in UTF-8, column label of .* has others"):
+        open_hub_folder(make(tmp_path, labels, labels))
 
 
 def test_test_images_without_labels_are_refused(tmp_path: Path) -> None:
@@ -160,10 +187,13 @@ def test_single_repeated_images_are_told_with_their_count(tmp_path: Path) -> Non
     write(tmp_path / "train-a.parquet", [0, 1, 0, 1, 0])
     write(tmp_path / "train-b.parquet", [1, 1, 1, 0, 1], first=3)  # image 3 again, and 4 with another label
     write(tmp_path / "test.parquet", [0, 1, 1, 0], first=7)  # image 7 again
+    table = pq.read_table(tmp_path / "test.parquet")
+    pq.write_table(pa.concat_tables([table, table.slice(0, 1)]), tmp_path / "test.parquet")  # image 7 once more
     decoded = decode_hub_folder(open_hub_folder(str(tmp_path)))
     assert decoded.notes == (
         "warning: 1 images of train stand in train-a.parquet and again in train-b.parquet",
-        "warning: 1 of 4 test images (25.0%) are training images too, so the test accuracy is higher than on new "
+        "warning: 1 images of test stand again in the same file, test.parquet",
+        "warning: 2 of 5 test images (40.0%) are training images too, so the test accuracy is higher than on new "
         "images",
     )
 

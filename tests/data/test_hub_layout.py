@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lwq_tune.data.hub_folder import open_hub_folder
 from lwq_tune.data.hub_layout import FolderAddress, check_shards, find_layout
 from lwq_tune.errors import DatasetError
 
@@ -73,6 +75,10 @@ LAYOUTS = {
         [f"data/train-{ONE}", f"data/test-{ONE}", f".cache/data/train-{ONE}"],
         ([f"data/train-{ONE}"], [f"data/test-{ONE}"], "test"),
     ),
+    "folders as Spark writes them": (
+        ["train.parquet/part-00000.snappy.parquet", "train.parquet/_SUCCESS", "test.parquet/part-00000.snappy.parquet"],
+        (["train.parquet/part-00000.snappy.parquet"], ["test.parquet/part-00000.snappy.parquet"], "test"),
+    ),
     "another split whose name begins alike": (
         [f"train-{ONE}", f"test-{ONE}", f"train_small-{ONE}"], ([f"train-{ONE}"], [f"test-{ONE}"], "test"),
     ),
@@ -112,10 +118,18 @@ REFUSED = {
         "those of train in {folder} lack 1 of 3 files, number 1;",
     ),
     "a part of the test images missing": (
-        [f"train-{ONE}", "test-00001-of-00002.parquet"], "those of test in {folder} lack 1 of 2 files, number 0;",
+        [f"train-{ONE}", "test-00001-of-00002.parquet"], "those of test in {folder} lack 1 of 2 files, number 0 (",
     ),
     "a part of what serves as test images missing": (
         [f"data/train-{ONE}", "data/validation-00000-of-00002.parquet"], "those of validation in {folder}/data lack 1",
+    ),
+    "a part missing, in capitals": (["TRAIN-0-OF-2.parquet", f"test-{ONE}"], "lack 1 of 2 files, number 1;"),
+    "the last part missing, perhaps counted from 1": (
+        ["train-1-of-3.parquet", "train-2-of-3.parquet", f"test-{ONE}"],
+        "number 0 (number 3 instead of 0 if they are counted from 1);",
+    ),
+    "nearly all parts missing": (
+        ["train-0-of-99999999999.parquet", f"test-{ONE}"], "number 1, 2, 3, 4, 5 and 99,999,999,993 more;",
     ),
     "two sizes": (
         [f"train-{ONE}", "train-00000-of-00002.parquet", "train-00001-of-00002.parquet", f"test-{ONE}"],
@@ -154,6 +168,29 @@ def test_the_choices_behind_a_path_decide(tmp_path: Path) -> None:
 def test_an_unknown_choice_lists_the_known(tmp_path: Path, query: str) -> None:
     with pytest.raises(DatasetError, match="must be NAME=VALUE of test .*, image .*, label"):
         FolderAddress.parse(f"{tmp_path}?{query}")
+
+
+@pytest.mark.parametrize("dataset", ["~nobody_of_that_name/set", "x" * 300, f"{'x' * 300}?test=dev"])
+def test_a_path_that_cannot_be_looked_up_is_refused(dataset: str) -> None:
+    with pytest.raises(DatasetError, match="cannot be looked up"):
+        open_hub_folder(dataset)
+
+
+def test_a_named_pipe_is_refused_and_never_opened(tmp_path: Path) -> None:
+    make(tmp_path, f"test-{ONE}")
+    os.mkfifo(tmp_path / f"train-{ONE}")
+    with pytest.raises(DatasetError, match=f"read from regular files, .*train-{ONE} is none"):
+        found(tmp_path)
+
+
+@pytest.mark.parametrize("label", ["my label", "a+b", "a&b=c%20d", "étiquette"])
+def test_a_choice_of_any_characters_is_read_back_as_it_was(tmp_path: Path, label: str) -> None:
+    address = FolderAddress(tmp_path, {"label": label})
+    assert FolderAddress.parse(str(address)) == address
+
+
+def test_a_plus_sign_and_a_space_are_themselves() -> None:
+    assert FolderAddress.parse("set?label=my label+1").options == {"label": "my label+1"}
 
 
 def test_a_folder_whose_name_has_a_question_mark_is_itself(tmp_path: Path) -> None:

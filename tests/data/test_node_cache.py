@@ -217,20 +217,46 @@ def may(*command: str) -> bool:
     )
 
 
-@pytest.mark.skipif(
+needs_a_mount = pytest.mark.skipif(
     not may("unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"), reason="may not mount a small disk"
 )
-def test_a_disk_that_fills_up_costs_no_trial(tmp_path: Path) -> None:
+
+
+def on_a_small_disk(tmp_path: Path, script: str) -> subprocess.CompletedProcess[str]:
+    """Run a script that is told the folder of a disk of 1 MiB."""
     (tmp_path / "disk").mkdir()
-    (tmp_path / "script.py").write_text(FULL_DISK)
+    (tmp_path / "script.py").write_text(script)
     mount = f"mount -t tmpfs -o size=1m,mode=700 none '{tmp_path}/disk'"
     done = subprocess.run(
         ["unshare", "-m", "sh", "-c", f"{mount} && exec '{sys.executable}' '{tmp_path}/script.py' '{tmp_path}/disk'"],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    return done
+
+
+@needs_a_mount
+def test_a_disk_that_fills_up_costs_no_trial(tmp_path: Path) -> None:
+    done = on_a_small_disk(tmp_path, FULL_DISK)
     assert done.stderr.count("cannot be kept on this node") == 1
     assert "requested and" in done.stderr, "NumPy's words for a write that was cut short"
+
+
+READ_ONLY_DISK = """
+import subprocess, sys
+from pathlib import Path
+from lwq_tune.data.decoded_cache import NodeCache
+from tests.data.test_node_cache import assert_equal, decoded, never
+cache = NodeCache(Path(sys.argv[1]), min_free_bytes=0)
+cache.get("one", decoded)
+subprocess.run(["mount", "-o", "remount,ro", sys.argv[1]], check=True)
+assert_equal(cache.get("one", never), decoded())
+"""
+
+
+@needs_a_mount
+def test_an_entry_on_a_disk_that_is_read_only_is_used(tmp_path: Path) -> None:
+    assert on_a_small_disk(tmp_path, READ_ONLY_DISK).stderr == ""
 
 
 SIDE_BY_SIDE = """

@@ -41,9 +41,8 @@ def test_a_copy_is_the_same_code_and_an_edited_or_moved_module_is_not(tmp_path: 
 def test_packages_are_found_as_a_node_of_its_own_would_find_them(tmp_path: Path) -> None:
     (tmp_path / "torch-9.9.dist-info").mkdir()
     (tmp_path / "torch-9.9.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 9.9\n")
-    program = (
-        f"import runpy; print(runpy.run_path({str(FOLDER / 'sweep' / 'cluster' / 'node_report.py')!r})['describe']()['versions'])"
-    )
+    program_file = FOLDER / 'sweep' / 'cluster' / 'node_report.py'
+    program = f"import runpy; print(runpy.run_path({str(program_file)!r})['describe']()['versions'])"
     result = run_python("-c", program, cwd=tmp_path, PYTHONPATH=str(tmp_path))
     assert result.returncode == 0, result.stderr
     assert "'torch': '9.9'" in result.stdout
