@@ -5,6 +5,7 @@ Start at `schema`, which says what each column means, and `recorder.RunRecorder`
 - asked: The trials of a run as they were asked for.
 - energy_tables: The energy logs of a run.
 - manifest: The manifest of a run.
+- recorded_dataset: Whether the data set of a run is taken now as it was when the run began.
 - recorder: Records a run as it happens.
 - reuse: Trials of another run that trials of this one start from.
 - rows: Rows of the tables, made from configurations and records. Pure functions.

@@ -17,7 +17,7 @@ from lwq_tune.data.hub_folder import open_hub_folder
 from lwq_tune.data.hub_images import cached_hub_folder, decode_hub_folder
 from lwq_tune.data.labels import UNKNOWN_CLASS
 from lwq_tune.errors import DatasetError
-from tests.data.hub_folders import png
+from tests.support.hub_folders import png
 
 
 def images(n: int, first: int = 0) -> list[dict[str, object]]:

@@ -9,7 +9,7 @@ from lwq_tune.data.catalog import BUILTIN_CLASSES
 from lwq_tune.data.loading import load_digits, load_hub_folder
 from lwq_tune.data.sizes import BUILTIN_COUNTS, ImageCounts, count_images
 from lwq_tune.errors import DatasetError
-from tests.data.hub_folders import write_hub_folder
+from tests.support.hub_folders import write_hub_folder
 
 
 def test_digits_are_counted_as_they_are_loaded() -> None:

@@ -18,7 +18,7 @@ from lwq_tune.quantization.quantizers.least_squares import least_squares_scale
 from lwq_tune.quantization.quantizers.lsq import LSQQuantizer
 from lwq_tune.quantization.quantizers.minmax import MinMaxActQuantizer, MinMaxWeightQuantizer, affine_grid
 from lwq_tune.quantization.quantizers.pact import PACTQuantizer
-from tests.quantization import twins
+from tests.support import quantizer_twins as twins
 
 BITS = st.integers(2, 8)
 # Multiples of 1/64 and powers of two are exact in float32: ties and edges mean the same to both twins.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.s3_server import s3_server
-from tests.store_servers import azure_server, gs_server
+from tests.support.s3_server import s3_server
+from tests.support.store_servers import azure_server, gs_server
 
 __all__ = ["azure_server", "gs_server", "s3_server"]

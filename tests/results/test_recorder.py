@@ -19,7 +19,7 @@ from lwq_tune.sweep.space.trial_list import trial_costs
 from lwq_tune.training.epoch_row import EpochRow
 from lwq_tune.training.trial import Trial
 from tests.conftest import small_config
-from tests.training.fake_meter import CountingMeter
+from tests.support.fake_meter import CountingMeter
 
 HOST = {"hostname": "h", "cpu_model": "c", "gpu_model": None}
 

@@ -36,7 +36,7 @@ from lwq_tune.training.forward_steps import forward_steps
 from lwq_tune.training.model import build_model
 from lwq_tune.training.trial import Trial
 from tests.conftest import REPOSITORY, small_config
-from tests.quantization import twins
+from tests.support import quantizer_twins as twins
 
 EXAMPLE = REPOSITORY / "examples" / "run_export.py"
 _spec = importlib.util.spec_from_file_location("run_export", EXAMPLE)

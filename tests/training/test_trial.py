@@ -21,7 +21,7 @@ from lwq_tune.training.model import build_model, check_used_bits, make_optimizer
 from lwq_tune.training.trial import Trial
 from lwq_tune.training.trial_data import TrialData
 from tests.conftest import small_config
-from tests.training.fake_meter import CountingMeter
+from tests.support.fake_meter import CountingMeter
 
 NUMBERS_OF_TRAINING = (
     "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy", "lr",

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lwq_tune.energy.attribution.memory_shares import MIN_PERIOD_S, MemoryShares
+from tests.support.fake_host import FakeHost
+
+
+class DearHost(FakeHost):
+    """Telling the proportional memory of a process takes 20 ms."""
+
+    n_read = 0
+
+    def proportional_bytes(self, pids: Iterable[int]) -> int:
+        self.n_read += 1
+        self.now_s += 0.02
+        return super().proportional_bytes(pids)
+
+    def resident_bytes(self, pids: Iterable[int]) -> int:
+        return 100 + sum(self.memory.get(pid, 0) for pid in pids)
+
+
+def test_shares_are_of_the_hosts_memory_and_read_again_only_now_and_then() -> None:
+    host = FakeHost()
+    host.start(10, memory=250)
+    memory = MemoryShares(host, clock=lambda: host.now_s)  # type: ignore[arg-type]
+    assert memory.shares(["a", "b"], {"a": [10], "b": []}.__getitem__) == {"a": 0.25, "b": 0.0}
+    host.memory[10] = 500
+    assert memory.shares(["a"], lambda _: [10]) == {"a": 0.25}
+    host.run(MIN_PERIOD_S)
+    assert memory.shares(["a"], lambda _: [10]) == {"a": 0.5}
+    assert memory.shares(["a", "new"], lambda _: [10]) == {"a": 0.5, "new": 0.5}
+
+
+def test_what_is_dear_to_read_costs_a_two_thousandth_of_the_time_at_most_whatever_the_number_of_accounts() -> None:
+    for n_accounts in (1, 16):
+        host = DearHost()
+        host.start(10, memory=250)
+        memory = MemoryShares(host, clock=lambda host=host: host.now_s)  # type: ignore[misc, arg-type]
+        names = [str(number) for number in range(n_accounts)]
+        for _ in range(2000):
+            memory.shares(names, lambda _: [10])
+            host.run(1.0)
+        assert 0.02 * host.n_read / host.now_s <= 1 / 1000  # the first reading included
+
+
+def test_a_trial_that_loads_its_data_after_it_was_registered_is_seen_to_grow_beside_dear_ones() -> None:
+    host = DearHost()
+    host.start(10, memory=250)
+    host.start(20, memory=1)
+    memory = MemoryShares(host, clock=lambda: host.now_s)  # type: ignore[arg-type]
+    for _ in range(100):
+        memory.shares(["old"], lambda _: [10])
+        host.run(1.0)
+    pids = {"old": [10], "new": [20]}.__getitem__
+    assert memory.shares(["old", "new"], pids)["new"] == 0.001
+    host.memory[20] = 300
+    host.run(MIN_PERIOD_S)
+    assert memory.shares(["old", "new"], pids)["new"] == 0.3

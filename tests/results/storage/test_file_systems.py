@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from lwq_tune.errors import ResultsError
+from lwq_tune.results.storage import file_systems, storage
+from lwq_tune.results.storage.azure import KEY_VARIABLE
+from lwq_tune.results.storage.storage import Storage
+from tests.support.s3_server import HOST
+from tests.support.store_servers import GsServer, free_port
+
+SERVERS = (
+    "endpoint_override={0}&scheme=http&retry_limit_seconds=2",
+    "blob_storage_authority={0}&blob_storage_scheme=http",
+)
+PLACES = {
+    "gs": "gs://anonymous@bucket/a?" + SERVERS[0],
+    "abfs": f"abfs://box@account.dfs.core.windows.net/a?{SERVERS[1]}&" + SERVERS[1].replace("blob", "dfs"),
+}
+
+
+@pytest.fixture(params=PLACES)
+def address(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of a store, without its server."""
+    monkeypatch.setenv(KEY_VARIABLE, "YWJj")
+    return PLACES[request.param]
+
+
+def test_a_server_that_never_answers_is_given_up(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_systems, "_SILENCE_S", 0.5)
+    monkeypatch.setattr(storage, "_PATIENCE_S", 0.1)
+    with socket.create_server((HOST, 0)) as silent:
+        place = Storage.parse(address.format(f"{HOST}:{silent.getsockname()[1]}"))
+        with pytest.raises(ResultsError, match=r"it does not answer \(no answer within .* s\); check the network"):
+            place.probe()
+
+
+@pytest.mark.slow
+def test_a_server_that_is_not_there_is_a_clear_error(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "_PATIENCE_S", 0.1)
+    place = Storage.parse(address.format(f"{HOST}:{free_port()}"))
+    with pytest.raises(ResultsError, match=r"it does not answer \(.*connect to server\); check the network"):
+        place.probe()
+
+
+def test_a_store_that_is_asked_for_minutes_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits_s = [
+        file_systems.silence_limit_s(Storage.parse(uri).address)
+        for uri in ("/a", "gs://anonymous@bucket", "gs://anonymous@bucket?retry_limit_seconds=300")
+    ]
+    assert limits_s == [None, 60.0, 600.0]
+
+
+def test_a_missing_bucket_of_googles_store_is_named_at_once_and_not_made(
+    gs_server: GsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "test")  # with it pyarrow's create_dir makes a bucket
+    monkeypatch.setattr(storage, "_WAITS_S", (60.0,))
+    place = Storage.parse(gs_server.uri("no-such-bucket/x"))
+    for ask in (place.probe, lambda: place.write("y", b""), place.files, place.folders):
+        with pytest.raises(ResultsError, match="it has no bucket no-such-bucket; make it"):
+            ask()

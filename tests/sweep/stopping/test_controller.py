@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lwq_tune.config.carbon_budget import Budget
+from lwq_tune.config.trial import TrialConfig
+from lwq_tune.energy.ledger.totals import trial_part
+from lwq_tune.results.recorder import RunRecorder
+from lwq_tune.results.store import RunFolder, read_log
+from lwq_tune.sweep.stopping.controller import Control
+from lwq_tune.sweep.stopping.rules import StopRules
+from lwq_tune.sweep.stopping.settings import Stopping, Target
+from tests.conftest import small_config
+from tests.support.small_run import epoch_row, recorder_of
+
+JOULES_PER_KWH = 3.6e6
+RULES = Stopping(target=Target(val_accuracy=0.9))
+
+
+@pytest.fixture
+def trials() -> dict[str, TrialConfig]:
+    found = [small_config(seed=seed, epochs=4) for seed in (0, 1)]
+    return {trial.trial_key: trial for trial in found}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    return folder
+
+
+@pytest.fixture
+def recorder(folder: RunFolder, trials: dict[str, TrialConfig]) -> RunRecorder:
+    return recorder_of(folder, trials)
+
+
+def book(folder: RunFolder, **joules: float) -> None:
+    """Write an interval as a ledger does, with so many joules for each part."""
+    folder.energy.mkdir(exist_ok=True)
+    opened = {"event": "opened", "session": "s", "at_s": 0.0}
+    interval = {
+        "begin_s": 0.0, "time_s": 1.0, "unmeasured_s": 0.0, "g_per_kwh": 500.0, "flags": [],
+        "node": {"cpu": sum(joules.values())},
+        "parts": {"cpu": {name: [energy, 0.0] for name, energy in joules.items()}},
+    }  # fmt: skip
+    with (folder.energy / "host.jsonl").open("a") as stream:
+        stream.writelines(json.dumps(record) + "\n" for record in (opened, interval))
+
+
+def test_what_a_sweep_uses_itself_counts_and_what_others_use_does_not(
+    folder: RunFolder, recorder: RunRecorder, trials: dict[str, TrialConfig]
+) -> None:
+    control = Control(recorder, None, Budget(1.0, "kWh"))
+    key = next(iter(trials))
+    book(
+        folder,
+        **{trial_part(key, "s"): 0.3 * JOULES_PER_KWH, "driver": 0.3 * JOULES_PER_KWH, "other": 9 * JOULES_PER_KWH},
+    )
+    assert not control.is_over()
+    assert not control.ends_trial(key, epoch_row(1), is_last=False)
+    book(folder, ray=0.3 * JOULES_PER_KWH, ledger=0.2 * JOULES_PER_KWH)
+    assert control.ends_trial(key, epoch_row(2), is_last=False)
+    assert control.is_cut(key)
+    assert control.is_over()
+    assert control.ended_by == (
+        "the carbon budget of 1 kWh is used (1.1 kWh); resume with a larger --carbon-budget to go on"
+    )
+    assert control.decision(key) is None, "a trial that is cut can go on"
+
+
+def test_a_trial_that_is_over_anyway_is_not_cut(
+    folder: RunFolder, recorder: RunRecorder, trials: dict[str, TrialConfig]
+) -> None:
+    control = Control(recorder, StopRules(RULES, 2), Budget(0.1, "kg"))
+    book(folder, driver=JOULES_PER_KWH)
+    key = next(iter(trials))
+    assert not control.ends_trial(key, epoch_row(4, val_accuracy=0.95), is_last=True)
+    assert not control.is_cut(key)
+    assert control.is_over()
+
+
+def test_a_rule_ends_a_trial_and_spares_those_that_others_start_from(
+    recorder: RunRecorder, trials: dict[str, TrialConfig]
+) -> None:
+    first, second = trials
+    control = Control(recorder, StopRules(RULES, 2), None, spared=[second])
+    assert not control.ends_trial(first, epoch_row(1, val_accuracy=0.5), is_last=False)
+    for key in trials:
+        assert control.ends_trial(key, epoch_row(2, val_accuracy=0.95), is_last=False) == (key == first)
+    decision = control.decision(first)
+    assert decision is not None
+    assert (decision.rule, decision.is_end) == ("target", True)
+    assert not control.is_over()
+
+
+def test_a_resumed_sweep_decides_as_the_one_before(folder: RunFolder) -> None:
+    rules = Stopping.model_validate({"marginal": {"last": 1, "min_hypervolume_per_kg": 1e9}})
+    found = [small_config(bit_widths=bits, epochs=4) for bits in ((4, 4, 4), (3, 3, 3), (2, 2, 2))]
+    trials = {trial.trial_key: trial for trial in found}
+    recorder = recorder_of(folder, trials)
+    live = Control(recorder, StopRules(rules, 1), None)
+    for key, accuracy in zip(trials, (0.8, 0.7, 0.6), strict=True):
+        assert live.ended_by is None or key == found[2].trial_key
+        recorder.start_attempt(key)
+        for epoch in range(1, 5):
+            live.ends_trial(key, epoch_row(epoch, accuracy), is_last=epoch == 4)
+            recorder.add_row(key, "ray", epoch_row(epoch, accuracy))
+        recorder.end_trial(key, "done")
+        live.end_trial(key, "done")
+        live.check()
+    resumed = Control(recorder_of(folder, trials), StopRules(rules, 1), None)
+    resumed.replay(read_log(folder.log))
+    resumed.check()
+    assert live.ended_by is not None
+    assert resumed.ended_by == live.ended_by
