@@ -1,6 +1,7 @@
 # make sweep   one command from a fresh checkout to a Pareto plot
 # make test    the whole test suite, a few tests at a time
 # make lint    ruff, mypy and the import law
+# make docs    the documentation and the API reference as HTML in site/; a broken link is an error
 # The environment is made once in .venv and made again only when pyproject.toml or constraints.txt change.
 
 SHELL := bash
@@ -13,7 +14,7 @@ SPACE ?= named_schedules
 RESULTS ?= results
 DEPENDENCIES := pyproject.toml constraints.txt
 
-.PHONY: sweep test lint clean
+.PHONY: sweep test lint docs clean
 
 sweep: $(VENV)/.installed
 	@run=$$($(BIN)/python -m lwq_tune sweep --space $(SPACE) --results "$(RESULTS)"); \
@@ -29,6 +30,9 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m mkdocs build --strict
+
 $(VENV)/.installed: $(DEPENDENCIES) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
 	@touch $@
@@ -37,8 +41,12 @@ $(VENV)/.installed-test: $(DEPENDENCIES) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]'
 	@touch $@ $(VENV)/.installed
 
+$(VENV)/.installed-docs: $(DEPENDENCIES) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	@touch $@ $(VENV)/.installed
+
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -1,8 +1,8 @@
 #!/bin/bash
 # A sweep on the hosts of one SLURM job, which need a shared folder for the environment and the results. From the folder
 # of this repository, with the first lines changed to what you want:
-#   sbatch docs/slurm.sh sweep --space free_mixed --results /shared/results
-#   sbatch docs/slurm.sh resume /shared/results/RUN
+#   sbatch docs/running/slurm.sh sweep --space free_mixed --results /shared/results
+#   sbatch docs/running/slurm.sh resume /shared/results/RUN
 #SBATCH --job-name=lwq_tune
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=1

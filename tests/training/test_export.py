@@ -256,9 +256,9 @@ def test_a_packed_network_is_the_quantized_network_of_a_trial(tiny_dataset: Data
     assert sizes["packed_bytes"] == pytest.approx(sum(b * n for b, n in n_weights.items()) / 8, abs=len(tensors))
 
 
-def test_the_example_in_the_readme_reads_a_weight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    (code,) = [code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "net.npz" in code]
+def test_the_example_in_the_documentation_reads_a_weight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (REPOSITORY / "docs" / "quantization.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     config = small_config(bit_widths=(3, 3, 3), weight_scales="per_channel")
     model = small_network(config)
     export_network(config, model.state_dict(), tmp_path / "net.npz")

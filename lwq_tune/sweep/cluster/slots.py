@@ -15,7 +15,7 @@ from lwq_tune.errors import ConfigError
 
 _log = logging.getLogger(__name__)
 
-# A CIFAR-10 trial of ResNet-14 or ResNet-20 peaks at 1.4 to 1.6 GiB (see the README).
+# A CIFAR-10 trial of ResNet-14 or ResNet-20 peaks at 1.4 to 1.6 GiB (docs/experiments/speed.md).
 TRIAL_MEMORY_MIB = 1600
 USABLE_SHARE = 0.8
 

@@ -203,10 +203,10 @@ def test_the_shipped_spaces_are_found_by_name() -> None:
     assert set(builtin_spaces()) >= {"named_schedules", "paper_cifar10", "paper_cifar100", "free_mixed"}
 
 
-def test_the_space_in_the_readme_is_one() -> None:
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    example, stopping = re.findall(r"```yaml\n(.*?)```", readme, flags=re.DOTALL)
-    space = parse_space("readme", example)
+def test_the_space_in_the_documentation_is_one() -> None:
+    pages = [(REPOSITORY / "docs" / name).read_text() for name in ("search_spaces.md", "searching_and_stopping.md")]
+    example, stopping = re.findall(r"```yaml\n(.*?)```", "".join(pages), flags=re.DOTALL)
+    space = parse_space("docs", example)
     assert len(space.trials) == 3 * (27 + 1)  # every triple of 2, 3 and 4 bits and full precision; 442 is among them
-    rules = parse_space("readme", example + stopping).stopping
+    rules = parse_space("docs", example + stopping).stopping
     assert None not in rules.model_dump().values(), "the example names every rule"

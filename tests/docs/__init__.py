@@ -1,0 +1,1 @@
+"""The documentation: its commands, links, Python and paths are those of the code."""
