@@ -6,6 +6,7 @@ import ast
 import importlib
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ import lwq_tune
 from tests.conftest import REPOSITORY
 from tests.docs.package_table import PAGE, rendered
 from tests.docs.pages import DOCS, PAGES, blocks, inline_code, name_of, text_of
+from tests.support.synthetic_runs import write_run
 
 FOLDERS = ("lwq_tune/", "analysis/", "benchmarks/", "tests/", "docs/", "examples/", "search_spaces/", ".ci/")
 PATHS = sorted(
@@ -87,6 +89,29 @@ def test_what_python_of_a_page_imports_and_calls_of_ours_exists(page: str, code:
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             module = {"lwq_tune": lwq_tune, "analysis": analysis}.get(node.value.id)
             assert module is None or node.attr in module.__all__, f"{page}: {ast.unparse(node)}"
+
+
+def test_the_analysis_of_a_run_in_python_gives_a_front_and_verdicts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (code,) = [code for page, code in PYTHON if page == "docs/python_api.md" and "analysis.load_run" in code]
+    write_run(tmp_path / "results" / "RUN")
+    monkeypatch.chdir(tmp_path)
+    found: dict[str, Any] = {}
+    exec(code, found)
+    assert found["front"].set_index("schedule")["on_front"].to_dict() == {
+        "ascending_234": True, "full_precision": True, "fixed_2": False, "descending_432": False,
+    }  # fmt: skip
+    assert len(found["verdicts"]) == len(found["front"])
+
+
+def test_the_trials_of_a_space_in_python_are_28_per_seed(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = [code for page, code in PYTHON if page == "docs/python_api.md" and "load_space" in code]
+    looks, _, _ = code.partition("run = ")  # the rest trains them
+    exec(looks, {})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"{2 * (27 + 1)} ")
+    assert len(lines) == 1 + 3
 
 
 def test_every_module_of_the_reference_exists_and_the_front_doors_are_in_it() -> None:
