@@ -228,6 +228,7 @@ from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.store import RunFolder
 from lwq_tune.sweep.plan import Plan
 from lwq_tune.sweep.runner import run_trials
+from lwq_tune.sweep.session import Run
 
 small = dict(model="resnet", blocks=(1, 1, 1), width=0.25, epochs=1, batch_size=64)
 trials = [TrialConfig(bit_widths=(32, 32, 32), lr=1e30, **small), TrialConfig(bit_widths=(2, 3, 4), **small)]
@@ -238,7 +239,7 @@ folder.create()
 recorder = RunRecorder(folder, trials, {key: trial_costs(t, 10) for key, t in trials.items()}, {"run": "run"})
 intensities = {"": IntensitySeries.constant(475.0, "world-average")}
 end = run_trials(Plan(folder, config, trials, intensities, dict.fromkeys(trials, 1)), recorder, print)
-sys.exit(report_end(folder.path, recorder.trial_rows(), end.stopped_by, end.ended_by))
+sys.exit(report_end(Run(folder.path, recorder.trial_rows(), end=end)))
 """
 
 
