@@ -1,5 +1,6 @@
 # make sweep   one command from a fresh checkout to a Pareto plot
 # make test    the whole test suite, a few tests at a time
+# make test-fast   what needs neither Ray nor training
 # make lint    ruff, mypy and the import law
 # make docs    the documentation and the API reference as HTML in site/; a broken link is an error
 # The environment is made once in .venv and made again only when pyproject.toml or constraints.txt change.
@@ -14,7 +15,7 @@ SPACE ?= named_schedules
 RESULTS ?= results
 DEPENDENCIES := pyproject.toml constraints.txt
 
-.PHONY: sweep test lint docs clean
+.PHONY: sweep test test-fast lint docs clean
 
 sweep: $(VENV)/.installed
 	@run=$$($(BIN)/python -m lwq_tune sweep --space $(SPACE) --results "$(RESULTS)"); \
@@ -23,6 +24,9 @@ sweep: $(VENV)/.installed
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+test-fast: $(VENV)/.installed-test
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile -m "not slow" $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
