@@ -264,7 +264,7 @@ def test_a_sweep_starts_on_a_host_of_its_cluster(hosts: TwoHosts) -> None:
 
 
 @needs_hosts
-def test_each_host_keeps_its_own_books_and_a_host_that_is_cut_off_costs_its_last_epoch(hosts: TwoHosts) -> None:
+def test_each_host_keeps_its_own_ledger_and_a_host_that_is_cut_off_costs_its_last_epoch(hosts: TwoHosts) -> None:
     run = hosts.shared / "run"
     process = hosts.start([*sweep_arguments(hosts.shared, *LONGER), "--address", hosts.nodes.address])
     try:
