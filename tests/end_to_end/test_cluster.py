@@ -228,7 +228,7 @@ def test_a_cluster_with_a_token_works_as_documented_whatever_ray_has_left_in_the
     (found,) = [line for line in let_in.stderr.splitlines() if line.startswith("Ray cluster")]
     assert found == (
         f"Ray cluster: 1 host, 2 CPUs, 0 GPUs, 2 trials at a time; no trial runs on nodes without a CPU: "
-        f"{socket.gethostname()}; others have reserved 1 of these CPUs, trials wait for them"
+        f"{socket.gethostname()}; other jobs have reserved 1 of these CPUs, trials wait for them"
     )
     assert not list(new.iterdir())
 
