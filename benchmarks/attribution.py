@@ -83,7 +83,7 @@ def measure(folder: Path, n_sweeps: int, time_s: float) -> dict[str, Any]:
     try:
         watched = [_process_of(run, sweep) for run, sweep in zip(runs, sweeps, strict=True)]
         foreign = [subprocess.Popen([sys.executable, "-c", code]) for code in (HALF, SHORT_LIVED)]
-        sampler = Sampler([pid for _, pid in watched])
+        sampler = ProcessSampler([pid for _, pid in watched])
         with sampler:
             time.sleep(time_s)
     finally:
@@ -124,7 +124,7 @@ def _process_of(run: Path, sweep: subprocess.Popen[bytes]) -> tuple[str, int]:
 
 
 @dataclass
-class Sampler:
+class ProcessSampler:
     """Reads the CPU seconds of the host and of some processes, ten times a second, while its body runs."""
 
     pids: list[int]
@@ -132,7 +132,7 @@ class Sampler:
     busy_s: list[float] = field(default_factory=list)
     own_s: dict[int, list[float]] = field(default_factory=dict)
 
-    def __enter__(self) -> Sampler:
+    def __enter__(self) -> ProcessSampler:
         """Begin."""
         self.own_s = {pid: [] for pid in self.pids}
         self._is_over = threading.Event()
@@ -156,7 +156,7 @@ class Sampler:
                 self.own_s[pid].append((int(fields[11]) + int(fields[12])) * tick_s)
 
 
-def compare(run: Path, key: str, pid: int, sampler: Sampler) -> dict[str, Any]:
+def compare(run: Path, key: str, pid: int, sampler: ProcessSampler) -> dict[str, Any]:
     """Return what a trial was charged with while the sampler ran, and what the sampler makes of it, in J."""
     charged_j, expected_j = [], []
     for record in _intervals(run):

@@ -1,7 +1,7 @@
 """What early stopping saves and what it stops falsely, replayed over the tables of a fully trained run.
 
-The trials of the run are told to the stopping rules as a sweep would have trained them: ``--at-once`` at a time, in
-random orders, seed after seed, each epoch as long as it was. A *false stop* is a configuration on the true front of
+The stopping rules receive the trials of the run as a sweep would have trained them: ``--at-once`` at a time, in random
+orders, seed after seed, each epoch as long as it was. A *false stop* is a configuration on the true front of
 validation accuracy and training emissions that a rule stopped, or left untrained. Figures are means over the orders.
 
 Run: python -m benchmarks.stopping RUN_DIR --json stopping.json

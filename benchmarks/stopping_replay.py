@@ -1,4 +1,4 @@
-"""The stopping rules, told of the recorded trials of a fully trained run as a sweep would have trained them."""
+"""Replays the recorded trials of a fully trained run to the stopping rules, as a sweep would have trained them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Recorded:
         key: Its trial key.
         configuration: What it shares with its replicates.
         seed: Its seed.
-        is_spared: Whether other trials start from it, so that no rule is told of it.
+        is_exempt: Whether other trials start from it, so that no rule receives it.
         time_s: Length of each epoch.
         val_accuracy: After each epoch.
         emissions_kg: Training emissions up to each epoch, kg CO2eq.
@@ -37,7 +37,7 @@ class Recorded:
     key: str
     configuration: str
     seed: int
-    is_spared: bool
+    is_exempt: bool
     time_s: tuple[float, ...]
     val_accuracy: tuple[float, ...]
     emissions_kg: tuple[float, ...]
@@ -114,7 +114,7 @@ def replay(trials: Iterable[Recorded], stopping: Stopping, n_at_once: int, chanc
         if not running:
             break
         now_s, _, trial, epoch = heapq.heappop(running)
-        end = _tell(rules, trial, epoch)
+        end = _replay_epoch(rules, trial, epoch)
         if end is None:
             heapq.heappush(running, (now_s + trial.time_s[epoch], next(numbers), trial, epoch + 1))
         else:
@@ -122,10 +122,10 @@ def replay(trials: Iterable[Recorded], stopping: Stopping, n_at_once: int, chanc
     return ends
 
 
-def _tell(rules: StopRules, trial: Recorded, epoch: int) -> Ended | None:
-    """Tell the rules of an epoch, and of the trial's end where it is one."""
+def _replay_epoch(rules: StopRules, trial: Recorded, epoch: int) -> Ended | None:
+    """Pass an epoch to the rules, and the trial's end if it is the last."""
     n_epochs = len(trial.time_s)
-    if trial.is_spared:
+    if trial.is_exempt:
         return Ended(epoch) if epoch == n_epochs else None
     kg = trial.emissions_kg[epoch - 1]
     decision = rules.add_epoch(trial.key, trial.configuration, epoch, n_epochs, trial.val_accuracy[epoch - 1], kg)

@@ -110,7 +110,7 @@ def run_short(folder: Path, slots: int, n_trials: int, epochs: int) -> tuple[Swe
     space = folder / "space.yaml"
     text = SHORT.format(images=folder / "images", epochs=epochs, bit_widths=list(BIT_WIDTHS), seeds=seeds)
     space.write_text(text, encoding="utf-8")
-    sampler = Sampler([1, *(n_trials * quarter // N_QUARTERS for quarter in range(1, N_QUARTERS + 1))])
+    sampler = DriverSampler([1, *(n_trials * quarter // N_QUARTERS for quarter in range(1, N_QUARTERS + 1))])
     return run_sweep(folder, str(space), slots, watch=sampler.look), sampler.samples
 
 
@@ -133,7 +133,7 @@ def _png(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
     return buffer.getvalue()
 
 
-class Sampler:
+class DriverSampler:
     """Notes what the driver and the energy ledger have used, each time that a number of trials has ended.
 
     Args:

@@ -19,8 +19,8 @@ are what they are made of. They are imported when they are first used, so that `
 - carbon/: carbon intensity of electricity
 - data/: image sets
 - quantization/, models/: networks of few bits
-- config/: what is asked for
-- host/: this machine
+- config/: settings of trials and sweeps
+- host/: facts of this machine
 """
 
 from __future__ import annotations

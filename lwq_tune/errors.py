@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 
 class UserInputError(Exception):
-    """Base of everything a user can mend: bad configuration, missing data, unusable folders."""
+    """Base of all errors that a user can fix: bad configuration, missing data, unusable folders."""
 
 
 class ConfigError(UserInputError, ValueError):
@@ -26,11 +26,11 @@ class ResultsError(UserInputError):
 
 
 class EnergyMeterError(RuntimeError):
-    """The energy meter did not deliver a reading; a number would have been wrong."""
+    """The energy meter did not deliver a reading; a figure in its place would be wrong."""
 
 
 class TrialDivergedError(RuntimeError):
-    """Training left the finite numbers."""
+    """The training loss is no longer finite."""
 
 
 def near_miss(word: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Standard output and standard error that may go away: what is printed there never ends a process. No other import."""
+"""Makes stdout and stderr optional: a failed write there never ends a process. No other import."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _MAY_PASS = (errno.ENOSPC, errno.EDQUOT)
 
 
 class _OptionalOutput(io.FileIO):
-    """A descriptor that takes everything, whether it can be written or not.
+    """A descriptor to which every write succeeds, even if it cannot be written.
 
-    After an error that stays, the descriptor itself leads to nowhere, also for libraries written in C and for
-    processes that are started from then on.
+    After a permanent error, the descriptor is replaced by the null device, also for libraries written in C and for
+    processes that are started later.
 
     Attributes:
-        error: Why something was lost first; None as long as nothing was.
+        error: Why output was lost the first time; None if none was.
     """
 
     def __init__(self, descriptor: int, name: str) -> None:
@@ -33,7 +33,7 @@ class _OptionalOutput(io.FileIO):
         self.error: OSError | None = None
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """Write all of ``data``, or lose what could not be written; return its length in bytes."""
+        """Write all of ``data``, or drop what could not be written; return its length in bytes."""
         left = memoryview(data).cast("B")
         n_bytes = left.nbytes
         while left.nbytes:
@@ -52,18 +52,18 @@ class _OptionalOutput(io.FileIO):
         self.error = self.error or error
         if error.errno in _MAY_PASS:
             return
-        with contextlib.suppress(OSError):  # no descriptor is free: each later write fails, and is lost, as this one
+        with contextlib.suppress(OSError):  # no descriptor is free: each later write fails and is lost like this one
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
 
 
 def make_output_optional() -> None:
-    """Let no failed write to stdout or stderr end this process, from now on.
+    """Prevent failed writes to stdout or stderr from ending this process.
 
-    A stream that was closed when the process began leads to nowhere: its descriptor would else be given to the next
-    file that is opened, and words meant for people be written into that. A stream that a caller has put in place of
-    the interpreter's own stays as it is.
+    A stream that was closed when the process began is replaced by the null device: otherwise the next file that is
+    opened would get its descriptor, and messages would be written into that file. A stream with which a caller has
+    replaced the interpreter's own stays as it is.
     """
     _open_missing_descriptors()
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
@@ -73,7 +73,7 @@ def make_output_optional() -> None:
 
 
 def say(message: str) -> None:
-    """Tell the user something, on stderr; stdout is kept for data."""
+    """Print a message on stderr; stdout is for data."""
     sys.stderr.write(f"{message}\n")
     sys.stderr.flush()
 
@@ -82,7 +82,7 @@ def lost_output() -> str | None:
     """Return in one sentence why stdout lacks some of what was printed.
 
     Returns:
-        None where nothing is missing, or where the reader at the other end has gone away: it has what it wanted.
+        None if nothing is missing, or if the reader of a pipe has closed it, since it does not want more.
     """
     raw = _raw(sys.stdout)
     if not isinstance(raw, _OptionalOutput):

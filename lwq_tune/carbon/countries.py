@@ -1,6 +1,6 @@
 """Countries as users write them, ISO 3166-1 codes and English names, and what their electricity emits.
 
-No word is completed or corrected: the country of a word that looks alike is another one, and its figure is wrong.
+No name is completed or corrected: a similar name is that of another country, whose figure would be wrong.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _names(entry: Any, other: str | None) -> Iterator[str]:
 
 
 def _plain(name: str) -> str:
-    """Return a name without case, accents, punctuation and words that do not tell countries apart.
+    """Return a name without case, accents, punctuation and words that do not distinguish countries.
 
     >>> _plain("Côte d'Ivoire"), _plain("St. Kitts & Nevis")
     ('cote d ivoire', 'saint kitts and nevis')

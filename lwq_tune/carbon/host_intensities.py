@@ -1,4 +1,4 @@
-"""Where hosts stand, and so what their energy emits: from the flags to a carbon intensity per host."""
+"""The carbon intensity of each host, from the flags."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ALL_HOSTS = ""
 def find_intensities(
     country: Sequence[str], carbon_intensity: Sequence[str], intensity_file: Sequence[str]
 ) -> dict[str, IntensitySeries]:
-    """Return the carbon intensity of each host that was named, and of all others under the empty name.
+    """Return the carbon intensity of each named host; that of all other hosts is under the empty name.
 
     Args:
         country: Values of ``--country``.
@@ -57,7 +57,7 @@ def intensity_here(intensities: Mapping[str, IntensitySeries]) -> IntensitySerie
     """Return the carbon intensity of this host.
 
     Raises:
-        ConfigError: Only those of others were given.
+        ConfigError: Only intensities of other hosts were given.
     """
     host = socket.gethostname()
     intensity = for_host(intensities, host)
@@ -68,8 +68,8 @@ def intensity_here(intensities: Mapping[str, IntensitySeries]) -> IntensitySerie
     return intensity
 
 
-def tell_intensities(intensities: Mapping[str, IntensitySeries], tell: Callable[[str], object]) -> None:
-    """Tell which intensities are used, where nobody chose, and what looks like another unit."""
+def report_intensities(intensities: Mapping[str, IntensitySeries], tell: Callable[[str], object]) -> None:
+    """Report which intensities are used, which are defaults, and which seem to be in another unit."""
     for host, series in intensities.items():
         where = f" on {host}" if host else ""
         if series == WORLD_AVERAGE:

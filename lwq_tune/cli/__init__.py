@@ -1,4 +1,4 @@
-"""The command line: flags to a call to an exit code, a module with `run(arguments)` for each command.
+"""The command line: from flags to a call to an exit code; a module with `run(arguments)` for each command.
 
 Start at `main.main`.
 
@@ -6,8 +6,8 @@ Start at `main.main`.
 - exit_codes: Exit codes of the command line.
 - export: ``python -m lwq_tune export``: the network of a finished trial, its weights packed.
 - main: The command line: flags to calls to exit codes. Heavy imports stay inside the commands.
-- messages: What a session tells when it has ended: statuses, energies, and the command that goes on.
-- resume: ``python -m lwq_tune resume``: finish what is unfinished in a run folder.
+- messages: Messages at the end of a session: statuses, energies, and the command to resume.
+- resume: ``python -m lwq_tune resume``: train the unfinished trials of a run folder.
 - spaces: ``python -m lwq_tune spaces``: the search spaces that come with the package.
 - status: ``python -m lwq_tune status``.
 - sweep: ``python -m lwq_tune sweep``: every trial of a search space, each trained once.

@@ -15,19 +15,19 @@ from lwq_tune.output_streams import say
 
 
 def run(arguments: Namespace) -> int:
-    """Find the trial, write its network, say what it weighs; the file is the last line on stdout."""
+    """Find the trial, write its network and print its size; the file is the last line on stdout."""
     from lwq_tune.results.asked import read_trials
     from lwq_tune.results.manifest import read_manifest
     from lwq_tune.results.reuse import finished_epochs
     from lwq_tune.results.store import RunFolder
-    from lwq_tune.sweep.worker.checkpoints import local_copy, shelf_of_run
+    from lwq_tune.sweep.worker.checkpoints import checkpoints_of_run, local_copy
     from lwq_tune.training.checkpoint import CheckpointError, load_checkpoint
 
     folder = RunFolder(Path(arguments.run_dir).expanduser().resolve())
     manifest = read_manifest(folder.path)
     config = _choose(list(read_trials(manifest, folder).all.values()), arguments.trial)
     last_epoch = finished_epochs(folder.path).get(config.trial_key, config.n_rows)
-    found = shelf_of_run(folder.path).final(config.trial_key, last_epoch)
+    found = checkpoints_of_run(folder.path).final(config.trial_key, last_epoch)
     if not found:
         raise ResultsError(
             f"a network is exported once its trial has finished, {config.schedule} seed {config.seed} "
@@ -56,11 +56,11 @@ def run(arguments: Namespace) -> int:
 
 
 def describe_data(dataset: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an exported network needs of its data set: normalisation of the pixels, labels of the outputs.
+    """Return what an exported network records of its data set: normalisation of pixels, labels of outputs.
 
     Args:
-        dataset: As the manifest of the run records it; earlier versions took labels for numbers from 0.
-        checkpoint: Of the trial; those of earlier versions have no mean and std.
+        dataset: Record of the data set in the manifest; earlier versions treated labels as numbers from 0.
+        checkpoint: Checkpoint of the trial; those of earlier versions have no mean and std.
 
     >>> describe_data({"classes": ["cat", "dog"], "class_names": []}, {"data": {"mean": [0.5] * 3, "std": [0.2] * 3}})
     {'mean': [0.5, 0.5, 0.5], 'std': [0.2, 0.2, 0.2], 'classes': ['cat', 'dog'], 'class_names': []}

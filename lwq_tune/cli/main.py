@@ -55,7 +55,9 @@ def _add_resume(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     _add_dashboard(resume)
     edited = resume.add_mutually_exclusive_group()
     edited.add_argument("--extend", action="store_true", help="add the trials that an edited space file has more")
-    edited.add_argument("--as-recorded", action="store_true", help="go on as first asked, whatever the file says now")
+    edited.add_argument(
+        "--as-recorded", action="store_true", help="keep the recorded space, whatever the file says now"
+    )
 
 
 def _add_sweep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

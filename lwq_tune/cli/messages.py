@@ -1,4 +1,4 @@
-"""What a session tells when it has ended: statuses, energies, and the command that goes on."""
+"""Messages at the end of a session: statuses, energies, and the command to resume."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def report_end(run: Run) -> int:
-    """Say how a session ended and return the exit code; the run folder is the last line on stdout.
+    """Print how a session ended and return the exit code; the run folder is the last line on stdout.
 
     Args:
-        run: The run after it.
+        run: The run after the session.
     """
     if run.energy is not None:
         say(energy_balance(run.energy, run.trial_rows))
@@ -44,7 +44,7 @@ def report_end(run: Run) -> int:
         code = exit_codes.TRIAL_FAILED if "failed" in statuses else exit_codes.DONE
     elif "interrupted" in statuses or "pending" in statuses:
         say(f"stopped by Ray: {run.end.stopped_by}" if run.end.stopped_by else "interrupted")
-        say(f"every finished epoch is kept; go on with:\n  python -m lwq_tune resume {_quoted(run.path)}")
+        say(f"every finished epoch is kept; continue with:\n  python -m lwq_tune resume {_quoted(run.path)}")
         code = exit_codes.TRIAL_FAILED if run.end.stopped_by else exit_codes.INTERRUPTED
     elif "failed" in statuses:
         code = exit_codes.TRIAL_FAILED
@@ -53,7 +53,7 @@ def report_end(run: Run) -> int:
 
 
 def energy_balance(energy: EnergyLog, trial_rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the line that says where the energy of the hosts went."""
+    """Return the line on what the energy of the hosts was used for."""
     node = energy.parts.get("node")
     if node is None:
         return "energy of the host: not measured"
@@ -101,7 +101,7 @@ def _energy_line(trial_rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _extra_energy_of_quantized(rows: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return a sentence where simulated quantization made training dearer, which is what it does."""
+    """Return a sentence if training with simulated quantization used more energy, as is usual."""
     trained = [row for row in rows if row["config_mode"] == "qat"]
 
     def mean_per_epoch(*, full_precision: bool) -> float | None:

@@ -1,4 +1,4 @@
-"""``python -m lwq_tune resume``: finish what is unfinished in a run folder."""
+"""``python -m lwq_tune resume``: train the unfinished trials of a run folder."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def run(arguments: Namespace) -> int:
 def _progress(
     trials: Mapping[str, TrialConfig], rows: Sequence[Mapping[str, Any]], epoch_s: float | None
 ) -> dict[str, Any]:
-    """Return what the rows tell: each trial's state, epochs, and the time that is left at so many seconds an epoch."""
+    """Return each trial's state and epochs, and the remaining time at so many seconds per epoch."""
     name = name_trials(trials.values())
     listed = [
         {
@@ -102,5 +102,7 @@ def _text(state: Mapping[str, Any]) -> str:
     elif is_running:
         summary = f"{state['epochs_left']} epochs left, about {remaining}; {state['held_by']} works on it"
     else:
-        summary = f"{state['epochs_left']} epochs left, nobody works on it; python -m lwq_tune resume goes on"
+        summary = (
+            f"{state['epochs_left']} epochs left, no process works on it; continue with: python -m lwq_tune resume"
+        )
     return "\n".join([table, *reasons, summary])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from argparse import Namespace
 
-from lwq_tune.carbon.host_intensities import tell_intensities
+from lwq_tune.carbon.host_intensities import report_intensities
 from lwq_tune.cli import exit_codes
 from lwq_tune.cli.messages import report_end
 from lwq_tune.estimation.estimate import check_is_local, estimate_prepared
@@ -41,9 +41,9 @@ def run(arguments: Namespace) -> int:
         wandb=arguments.wandb,
     )
     if arguments.dry_run:
-        print(list_trials(prepared.work))
+        print(list_trials(prepared.trial_list))
         return exit_codes.DONE
-    tell_intensities(prepared.intensities, say)
+    report_intensities(prepared.intensities, say)
     if arguments.estimate is not None:
         check_is_local(prepared.config)
     if arguments.estimate == "only":

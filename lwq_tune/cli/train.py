@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from lwq_tune.carbon.host_intensities import find_intensities, intensity_here, tell_intensities
+from lwq_tune.carbon.host_intensities import find_intensities, intensity_here, report_intensities
 from lwq_tune.cli import exit_codes
 from lwq_tune.config.sweep import check_pue
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.data.catalog import describe_dataset
-from lwq_tune.data.preparation import prepare_images, tell_dataset
+from lwq_tune.data.preparation import prepare_images, report_dataset
 from lwq_tune.energy.meter import EnergyMeter, NullMeter
 from lwq_tune.errors import ConfigError, EnergyMeterError, TrialDivergedError
 from lwq_tune.formatting import fraction, wh
@@ -38,7 +38,7 @@ def run(arguments: Namespace) -> int:
     here = None if arguments.no_energy else intensity_here(intensities)
     dataset = describe_dataset(arguments.dataset)
     config = trial_config(arguments, dataset.dataset, dataset.digest)
-    tell_dataset(dataset, config.validation_fraction, say)
+    report_dataset(dataset, config.validation_fraction, say)
     init_run = None if arguments.init_run is None else Path(arguments.init_run).expanduser().resolve()
     networks = Networks(init_run)
     n_read_otherwise = prepare_images(dataset.dataset, Path(arguments.data_dir).expanduser(), say)
@@ -48,8 +48,8 @@ def run(arguments: Namespace) -> int:
     check_device(arguments.device)
     spec = None
     if here is not None:
-        tell_intensities(intensities, say)
-        spec = _books(here, arguments.pue)
+        report_intensities(intensities, say)
+        spec = _run_spec(here, arguments.pue)
     try:
         for trial in with_initial_trials([config], networks.has):
             meter = NullMeter() if spec is None else _make_meter(spec, trial, arguments.device)
@@ -73,7 +73,7 @@ class Networks:
         run_dir: A run folder.
 
     Raises:
-        ResultsError: It is none.
+        ResultsError: The folder holds no run.
     """
 
     def __init__(self, run_dir: Path | None) -> None:
@@ -154,14 +154,14 @@ def trial_config(arguments: Namespace, dataset: str, digest: str | None) -> Tria
 
 
 def _parse_bits(text: str, n_stages: int) -> tuple[Any, ...]:
-    """Return the bit-widths in ``2,3,4`` or of a named schedule; what is no number is left to the check."""
+    """Return the bit-widths in ``2,3,4`` or of a named schedule; invalid numbers are reported by the check."""
     if not text[:1].isdigit() and not text.startswith("-"):
         return parse_schedule(text, n_stages)
     return tuple(int(part) if re.fullmatch(r"\s*-?[0-9]+\s*", part) else part for part in text.split(","))
 
 
-def _books(intensity: IntensitySeries, pue: float) -> RunSpec:
-    """Return what the ledger has to know; its log lies in the ledger's own folder, since there is no run folder."""
+def _run_spec(intensity: IntensitySeries, pue: float) -> RunSpec:
+    """Return what the ledger needs to know; the log is in the ledger's own folder, since there is no run folder."""
     from lwq_tune.energy.service.client import RunSpec
     from lwq_tune.energy.service.location import ledger_folder
 

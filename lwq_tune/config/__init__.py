@@ -1,8 +1,8 @@
-"""What is asked for, as frozen values that are checked when they are built. No torch, no Ray.
+"""The settings of trials and sweeps, as frozen values that are checked when they are built. No torch, no Ray.
 
-Start at `trial.TrialConfig`, the science of a trial, and `sweep.SweepConfig`, the machine.
+Start at `trial.TrialConfig`, what a trial computes, and `sweep.SweepConfig`, where and how a sweep runs.
 
 - carbon_budget: Carbon budgets: how much a sweep may emit or use.
-- sweep: `SweepConfig`, the machine side of a sweep, which is never hashed.
-- trial: `TrialConfig`, the science of a trial, which is hashed.
+- sweep: `SweepConfig`: where and how a sweep runs; it does not enter a trial's key.
+- trial: `TrialConfig`: what a trial computes; its hash is the trial's key.
 """

@@ -19,7 +19,7 @@ class Budget:
     unit: str
 
     def used(self, kwh: float, kg_co2eq: float) -> float:
-        """Return what counts of an energy and its emissions, in the unit of the limit."""
+        """Return the energy or the emissions, whichever the limit is on, in its unit."""
         return kg_co2eq if self.unit == "kg" else kwh
 
     def text(self, value: float) -> str:

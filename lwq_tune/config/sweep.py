@@ -1,4 +1,4 @@
-"""`SweepConfig`, the machine side of a sweep, which is never hashed."""
+"""`SweepConfig`: where and how a sweep runs; it does not enter a trial's key."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class SweepConfig(BaseModel):
 
 
 def check_pue(pue: float) -> float:
-    """Return a power usage effectiveness that can be one.
+    """Return a power usage effectiveness after checking its range.
 
     Raises:
         ConfigError: It is not in [1, 10].
@@ -98,7 +98,7 @@ def parse_address(text: str) -> str | None:
     """Return the address of a Ray cluster, ``host:port`` or ``auto``; None for ``local``, a Ray of the sweep's own.
 
     Raises:
-        ConfigError: It is none.
+        ConfigError: It is no such address.
 
     >>> parse_address("10.0.0.1:6379"), parse_address("local")
     ('10.0.0.1:6379', None)

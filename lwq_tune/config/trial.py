@@ -1,4 +1,4 @@
-"""`TrialConfig`, the science of a trial, which is hashed. The machine side is `lwq_tune.config.sweep`."""
+"""`TrialConfig`: what a trial computes; its hash is the trial's key. See also `lwq_tune.config.sweep`."""
 
 from __future__ import annotations
 

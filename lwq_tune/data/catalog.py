@@ -1,4 +1,4 @@
-"""What data sets there are, found out without loading their images. No torch."""
+"""Describes data sets without loading their images. No torch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class DatasetInfo:
         classes: Label of each class.
         class_names: Name of each class, where the files hold them.
         class_counts: Training images of each class; empty for built-in names, which have hundreds of each.
-        notes: Which files were taken as what, and what is odd about the labels, a line each.
+        notes: How the files are used, and warnings about the labels, a line each.
     """
 
     dataset: str
@@ -36,7 +36,7 @@ class DatasetInfo:
     notes: tuple[str, ...] = ()
 
     def record(self) -> dict[str, Any]:
-        """Return what a manifest keeps of it."""
+        """Return its record for a manifest."""
         return {
             "dataset": self.dataset,
             "num_classes": self.num_classes,
@@ -48,7 +48,7 @@ class DatasetInfo:
 
 
 def describe_dataset(dataset: str) -> DatasetInfo:
-    """Return what can be known of a data set without loading its images.
+    """Return what is known about a data set without loading its images.
 
     Raises:
         DatasetError: Neither a built-in name nor a readable folder in Hub layout.

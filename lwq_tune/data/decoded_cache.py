@@ -41,13 +41,13 @@ _PLAIN = ("num_classes", "notes", "n_read_otherwise")
 class NodeCache:
     """Decoded data sets in a folder of this node.
 
-    Whatever goes wrong with it costs time and never a trial: without a usable folder, or with a disk that fills up,
-    each process decodes for itself, as it would without a cache, and one warning says so.
+    An error of the cache never fails a trial: without a usable folder, or with a full disk, each process decodes the
+    images itself, and one warning says so.
 
     Attributes:
-        folder: Where entries lie; only its user can enter it.
-        max_bytes: Most bytes of all entries together; those that were not used for longest make room.
-        min_free_bytes: Nothing is written to a disk that has less room than this.
+        folder: Folder of the entries; only its user can enter it.
+        max_bytes: Limit on the bytes of all entries together; the least recently used are deleted.
+        min_free_bytes: Nothing is written to a disk with less free space than this.
     """
 
     folder: Path
@@ -107,14 +107,14 @@ class NodeCache:
             raise OSError(f"the disk of {self.folder} has {free_bytes >> 20} MiB left")
 
     def _write(self, key: str, decoded: DecodedImages) -> None:
-        """Write an entry whole or not at all; whoever has mapped the one before keeps it."""
+        """Write an entry whole or not at all; a process that has mapped an older entry keeps that one."""
         part = self.folder / f"{key}{_PART}"
         shutil.rmtree(part, ignore_errors=True)  # of a process that died
         arrays = _arrays(decoded)
         n_bytes = sum(array.nbytes for array in arrays.values())
         if n_bytes > self.max_bytes:
             raise OSError(f"the data set takes {n_bytes >> 20} MiB, the cache {self.max_bytes >> 20} MiB at most")
-        self._make_room(self.max_bytes - n_bytes, spared=key)
+        self._make_room(self.max_bytes - n_bytes, kept=key)
         try:
             part.mkdir()
             for name, array in arrays.items():
@@ -129,10 +129,10 @@ class NodeCache:
             shutil.rmtree(part, ignore_errors=True)
             raise
 
-    def _make_room(self, max_bytes: int, spared: str) -> None:
+    def _make_room(self, max_bytes: int, kept: str) -> None:
         """Remove the entries that were not used for longest until the others fit."""
         found = [path.parent for path in self.folder.glob(f"*/{_SUMMARY}")]
-        entries = [entry for entry in found if entry.name != spared and entry.suffix != _PART]
+        entries = [entry for entry in found if entry.name != kept and entry.suffix != _PART]
         entries.sort(key=lambda entry: (entry / _SUMMARY).stat().st_mtime, reverse=True)
         kept_bytes = 0
         for entry in entries:

@@ -1,7 +1,7 @@
 """One encoded image to 8-bit RGB pixels, exactly or not at all. No torch.
 
-Pillow's own ``convert("RGB")`` clips what has more than 8 bits and drops transparency without a word, so each mode is
-read here by a rule of its own, and what has none is refused.
+Pillow's own ``convert("RGB")`` clips images of more than 8 bits and drops transparency, without a warning. So each mode
+is read here by a rule of its own, and a mode without a rule is refused.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""All images of a folder in Hub layout, decoded, and checked for what only their pixels tell. No torch."""
+"""All images of a folder in Hub layout, decoded and checked. No torch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lwq_tune.errors import DatasetError
 from lwq_tune.models.layer_shapes import IMAGE_SIZE
 
 MIN_STD = 0.5 / 255  # half a level: below it, a channel holds rounding and no picture
-TELL_EVERY_S = 5.0
+REPORT_EVERY_S = 5.0
 MAX_SHARED = 0.5  # share of a file's images that may stand in another file of its split; real sets repeat a few images
 
 
@@ -30,7 +30,7 @@ def decode_hub_folder(hub: HubFolder, tell: Callable[[str], object] | None = Non
 
     Args:
         hub: The folder.
-        tell: Takes lines on how far it is: one at the start, then one every `TELL_EVERY_S` seconds.
+        tell: Receives lines on the progress: one at the start, then one every `REPORT_EVERY_S` seconds.
 
     Raises:
         DatasetError: An image cannot be read, the training images do not vary, or a file repeats another's rows.
@@ -75,18 +75,18 @@ def cached_hub_folder(hub: HubFolder, tell: Callable[[str], object] | None = Non
 
 
 class _Progress:
-    """Says that images are decoded, and how many are done."""
+    """Reports that images are decoded, and how many are done."""
 
     def __init__(self, hub: HubFolder, tell: Callable[[str], object] | None) -> None:
         self._tell, self._n_images, self._n_done = tell, sum(hub.n_images.values()), 0
-        self._told_s = time.monotonic()
+        self._reported_s = time.monotonic()
         if tell is not None:
             tell(f"decoding {self._n_images:,} images of {hub.address.folder}, once on this host")
 
     def advance(self) -> None:
         self._n_done += 1
-        if self._tell is not None and self._n_done % 256 == 0 and time.monotonic() - self._told_s > TELL_EVERY_S:
-            self._told_s = time.monotonic()
+        if self._tell is not None and self._n_done % 256 == 0 and time.monotonic() - self._reported_s > REPORT_EVERY_S:
+            self._reported_s = time.monotonic()
             self._tell(f"decoded {self._n_done:,} of {self._n_images:,} images")
 
 
@@ -101,7 +101,7 @@ def _decoded(files: Sequence[Path], column: str) -> Iterator[DecodedImage]:
 def _check_variation(
     train: NDArray[np.uint8], mean: NDArray[np.float32], std: NDArray[np.float32], folder: Path
 ) -> None:
-    """See that there is something to learn from.
+    """Check that the training images vary.
 
     Raises:
         DatasetError: A channel of the training images does not vary.

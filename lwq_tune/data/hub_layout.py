@@ -238,7 +238,7 @@ def _choose_test(splits: Mapping[str, list[Path]], address: FolderAddress) -> st
 
 
 def check_shards(files: Sequence[Path], split: str) -> None:
-    """See that files whose names say "i of n" make one whole set.
+    """Check that files whose names say "i of n" make one complete set.
 
     Args:
         files: All files of a split.

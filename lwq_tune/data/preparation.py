@@ -1,4 +1,4 @@
-"""What happens to a data set before the first trial: it is told about, downloaded or decoded. No torch at import."""
+"""Prepares a data set before the first trial: describes it, downloads or decodes it. No torch at import."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from lwq_tune.data.hub_folder import open_hub_folder
 from lwq_tune.data.split import check_split
 
 
-def tell_dataset(dataset: DatasetInfo, validation_fraction: float, tell: Callable[[str], object]) -> None:
-    """Tell which files are taken as what, and what is odd about labels and split.
+def report_dataset(dataset: DatasetInfo, validation_fraction: float, tell: Callable[[str], object]) -> None:
+    """Report how the files are used, and warnings about labels and split.
 
     Raises:
         DatasetError: No image can be held out for validation.
@@ -23,15 +23,15 @@ def tell_dataset(dataset: DatasetInfo, validation_fraction: float, tell: Callabl
 
 
 def prepare_images(dataset: str, data_dir: Path, tell: Callable[[str], object]) -> int:
-    """Make sure that trials will find their images, and tell what is odd about them.
+    """Download or decode the images of a data set, and report warnings about them.
 
     cifar10 and cifar100 are downloaded here, once; a folder's images are all decoded here, into this host's cache.
 
     Returns:
-        How many images earlier versions read otherwise.
+        How many images earlier versions read differently.
 
     Raises:
-        DatasetError: The data cannot be had.
+        DatasetError: The data cannot be read or downloaded.
     """
     if dataset == "digits":
         return 0

@@ -1,4 +1,4 @@
-"""How many images a data set has, told without decoding one. No torch."""
+"""How many images a data set has, without decoding one. No torch."""
 
 from __future__ import annotations
 

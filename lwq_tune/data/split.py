@@ -23,7 +23,7 @@ def n_validation_images(n_images: int, fraction: float) -> int:
 
 
 def check_split(class_counts: Sequence[int], fraction: float) -> str | None:
-    """See that some images can be held out; return what a user should know about how many.
+    """Check that some images can be held out; return a warning about how many, if one is needed.
 
     Args:
         class_counts: Training images of each class.

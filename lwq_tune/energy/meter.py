@@ -8,14 +8,14 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class MeterSources:
-    """How a meter comes to its figures, for the record; null where there is none.
+    """The source of each figure of a meter; None if there is none.
 
     Attributes:
-        cpu_source: Such as ``measured:rapl-package`` or ``estimated:tdp*load^3``.
-        gpu_source: Such as ``measured:nvml-energy-counter``; ``none`` where no GPU is metered.
-        ram_source: Such as ``estimated:dimm-heuristic``.
-        idle_source: How idle power is known: ``model``, ``calibrated``, or ``unknown``, which counts it as active.
-        carbon_intensity_source: Where the carbon intensity comes from.
+        cpu_source: Source of the CPU energy, such as ``measured:rapl-package`` or ``estimated:tdp*load^3``.
+        gpu_source: Source of the GPU energy, such as ``measured:nvml-energy-counter``; ``none`` if no GPU is metered.
+        ram_source: Source of the memory energy, such as ``estimated:dimm-heuristic``.
+        idle_source: Source of the idle power: ``model``, ``calibrated``, or ``unknown`` (all energy is active).
+        carbon_intensity_source: Source of the carbon intensity.
         pue: Power usage effectiveness that all energies are multiplied by.
     """
 
@@ -29,17 +29,17 @@ class MeterSources:
 
 @dataclass(frozen=True)
 class EnergyReading:
-    """What a trial was charged with between two moments; None where it was not measured.
+    """What a trial was charged with between two times; a figure that was not measured is None.
 
     Attributes:
-        time_s: Length by the meter's clock.
+        time_s: Time between them by the meter's clock.
         energy_kwh: Sum of active and idle energy, and of CPU, GPU and memory.
-        active_energy_kwh: Above what the host draws when idle.
-        idle_energy_kwh: The trial's share of that.
+        active_energy_kwh: Energy above the idle energy of the host.
+        idle_energy_kwh: The trial's share of the idle energy.
         gpu_energy_kwh: None without a GPU.
-        carbon_intensity_g_per_kwh: Emissions over energy.
+        carbon_intensity_g_per_kwh: Emissions divided by energy.
         coverage: Share of the time that the meter saw, in [0, 1].
-        unmeasured_s: The time it did not see.
+        unmeasured_s: The time that the meter did not see.
         concurrency: Mean number of trials on the host, this one included.
         share_method: How the trial's share was found, such as ``cpu-seconds``.
     """
@@ -60,11 +60,11 @@ class EnergyReading:
 
 
 class EnergyMeter(Protocol):
-    """Energy of a trial in measurement windows. One owner, one open window at a time."""
+    """Energy of a trial in measurement windows, of which one may be open at a time."""
 
     @property
     def sources(self) -> MeterSources:
-        """How the figures come about."""
+        """The source of each figure."""
 
     @property
     def segment(self) -> str | None:

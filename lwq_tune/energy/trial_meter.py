@@ -69,7 +69,7 @@ def _g_per_kwh(intensity: IntensitySeries, emissions_kg: float, energy_kwh: floa
 
 
 class _Mark:
-    """What the account had at a moment of the ledger's clock."""
+    """What the account had been charged with at a time of the ledger's clock."""
 
     def __init__(self, answer: Mapping[str, Any]) -> None:
         self.totals = Totals.from_dict(answer)
@@ -79,14 +79,13 @@ class _Mark:
 class LedgerMeter:
     """Energy of one trial on this host.
 
-    When the ledger dies it is started again, and goes on from its log; what nobody measured meanwhile is told as
-    ``unmeasured_s`` and lowers the coverage. Where there is none to be had any more, readings are empty and the trial
-    goes on.
+    If the ledger dies, it is started again and continues from its log. The time without a ledger is reported as
+    ``unmeasured_s`` and lowers the coverage. If no ledger can be started, readings are empty and the trial continues.
 
     Args:
         spec: The run that the trial belongs to.
         trial_key: The trial.
-        pid: Its process; all that descend from it count too.
+        pid: Its process; all descendants of it count too.
         cpus: CPUs reserved for it.
         gpus: Fractions of GPUs by index.
 
@@ -127,8 +126,8 @@ class LedgerMeter:
         return self._reading(used)
 
     def close(self) -> None:
-        """End the trial's account; what it used is in the run's log then."""
-        with contextlib.suppress(OSError, EnergyMeterError):  # then the log ends a little earlier
+        """Close the trial's account; what it used is then in the run's log."""
+        with contextlib.suppress(OSError, EnergyMeterError):  # the last seconds are then missing from the log
             self._client.call("leave")
         self._client.close()
 
@@ -138,13 +137,13 @@ class LedgerMeter:
         return reading_of(used.totals, used.time_s, self._spec.intensity, has_gpu=bool(self._gpus))
 
     def _mark(self) -> _Mark | float:
-        """Return what the account has now, from the ledger or its successor; only the time where there is none."""
+        """Return what the account has been charged with, from the ledger or a new one; without any, only the time."""
         for _ in range(MAX_SUCCESSORS):
             try:
                 return _Mark(self._client.call("mark", account=self._account))
             except (OSError, EnergyMeterError):
                 self._client.close()
-            _log.warning("the energy ledger of this host has ended; a new one is started and goes on from its log")
+            _log.warning("the energy ledger of this host has ended; a new one is started and continues from its log")
             try:
                 self._client, self._account = connect(self._introduce)
             except EnergyMeterError as error:
@@ -158,7 +157,7 @@ class LedgerMeter:
 
 
 class EnergyUse:
-    """What was added to an account between two moments; ``totals`` is None where nobody knows."""
+    """What was added to an account between two times; ``totals`` is None if it is not known."""
 
     def __init__(self, totals: Totals | None, time_s: float) -> None:
         self.totals, self.time_s = totals, time_s
@@ -171,7 +170,7 @@ class EnergyUse:
 
 
 def _use(begin: _Mark | float, end: _Mark | float) -> EnergyUse:
-    """Return what was used from one moment to another, on the clock that all processes of a host share."""
+    """Return what was used between two times of the clock that all processes of a host share."""
     begin_s, end_s = (mark if isinstance(mark, float) else mark.now_s for mark in (begin, end))
     if isinstance(begin, float) or isinstance(end, float):
         return EnergyUse(None, end_s - begin_s)

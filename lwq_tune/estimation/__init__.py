@@ -2,11 +2,11 @@
 
 Start at `estimate.measure_sweep`.
 
-- cost_model: From a few measured steps to the duration and the energy of a sweep, each with an interval.
+- cost_model: From a few measured steps to the duration and the energy of a sweep, each with a range.
 - estimate: The pre-flight estimate of ``sweep --estimate``.
 - makespan: When the last of some trials ends that share a few slots.
 - measurement: What a pre-flight estimate measures.
-- messages: A pre-flight estimate in words, and what a sweep took held against it.
+- messages: Describes a pre-flight estimate as text, and compares it with what the sweep took.
 - probe: Measures a few training steps and evaluations of one model, on random images. No Ray.
 - probe_pool: Measures models in several processes at once, as many as trials will run at a time.
 - probe_worker: A process that measures models as a trial's process would train them.

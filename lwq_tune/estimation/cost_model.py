@@ -1,6 +1,6 @@
-"""From a few measured steps to the duration and the energy of a sweep, each with an interval. Arithmetic only.
+"""From a few measured steps to the duration and the energy of a sweep, each with a range. Arithmetic only.
 
-What is not measured is a stated range, the constants below; each says where it was seen.
+What is not measured is a constant range, below; each says where it was observed.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from dataclasses import dataclass
 
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.data.sizes import ImageCounts
-from lwq_tune.estimation.makespan import makespan_interval
-from lwq_tune.estimation.range import NOTHING, Interval, total
+from lwq_tune.estimation.makespan import makespan_range
+from lwq_tune.estimation.range import NOTHING, Range, total
 
-# Seen in sweeps on 2 cores of an AMD EPYC VM, alone and beside other work (Ray 2.60, torch 2.15).
-SWEEP_START_S = Interval(6.0, 13.0, 30.0)  # Ray starts and ends
-WAVE_START_S = Interval(0.5, 3.0, 8.0)  # another run of Tune in the same Ray
-PROCESS_START_S = Interval(2.0, 5.0, 12.0)  # a trial's process imports torch
-LOAD_S_PER_ENCODED_IMAGE = Interval(0.0, 2e-4, 6e-4)  # 60,000 images of a folder: 10 s, 18 s of CPU time beside others
-TRIAL_SWITCH_S = Interval(0.05, 0.5, 1.5)  # the end of a trial, the setup of the next
-EPOCH_EXTRA_S = Interval(0.01, 0.05, 0.2)  # checkpoint, row
-COMPILE_S = Interval(5.0, 40.0, 90.0)  # warm cache; 20 to 40 s cold with AVX-512, 66 to 75 s with AVX2
+# Observed in sweeps on 2 cores of an AMD EPYC VM, alone and beside other programs (Ray 2.60, torch 2.15).
+SWEEP_START_S = Range(6.0, 13.0, 30.0)  # Ray starts and ends
+WAVE_START_S = Range(0.5, 3.0, 8.0)  # another run of Tune in the same Ray
+PROCESS_START_S = Range(2.0, 5.0, 12.0)  # a trial's process imports torch
+LOAD_S_PER_ENCODED_IMAGE = Range(0.0, 2e-4, 6e-4)  # 60,000 images of a folder: 10 s, 18 s of CPU time beside others
+TRIAL_SWITCH_S = Range(0.05, 0.5, 1.5)  # the end of a trial, the setup of the next
+EPOCH_EXTRA_S = Range(0.01, 0.05, 0.2)  # checkpoint, row
+COMPILE_S = Range(5.0, 40.0, 90.0)  # warm cache; 20 to 40 s cold with AVX-512, 66 to 75 s with AVX2
 ASSUMED_S = {
     "Ray": SWEEP_START_S,
     "another wave": WAVE_START_S,
@@ -29,8 +29,8 @@ ASSUMED_S = {
     "an epoch": EPOCH_EXTRA_S,
 }
 # Time of a compiled step over that of the eager step which is measured. No GPU has been measured yet.
-COMPILED_STEP = {"cpu": Interval(0.7, 0.85, 1.0), "cuda": Interval(0.25, 0.6, 1.0)}
-# What some seconds cannot show of hours: clocks, neighbours, sizes of caches.
+COMPILED_STEP = {"cpu": Range(0.7, 0.85, 1.0), "cuda": Range(0.25, 0.6, 1.0)}
+# What a measurement of seconds cannot show about hours: clock rates, other programs, cache sizes.
 UNSEEN_SHARE = 0.1
 # Quantized steps cost nearly the same for every schedule.
 UNMEASURED_MODEL_SHARE = 0.1
@@ -42,10 +42,10 @@ class Measured:
     """What probes measured of one model.
 
     Attributes:
-        step_times_s: Training steps with a whole batch; none where the trial only calibrates.
-        eval_times_s: Evaluations, per image.
-        calibration_times_s: Calibrations, per image; none where nothing is quantized.
-        powers_w: Mean powers that the ledger charged the probe with, active and idle; none where there is no ledger.
+        step_times_s: Times of training steps with a full batch; none if the trial only calibrates.
+        eval_times_s: Times of evaluations, per image.
+        calibration_times_s: Times of calibrations, per image; none if nothing is quantized.
+        powers_w: Mean powers that the ledger charged the probe with, active and idle; none without a ledger.
         engine: ``eager``, or ``compiled`` where the trial would compile; the steps are eager ones all the same.
         device: ``cpu`` or ``cuda``.
     """
@@ -70,8 +70,8 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Work:
-    """What a trial does.
+class TrialWork:
+    """The work of a trial: how many steps, and how many images.
 
     Attributes:
         n_epochs: Rows of the trial.
@@ -88,7 +88,7 @@ class Work:
     n_calibration_images: int
 
     @classmethod
-    def of(cls, trial: TrialConfig, counts: ImageCounts) -> Work:
+    def of(cls, trial: TrialConfig, counts: ImageCounts) -> TrialWork:
         """Return the work of a trial on a data set."""
         n_val = counts.n_validation(trial.validation_fraction)
         n_train = counts.n_train - n_val
@@ -116,19 +116,19 @@ class TrialEstimate:
         compile_s: Time of the compiler before the first such trial of a process.
     """
 
-    step_s: Interval
-    epoch_s: Interval
-    time_s: Interval
-    power_w: Interval | None
-    compile_s: Interval = NOTHING
+    step_s: Range
+    epoch_s: Range
+    time_s: Range
+    power_w: Range | None
+    compile_s: Range = NOTHING
 
     @property
-    def energy_kwh(self) -> Interval | None:
+    def energy_kwh(self) -> Range | None:
         """Energy of the trial, without that of the compiler."""
         return None if self.power_w is None else energy_kwh(self.power_w, self.time_s)
 
 
-def estimate_trial(measured: Measured, work: Work, *, is_own: bool = True) -> TrialEstimate:
+def estimate_trial(measured: Measured, work: TrialWork, *, is_own: bool = True) -> TrialEstimate:
     """Return what a trial takes.
 
     Args:
@@ -144,12 +144,12 @@ def estimate_trial(measured: Measured, work: Work, *, is_own: bool = True) -> Tr
     epoch_s = step_s.times(work.n_steps).plus(_of(measured.eval_times_s).times(work.n_eval_images)).widened(unseen)
     calibration_s = _of(measured.calibration_times_s).times(work.n_calibration_images).widened(unseen)
     time_s = total([epoch_s.plus(EPOCH_EXTRA_S).times(work.n_epochs), calibration_s, TRIAL_SWITCH_S])
-    power_w = Interval.of_samples(measured.powers_w).widened(UNSEEN_SHARE) if measured.powers_w else None
+    power_w = Range.of_samples(measured.powers_w).widened(UNSEEN_SHARE) if measured.powers_w else None
     return TrialEstimate(step_s, epoch_s, time_s, power_w, COMPILE_S if is_compiled else NOTHING)
 
 
-def _of(samples: Sequence[float]) -> Interval:
-    return Interval.of_samples(samples) if samples else NOTHING
+def _of(samples: Sequence[float]) -> Range:
+    return Range.of_samples(samples) if samples else NOTHING
 
 
 def mean_power_w(energy_kwh: float, time_s: float) -> float:
@@ -161,10 +161,10 @@ def mean_power_w(energy_kwh: float, time_s: float) -> float:
     return energy_kwh * JOULES_PER_KWH / time_s
 
 
-def energy_kwh(power_w: Interval, time_s: Interval) -> Interval:
+def energy_kwh(power_w: Range, time_s: Range) -> Range:
     """Return the energy of a power over a time.
 
-    >>> energy_kwh(Interval.exact(60.0), Interval.exact(60.0)).point
+    >>> energy_kwh(Range.exact(60.0), Range.exact(60.0)).point
     0.001
     """
     return power_w.times(time_s).times(1 / JOULES_PER_KWH)
@@ -182,25 +182,25 @@ class Wave:
 
     trials: tuple[TrialEstimate, ...]
     n_slots: int
-    load_s: Interval = NOTHING
+    load_s: Range = NOTHING
 
     @property
-    def compile_s(self) -> Interval:
+    def compile_s(self) -> Range:
         """Time of the compiler in each process."""
-        return max((trial.compile_s for trial in self.trials), key=lambda interval: interval.point)
+        return max((trial.compile_s for trial in self.trials), key=lambda span: span.point)
 
     @property
-    def start_s(self) -> Interval:
+    def start_s(self) -> Range:
         """Time before the first step of each process."""
         return total([PROCESS_START_S, self.load_s, self.compile_s])
 
     @property
-    def time_s(self) -> Interval:
+    def time_s(self) -> Range:
         """Time of the wave."""
-        return self.start_s.plus(makespan_interval([trial.time_s for trial in self.trials], self.n_slots))
+        return self.start_s.plus(makespan_range([trial.time_s for trial in self.trials], self.n_slots))
 
     @property
-    def energy_kwh(self) -> Interval | None:
+    def energy_kwh(self) -> Range | None:
         """Energy of its trials, the start of their processes included; None where one was not measured."""
         powers_w = [trial.power_w for trial in self.trials if trial.power_w is not None]
         energies = [trial.energy_kwh for trial in self.trials if trial.energy_kwh is not None]
@@ -211,15 +211,15 @@ class Wave:
         return total([*energies, start_kwh])
 
 
-def estimate_sweep(waves: Sequence[Wave], extra_s: float = 0.0) -> tuple[Interval, Interval | None]:
+def estimate_sweep(waves: Sequence[Wave], extra_s: float = 0.0) -> tuple[Range, Range | None]:
     """Return duration in seconds and energy in kWh of a sweep; no energy where a trial has none.
 
     Args:
         waves: At least one.
-        extra_s: What it waits before the first trial.
+        extra_s: Time before the first trial.
     """
     between_s = WAVE_START_S.times(len(waves) - 1)
-    time_s = total([SWEEP_START_S, Interval.exact(extra_s), between_s, *(wave.time_s for wave in waves)])
+    time_s = total([SWEEP_START_S, Range.exact(extra_s), between_s, *(wave.time_s for wave in waves)])
     energies = [wave.energy_kwh for wave in waves]
     known = [energy for energy in energies if energy is not None]
     return time_s, total(known) if len(known) == len(energies) else None

@@ -1,6 +1,6 @@
 """The pre-flight estimate of ``sweep --estimate``: measures on this host what a sweep would take, before anything runs.
 
-The record that it returns belongs into the manifest of a sweep that follows, which is held against it at its end
+The record that it returns goes into the manifest of the sweep that follows; at its end the two are compared
 (`lwq_tune.estimation.messages.compare`).
 """
 
@@ -23,7 +23,7 @@ from lwq_tune.data.sizes import ImageCounts, count_images
 from lwq_tune.energy.service.client import RunSpec
 from lwq_tune.errors import ConfigError
 from lwq_tune.estimation.cost_model import ASSUMED_S, LOAD_S_PER_ENCODED_IMAGE, UNSEEN_SHARE, Wave, estimate_sweep
-from lwq_tune.estimation.measurement import Group, Survey, find_groups, show_slots, visible_gpus
+from lwq_tune.estimation.measurement import Group, MeasuredModels, find_groups, show_slots, visible_gpus
 from lwq_tune.estimation.messages import describe
 from lwq_tune.estimation.range import NOTHING
 from lwq_tune.models.inference_costs import ModelCosts
@@ -35,30 +35,30 @@ if TYPE_CHECKING:
 
 
 def check_is_local(config: SweepConfig) -> None:
-    """See that an estimate, which measures this host, is asked for a sweep on this host.
+    """Refuse an estimate, which measures this host, for a sweep on a cluster.
 
     Raises:
         ConfigError: The sweep is for a cluster.
     """
     if config.address is not None:
         raise ConfigError(
-            f"--estimate measures this host, it cannot tell what a cluster takes, got --address {config.address}; "
+            f"--estimate measures this host, it cannot estimate a cluster, got --address {config.address}; "
             "run it on a node of the cluster, without --address"
         )
 
 
 def estimate_prepared(prepared: PreparedSweep, tell: Callable[[str], object]) -> dict[str, Any]:
-    """Measure some steps and tell what a sweep will take; return the record of the estimate.
+    """Measure some steps, print what a sweep will take and return the record of the estimate.
 
     Raises:
         ConfigError: The sweep is for a cluster, whose hosts are not this one.
     """
     from lwq_tune.sweep.plan import make_search
 
-    work, config = prepared.work, prepared.config
+    trials, config = prepared.trial_list, prepared.config
     check_is_local(config)
-    search = make_search(work.space, work.costs_of)
-    return measure_sweep(config, work.dataset, work.trials, work.costs, prepared.intensities, search, tell)
+    search = make_search(trials.space, trials.costs_of)
+    return measure_sweep(config, trials.dataset, trials.trials, trials.costs, prepared.intensities, search, tell)
 
 
 def measure_sweep(
@@ -70,9 +70,9 @@ def measure_sweep(
     search: AdaptiveSearch | None = None,
     tell: Callable[[str], object] = print,
 ) -> dict[str, Any]:
-    """Measure the models of a sweep on this host, tell what the sweep will take and return the estimate's record.
+    """Measure the models of a sweep on this host, describe what the sweep will take and return the estimate's record.
 
-    Nothing stays behind: the only file is the ledger's log in a temporary folder.
+    No file remains: the only one is the ledger's log, in a temporary folder.
 
     Args:
         config: How the sweep would run.
@@ -80,7 +80,7 @@ def measure_sweep(
         trials: Its trials, those included that others start from.
         costs: Their modelled inference costs, by key.
         intensities: Carbon intensity by host, of all others under the empty name.
-        search: What will be proposed besides.
+        search: The search that will propose further trials.
         tell: Takes the text.
 
     Raises:
@@ -92,20 +92,20 @@ def measure_sweep(
     bitops = {key: float(cost.bitops) for key, cost in {**costs, **(search.costs if search else {})}.items()}
     groups = find_groups(config, trials, search, bitops)
     with tempfile.TemporaryDirectory(prefix="lwq_tune-estimate-", ignore_cleanup_errors=True) as folder:
-        spec = _books(Path(folder), config, intensities)
-        surveys = {
-            slots: Survey(slots, groups, bitops, counts, dataset.num_classes, spec)
+        spec = _run_spec(Path(folder), config, intensities)
+        measured = {
+            slots: MeasuredModels(slots, groups, bitops, counts, dataset.num_classes, spec)
             for slots in dict.fromkeys(group.slots for group in groups)
         }
-    record = _totals(config, groups, surveys, counts, spec.intensity)
-    record |= _circumstances(groups, surveys, time.monotonic() - begin_s)
+    record = _totals(config, groups, measured, counts, spec.intensity)
+    record |= _circumstances(groups, measured, time.monotonic() - begin_s)
     tell(describe(record))
     return record
 
 
-def _books(folder: Path, config: SweepConfig, intensities: Mapping[str, IntensitySeries]) -> RunSpec:
-    """Return what the ledger has to know."""
-    # What the ledger writes late, when the folder is gone, is dropped: it makes the log's folder, none above it.
+def _run_spec(folder: Path, config: SweepConfig, intensities: Mapping[str, IntensitySeries]) -> RunSpec:
+    """Return what the ledger needs to know about the probes."""
+    # What the ledger writes after the folder is removed is lost: it makes the folder of the log, but none above that.
     return RunSpec(
         folder.name, folder / "energy" / "estimate.jsonl", intensity_here(intensities), config.pue, folder.name
     )
@@ -114,7 +114,7 @@ def _books(folder: Path, config: SweepConfig, intensities: Mapping[str, Intensit
 def _totals(
     config: SweepConfig,
     groups: Sequence[Group],
-    surveys: Mapping[Slots, Survey],
+    measured: Mapping[Slots, MeasuredModels],
     counts: ImageCounts,
     intensity: IntensitySeries,
 ) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def _totals(
     n_images = counts.n_train + counts.n_test
     load_s = LOAD_S_PER_ENCODED_IMAGE.times(n_images) if counts.are_encoded else NOTHING
     planned = [
-        Wave(tuple(surveys[group.slots].estimate(trial) for trial in group.trials), group.slots.n_slots, load_s)
+        Wave(tuple(measured[group.slots].estimate(trial) for trial in group.trials), group.slots.n_slots, load_s)
         for group in groups
     ]
     time_s, energy_kwh = estimate_sweep(planned, IDLE_S + WARM_UP_S if config.exclusive else 0.0)
@@ -138,18 +138,20 @@ def _totals(
         "carbon_intensity_g_per_kwh": g_per_kwh,
         "carbon_intensity_source": intensity.source,
         "is_intensity_known": intensity.covers(now_s, now_s + time_s.high),
-        "assumed_s": {name: interval.to_dict() for name, interval in ASSUMED_S.items()}
+        "assumed_s": {name: span.to_dict() for name, span in ASSUMED_S.items()}
         | {"loading the data": load_s.to_dict()}
-        | {"compiling": max((wave.compile_s for wave in planned), key=lambda interval: interval.point).to_dict()},
+        | {"compiling": max((wave.compile_s for wave in planned), key=lambda span: span.point).to_dict()},
         "unseen_share": UNSEEN_SHARE,
     }
 
 
-def _circumstances(groups: Sequence[Group], surveys: Mapping[Slots, Survey], probe_time_s: float) -> dict[str, Any]:
-    """Return on what the figures rest."""
+def _circumstances(
+    groups: Sequence[Group], measured: Mapping[Slots, MeasuredModels], probe_time_s: float
+) -> dict[str, Any]:
+    """Return the conditions under which the figures were measured."""
     from lwq_tune.host.provenance import available_cpus, cpu_model
 
-    reports = [survey.report for survey in surveys.values()]
+    reports = [models.report for models in measured.values()]
     sources = [report.sources for report in reports if report.sources is not None]
     return {
         "measured_at_utc": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -158,7 +160,7 @@ def _circumstances(groups: Sequence[Group], surveys: Mapping[Slots, Survey], pro
         "energy_sources": asdict(sources[0]) if sources else None,
         "no_energy_reason": next((report.no_energy_reason for report in reports if report.no_energy_reason), None),
         "n_trials": sum(len(group.trials) for group in groups),
-        "n_models": sum(len(survey.models.trials) for survey in surveys.values()),
+        "n_models": sum(len(models.models.trials) for models in measured.values()),
         "waves": [{"n_trials": len(g.trials), **asdict(g.slots), "text": show_slots(g.slots)} for g in groups],
-        "models": [row for survey in surveys.values() for row in survey.rows()],
+        "models": [row for models in measured.values() for row in models.rows()],
     }

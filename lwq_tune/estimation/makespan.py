@@ -1,11 +1,11 @@
-"""When the last of some trials ends that share a few slots."""
+"""When the last of several trials ends, if they share a few slots."""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
 
-from lwq_tune.estimation.range import Interval
+from lwq_tune.estimation.range import Range
 
 
 def makespan(times: Sequence[float], n_slots: int) -> float:
@@ -29,13 +29,13 @@ def makespan(times: Sequence[float], n_slots: int) -> float:
     return max(ends)
 
 
-def makespan_interval(times: Sequence[Interval], n_slots: int) -> Interval:
+def makespan_range(times: Sequence[Range], n_slots: int) -> Range:
     """Return the makespan of the lower ends, of the figures and of the upper ends.
 
-    They are in order: trials that start in a fixed order and wait for nothing but a slot never end earlier because
-    one of them takes longer.
+    These three are in order: if trials start in a fixed order and wait only for a slot, none ends earlier because
+    another takes longer.
     """
-    return Interval(
+    return Range(
         makespan([time.low for time in times], n_slots),
         makespan([time.point for time in times], n_slots),
         makespan([time.high for time in times], n_slots),

@@ -1,4 +1,4 @@
-"""What a pre-flight estimate measures: which trials run with which slots, and the models that stand for them."""
+"""What a pre-flight estimate measures: which trials run with which slots, and the models that represent them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.data.sizes import ImageCounts
 from lwq_tune.errors import ConfigError
-from lwq_tune.estimation.cost_model import Measured, TrialEstimate, Work, estimate_trial
+from lwq_tune.estimation.cost_model import Measured, TrialEstimate, TrialWork, estimate_trial
 from lwq_tune.estimation.probe_pool import measure_side_by_side
-from lwq_tune.estimation.probe_worker import Bench, ProbeTask
+from lwq_tune.estimation.probe_worker import ProbeSetup, ProbeTask
 from lwq_tune.estimation.representatives import MAX_MEASURED, Models, spread
 from lwq_tune.host.threads import n_threads
 from lwq_tune.output_streams import say
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lwq_tune.energy.service.client import RunSpec
     from lwq_tune.sweep.plan import AdaptiveSearch
 
-# Of the probes of one number of slots; models not measured by then take the figures of the nearest that was.
+# Time for the probes of one number of slots; a model that is not measured by then takes the figures of the nearest one.
 PROBE_LIMIT_S = 60.0
 
 
@@ -64,16 +64,16 @@ def find_groups(
     return [Group(group, choose_slots(config, host, len(group))) for group in groups]
 
 
-class Survey:
-    """What was measured of the models of all groups that run on like slots.
+class MeasuredModels:
+    """Measurements of the models of all groups that run on the same slots.
 
     Args:
-        slots: Trials at a time, and what each has.
+        slots: Number of trials at a time, and what each has.
         groups: All groups; those with other slots are left out.
         bitops: BitOps of each trial, by key.
         counts: Images of the data set.
         num_classes: Its classes.
-        spec: What the ledger has to know.
+        spec: What the ledger needs to know about the run.
 
     Raises:
         ConfigError: A probe failed.
@@ -91,16 +91,18 @@ class Survey:
         self._slots = slots
         own = [trial for group in groups if group.slots == slots for trial in group.trials]
         self.models = Models(own, [bitops[trial.trial_key] for trial in own])
-        work = [Work.of(trial, counts) for trial in self.models.trials]
+        works = [TrialWork.of(trial, counts) for trial in self.models.trials]
         chosen = self.models.choose(max(MAX_MEASURED, slots.n_slots))
-        say(f"measuring {len(chosen)} of {len(work)} models, {show_slots(slots)}")
-        bench = Bench(slots.n_slots, slots.cpus, slots.gpus, num_classes, gpus_of_slots(slots, visible_gpus()), spec)
-        tasks = [ProbeTask(self.models.trials[position], work[position]) for position in chosen]
-        self.report = measure_side_by_side(tasks, bench, PROBE_LIMIT_S)
+        say(f"measuring {len(chosen)} of {len(works)} models, {show_slots(slots)}")
+        setup = ProbeSetup(
+            slots.n_slots, slots.cpus, slots.gpus, num_classes, gpus_of_slots(slots, visible_gpus()), spec
+        )
+        tasks = [ProbeTask(self.models.trials[position], works[position]) for position in chosen]
+        self.report = measure_side_by_side(tasks, setup, PROBE_LIMIT_S)
         self.measured = {chosen[index]: measured for index, measured in self.report.measured.items()}
-        self.stands_for = [self.models.nearest(position, list(self.measured)) for position in range(len(work))]
+        self.stands_for = [self.models.nearest(position, list(self.measured)) for position in range(len(works))]
         self.estimates = [
-            estimate_trial(self.measured[nearest], work[position], is_own=nearest == position)
+            estimate_trial(self.measured[nearest], works[position], is_own=nearest == position)
             for position, nearest in enumerate(self.stands_for)
         ]
 

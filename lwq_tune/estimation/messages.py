@@ -1,11 +1,11 @@
-"""A pre-flight estimate in words, and what a sweep took held against it."""
+"""Describes a pre-flight estimate as text, and compares it with what the sweep took."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from lwq_tune.estimation.range import HIGH_QUANTILE, LOW_QUANTILE, Interval
+from lwq_tune.estimation.range import HIGH_QUANTILE, LOW_QUANTILE, Range
 from lwq_tune.formatting import duration, format_columns
 
 HEADER = ["schedule", "mode", "engine", "epochs", "batch", "trials", "steps", "step ms", "epoch s", "trial", "trial Wh"]
@@ -41,7 +41,7 @@ FIGURES = (
 
 
 def describe(record: Mapping[str, Any]) -> str:
-    """Return the table of measured models, what the sweep is expected to take, and on what that rests.
+    """Return the table of measured models, what the sweep is expected to take, and the conditions of the estimate.
 
     Args:
         record: As `lwq_tune.estimation.estimate.measure_sweep` returns it.
@@ -54,7 +54,7 @@ def describe(record: Mapping[str, Any]) -> str:
 def headline(record: Mapping[str, Any]) -> str:
     """Return duration, energy and emissions in a line."""
     figures = [
-        Interval.from_dict(record[name]).times(factor).show(display, unit)
+        Range.from_dict(record[name]).times(factor).show(display, unit)
         for name, factor, display, unit in FIGURES
         if record[name] is not None
     ]
@@ -67,7 +67,7 @@ def headline(record: Mapping[str, Any]) -> str:
 def compare(
     record: Mapping[str, Any], actual_time_s: float, actual_energy_kwh: float | None, actual_kg: float | None
 ) -> str:
-    """Return the line that holds what a sweep took against what was estimated.
+    """Return the line that compares what a sweep took with what was estimated.
 
     Args:
         record: The estimate.
@@ -75,7 +75,7 @@ def compare(
         actual_energy_kwh: What the accounts of its trials were charged with in all; None where not measured.
         actual_kg: The emissions of that.
 
-    >>> record = {"time_s": Interval(50, 60, 90).to_dict(), "energy_kwh": None, "emissions_kg_co2eq": None}
+    >>> record = {"time_s": Range(50, 60, 90).to_dict(), "energy_kwh": None, "emissions_kg_co2eq": None}
     >>> compare(record, 72.0, 0.01, 0.004)
     'actual against estimate: 1:12 against 1:00 (0:50 to 1:30), 1.20 times, within; energy was not estimated'
     """
@@ -84,7 +84,7 @@ def compare(
         FIGURES, (actual_time_s, actual_energy_kwh, actual_kg), strict=True
     ):
         if record[name] is not None and actual is not None:
-            expected = Interval.from_dict(record[name])
+            expected = Range.from_dict(record[name])
             times = f", {actual / expected.point:.2f} times" if expected.point > 0 else ""
             place = "within" if expected.contains(actual) else "outside"
             shown = expected.times(factor).show(display, unit)
@@ -98,7 +98,7 @@ def compare(
 
 def _row(model: Mapping[str, Any]) -> list[str]:
     def show(name: str, factor: float) -> str:
-        return "-" if model[name] is None else Interval.from_dict(model[name]).times(factor).show(figure)
+        return "-" if model[name] is None else Range.from_dict(model[name]).times(factor).show(figure)
 
     return [
         model["schedule"],
@@ -110,7 +110,7 @@ def _row(model: Mapping[str, Any]) -> list[str]:
         str(model["n_steps"]),
         show("step_s", 1000),
         show("epoch_s", 1),
-        Interval.from_dict(model["time_s"]).show(time_span),
+        Range.from_dict(model["time_s"]).show(time_span),
         show("energy_kwh", 1000),
     ]
 

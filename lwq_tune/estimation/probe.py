@@ -13,7 +13,7 @@ from lwq_tune.config.trial import TrialConfig
 from lwq_tune.data.batches import Normalizer, training_batches
 from lwq_tune.data.images import ImageSet
 from lwq_tune.energy.meter import EnergyMeter
-from lwq_tune.estimation.cost_model import Measured, Work, mean_power_w
+from lwq_tune.estimation.cost_model import Measured, TrialWork, mean_power_w
 from lwq_tune.models.layer_shapes import IMAGE_CHANNELS, IMAGE_SIZE, layer_shapes
 from lwq_tune.quantization.calibrate import calibrate
 from lwq_tune.training.engine import Engine, Workload, choose_engine
@@ -111,7 +111,7 @@ class Probe:
 
 def measure_model(
     trial: TrialConfig,
-    work: Work,
+    work: TrialWork,
     num_classes: int,
     meter: EnergyMeter,
     device: torch.device,
@@ -150,7 +150,7 @@ def measure_model(
     )
 
 
-def resolve_engine(trial: TrialConfig, work: Work, num_classes: int, device: torch.device) -> str:
+def resolve_engine(trial: TrialConfig, work: TrialWork, num_classes: int, device: torch.device) -> str:
     """Return the engine that the trial would choose in a process with as many threads as this one."""
     if trial.mode == "ptq":
         return "eager"

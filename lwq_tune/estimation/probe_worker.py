@@ -17,7 +17,7 @@ from lwq_tune.config.trial import TrialConfig
 from lwq_tune.energy.meter import EnergyMeter, MeterSources, NullMeter
 from lwq_tune.energy.service.client import RunSpec
 from lwq_tune.errors import EnergyMeterError, ResultsError
-from lwq_tune.estimation.cost_model import Measured, Work
+from lwq_tune.estimation.cost_model import Measured, TrialWork
 from lwq_tune.host.threads import let_idle_threads_sleep, n_threads
 
 RAY_NICENESS = 15  # of Ray's workers, beside whatever else runs on the host
@@ -25,23 +25,23 @@ RAY_NICENESS = 15  # of Ray's workers, beside whatever else runs on the host
 
 @dataclass(frozen=True)
 class ProbeTask:
-    """A model to measure: a trial of it, and what the trial does."""
+    """A model to measure: one of its trials, and the work of that trial."""
 
     trial: TrialConfig
-    work: Work
+    work: TrialWork
 
 
 @dataclass(frozen=True)
-class Bench:
-    """Where models are measured: what each process has, and how many there are.
+class ProbeSetup:
+    """The setup in which models are measured: how many processes, and what each has.
 
     Attributes:
-        n_processes: Processes side by side.
-        cpus: CPUs that a trial reserves; it has as many threads, at least one.
+        n_processes: Number of processes that run side by side.
+        cpus: CPUs that a trial reserves; the number of its threads follows from it.
         gpus: GPUs that a trial reserves.
-        visible_gpus: Value of ``CUDA_VISIBLE_DEVICES`` of each process; none where they have no GPU.
+        visible_gpus: Value of ``CUDA_VISIBLE_DEVICES`` of each process; empty without GPUs.
         num_classes: Classes of the data set.
-        spec: What the ledger has to know; None measures no energy.
+        spec: What the ledger needs to know about the run; with None no energy is measured.
     """
 
     n_processes: int
@@ -58,53 +58,56 @@ class Bench:
 
 
 @dataclass(frozen=True)
-class Ready:
-    """A process has imported torch and waits."""
+class ProbeReady:
+    """A message: the process has imported torch and waits."""
 
     sources: MeterSources | None
     no_energy_reason: str | None
 
 
 @dataclass(frozen=True)
-class Result:
-    """What one turn of a model gave."""
+class ProbeResult:
+    """A message: measurements from one turn of a model."""
 
     index: int
     measured: Measured
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A process cannot go on."""
+class ProbeFailure:
+    """A message: the process cannot continue."""
 
     message: str
 
 
-def work(connection: Connection, tasks: Sequence[ProbeTask], own: Sequence[int], bench: Bench, slot: int) -> None:
-    """Measure models in turns until nobody listens: the body of a process.
+def run_probes(
+    connection: Connection, tasks: Sequence[ProbeTask], own: Sequence[int], setup: ProbeSetup, slot: int
+) -> None:
+    """Measure models in turns until the parent closes the connection: the body of a process.
 
     Args:
-        connection: To the parent; it is told `Ready`, answers, and is told a `Result` for each turn, or a `Failure`.
+        connection: To the parent. It gets `ProbeReady`, answers, and then gets a `ProbeResult` per turn, or a
+            `ProbeFailure`.
         tasks: All models.
-        own: Positions of those that this process measures.
-        bench: What the process has.
-        slot: Which of them it is.
+        own: Positions of the models that this process measures.
+        setup: Setup of the probes.
+        slot: Number of this process.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which closes the pipe
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.nice(RAY_NICENESS)
     with contextlib.suppress(EOFError, ConnectionError):
         try:
-            for told in _measurements(connection, tasks, own, bench, slot):
-                connection.send(told)
+            for message in _measurements(connection, tasks, own, setup, slot):
+                connection.send(message)
         except (EOFError, ConnectionError):
             raise
-        except Exception as error:  # noqa: BLE001 (the boundary: any error of a process is told to the parent)
-            connection.send(Failure(f"one failed with {type(error).__name__}: {error}"))
+        except Exception as error:  # noqa: BLE001 (the boundary: any error of a process is sent to the parent)
+            connection.send(ProbeFailure(f"one failed with {type(error).__name__}: {error}"))
 
 
 def _end_with_parent() -> None:
-    """End this process at once when the one that started it has, also in the middle of a step."""
+    """End this process at once when its parent ends, even in the middle of a step."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])
@@ -112,47 +115,47 @@ def _end_with_parent() -> None:
 
 
 def _measurements(
-    connection: Connection, tasks: Sequence[ProbeTask], own: Sequence[int], bench: Bench, slot: int
-) -> Iterator[Ready | Result]:
-    if bench.visible_gpus:
-        os.environ["CUDA_VISIBLE_DEVICES"] = bench.visible_gpus[slot]
+    connection: Connection, tasks: Sequence[ProbeTask], own: Sequence[int], setup: ProbeSetup, slot: int
+) -> Iterator[ProbeReady | ProbeResult]:
+    if setup.visible_gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = setup.visible_gpus[slot]
         os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     let_idle_threads_sleep()
     import torch
 
     from lwq_tune.estimation.probe import measure_model
 
-    logging.getLogger("lwq_tune.training").setLevel(logging.ERROR)  # the trials will tell it again
-    torch.set_num_threads(bench.n_threads)
-    device = torch.device("cuda" if bench.visible_gpus else "cpu")
-    meter, reason = _open_meter(bench, slot)
+    logging.getLogger("lwq_tune.training").setLevel(logging.ERROR)  # the trials will log it again
+    torch.set_num_threads(setup.n_threads)
+    device = torch.device("cuda" if setup.visible_gpus else "cpu")
+    meter, reason = _open_meter(setup, slot)
     try:
-        yield Ready(None if reason or bench.spec is None else meter.sources, reason)
+        yield ProbeReady(None if reason or setup.spec is None else meter.sources, reason)
         connection.recv()
         for index in itertools.cycle(own):
             task = tasks[index]
-            measured = measure_model(task.trial, task.work, bench.num_classes, meter, device, connection.poll)
+            measured = measure_model(task.trial, task.work, setup.num_classes, meter, device, connection.poll)
             if measured is None:
                 return
-            yield Result(index, measured)
+            yield ProbeResult(index, measured)
     finally:
         meter.close()
 
 
-def _open_meter(bench: Bench, slot: int) -> tuple[EnergyMeter, str | None]:
-    """Return the meter of this process, and why it measures nothing, where it does not."""
-    if bench.spec is None:
+def _open_meter(setup: ProbeSetup, slot: int) -> tuple[EnergyMeter, str | None]:
+    """Return the meter of this process, and the reason if it measures nothing."""
+    if setup.spec is None:
         return NullMeter(), None
     from lwq_tune.energy.sensors.nvml import find_gpus
     from lwq_tune.energy.sensors.visible_gpus import owned_gpus
     from lwq_tune.energy.trial_meter import LedgerMeter
 
     gpus: dict[str, float] = {}
-    if bench.visible_gpus:
+    if setup.visible_gpus:
         reader = find_gpus()
-        gpus = owned_gpus(bench.visible_gpus[slot], reader.gpus, bench.gpus)
+        gpus = owned_gpus(setup.visible_gpus[slot], reader.gpus, setup.gpus)
         reader.close()
     try:
-        return LedgerMeter(bench.spec, f"probe-{slot}", os.getpid(), bench.cpus, gpus), None
+        return LedgerMeter(setup.spec, f"probe-{slot}", os.getpid(), setup.cpus, gpus), None
     except (EnergyMeterError, ResultsError) as error:
         return NullMeter(), str(error)

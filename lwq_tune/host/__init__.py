@@ -2,6 +2,6 @@
 
 Start at `provenance`.
 
-- provenance: Where numbers come from: versions, commit, host. Read without importing what is described.
+- provenance: The origin of results: versions, commit, host. Read without importing the packages described.
 - threads: How PyTorch's CPU threads wait for one another; set before torch is imported. No torch here.
 """

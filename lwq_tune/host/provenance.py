@@ -1,4 +1,4 @@
-"""Where numbers come from: versions, commit, host. Read without importing what is described."""
+"""The origin of results: versions, commit, host. Read without importing the packages described."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PACKAGES = ("torch", "torchvision", "ray", "codecarbon", "pandas", "pyarrow", "n
 
 
 def versions() -> dict[str, str | None]:
-    """Return the installed versions of what decides the results; None where not installed."""
+    """Return the installed versions of the packages that decide the results; None if not installed."""
     found: dict[str, str | None] = {"lwq_tune": lwq_tune.__version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -49,7 +49,7 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def cpu_model() -> str | None:
-    """Return the processor's name, or None where the system does not tell."""
+    """Return the processor's name, or None if the system does not report it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -73,7 +73,7 @@ def available_cpus(root: Path = Path("/")) -> int:
 
 
 def host() -> dict[str, Any]:
-    """Return what is known of this host."""
+    """Return what is known about this host."""
     return {
         "hostname": socket.gethostname(),
         "platform": platform.platform(),

@@ -1,4 +1,4 @@
-"""Which quantizer stands where: one scheme for a network."""
+"""Which quantizer is used where: one scheme for a network."""
 
 from __future__ import annotations
 

@@ -2,16 +2,16 @@
 
 Start at `schema`, which says what each column means, and `recorder.RunRecorder`.
 
-- asked: The trials of a run as they were asked for.
+- asked: The trials of a run, as the manifest and the search ask for them.
 - energy_tables: The energy logs of a run.
 - manifest: The manifest of a run.
-- recorded_dataset: Whether the data set of a run is taken now as it was when the run began.
-- recorder: Records a run as it happens.
+- recorded_dataset: Checks that the data set of a run is read as it was when the run began.
+- recorder: Writes the log and the tables of a run.
 - reuse: Trials of another run that trials of this one start from.
 - rows: Rows of the tables, made from configurations and records. Pure functions.
-- run_lock: One process at a time works on a run folder.
+- run_lock: A lock on a run folder: one process at a time writes it.
 - schema: Every column of the results tables, declared once: type, unit and meaning.
 - store: The run folder on disk.
-- trial_sums: What the epochs of one trial add up to, kept instead of its rows once it has ended.
+- trial_sums: Sums over the epochs of one trial, kept instead of its rows after it has ended.
 - storage/: Copies of a run in an object store or a shared folder.
 """

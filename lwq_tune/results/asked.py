@@ -1,4 +1,4 @@
-"""The trials of a run as they were asked for: those of its manifest, and those that a search has proposed since."""
+"""The trials of a run: those of its manifest, and those that a search has proposed since."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class AskedTrials:
     Attributes:
         listed: Those of the manifest by key, in order.
         proposed: Those that a search has proposed by key, in order.
-        lag: Proposals that the search makes before it has seen the outcome of the first, None before its first.
+        lag: Number of proposals made before the outcome of the first is used; None before the first proposal.
     """
 
     listed: dict[str, TrialConfig]
@@ -35,7 +35,7 @@ def read_trials(manifest: Manifest, folder: RunFolder) -> AskedTrials:
     """Return the trials of a run.
 
     Raises:
-        ResultsError: Manifest or log were changed, or are damaged.
+        ResultsError: Manifest or log were edited, or are damaged.
     """
     is_adaptive = manifest["space"].get("is_adaptive", False)
     records = [record for record in read_log(folder.log) if record["kind"] == "trial"] if is_adaptive else []

@@ -33,7 +33,7 @@ class Energy:
 
 
 class EnergyLog:
-    """Sums over the energy logs of a run, brought up to date by reading only what is new.
+    """Sums over the energy logs of a run; an update reads only what is new.
 
     Attributes:
         parts: Energy by kind of part, the host's total as `NODE` among them; idle energy of all hosts that nobody
@@ -65,8 +65,8 @@ class EnergyLog:
     def write_tables(self, run: str, metadata: dict[str, Any]) -> None:
         """Write each host's log as ``HOST.parquet``, a row per interval, part and domain.
 
-        As far as it has been read: a host that was lost may write on, and what the tables of trials were made from is
-        what these must add up to.
+        Only what has been read so far is written, since a host that was lost may still append to its log, and the
+        tables of trials were made from what was read.
 
         Args:
             run: Name of the run.
@@ -93,8 +93,8 @@ class EnergyLog:
 
     def _take_in(self, record: Record) -> None:
         self.unmeasured_s += record["unmeasured_s"]
-        for node_j in record["node"].values():
-            self.parts[NODE].add(node_j, record["g_per_kwh"])
+        for host_j in record["node"].values():
+            self.parts[NODE].add(host_j, record["g_per_kwh"])
         for by_part in record["parts"].values():
             for name, (active_j, idle_j) in by_part.items():
                 kind, trial_key, segment = parse_part(name)
@@ -134,9 +134,9 @@ def interval_rows(record: Mapping[str, Any], number: int) -> Iterator[Record]:
         "g_per_kwh": g_per_kwh,
         "flags": ",".join(record["flags"]) or None,
     }
-    for domain, node_j in ({"cpu": None} | record["node"]).items():
+    for domain, host_j in ({"cpu": None} | record["node"]).items():
         unmeasured_s = record["unmeasured_s"] if domain == "cpu" else None
-        yield shared | _energy(node_j, g_per_kwh) | {"part": NODE, "domain": domain, "unmeasured_s": unmeasured_s}
+        yield shared | _energy(host_j, g_per_kwh) | {"part": NODE, "domain": domain, "unmeasured_s": unmeasured_s}
     for domain, by_part in record["parts"].items():
         for name, (active_j, idle_j) in by_part.items():
             kind, trial_key, segment = parse_part(name)

@@ -1,4 +1,4 @@
-"""Whether the data set of a run is taken now as it was when the run began: what `resume` and ``--init-run`` rest on."""
+"""Checks that the data set of a run is read as it was when the run began, for `resume` and ``--init-run``."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from lwq_tune.results.manifest import read_manifest
 
 
 def find_as_before(recorded: Mapping[str, Any], validation_fraction: float) -> DatasetInfo:
-    """Return the data set of a run, if it is as it was and its labels and its split are understood as they were.
+    """Return the data set of a run, if its content, its labels and its split are as they were.
 
     Args:
-        recorded: The data set as the manifest holds it.
+        recorded: Record of the data set in the manifest.
         validation_fraction: Share of the training images that the run holds out.
 
     Raises:
-        DatasetError: It is gone.
-        ResultsError: Its content has changed, or the version that began the run took it otherwise.
+        DatasetError: It no longer exists.
+        ResultsError: Its content has changed, or the version that began the run read it differently.
     """
     found = describe_dataset(recorded["dataset"])
     if (found.dataset, found.digest) != (recorded["dataset"], recorded["digest"]):
@@ -36,13 +36,13 @@ def find_as_before(recorded: Mapping[str, Any], validation_fraction: float) -> D
 
 
 def load_as_before(recorded: Mapping[str, Any], data_dir: Path, tell: Callable[[str], object]) -> int:
-    """Make sure that trials will find their data, read as it was when the run began.
+    """Decode or download the data of a run, and check that it is read as it was when the run began.
 
     Returns:
-        How many images earlier versions read otherwise.
+        How many images earlier versions read differently.
 
     Raises:
-        DatasetError: The data cannot be had.
+        DatasetError: The data cannot be read or downloaded.
         ResultsError: The version that began the run read other pixels.
     """
     n_read_otherwise = prepare_images(recorded["dataset"], data_dir, tell)
@@ -55,16 +55,16 @@ def load_as_before(recorded: Mapping[str, Any], data_dir: Path, tell: Callable[[
 def check_init_run(
     init_run: Path | None, found: DatasetInfo, validation_fraction: float, n_read_otherwise: int = 0
 ) -> None:
-    """See that the networks of another run, where trials may start from them, were trained on data as it is taken now.
+    """Check that the networks of another run were trained on the data as this version reads it.
 
     Args:
         init_run: Folder of that run, if there is one.
         found: Data set of the trials.
         validation_fraction: Share of the training images that they hold out.
-        n_read_otherwise: Images of it that earlier versions read otherwise, as far as is known.
+        n_read_otherwise: Number of its images that earlier versions read differently, if it is known.
 
     Raises:
-        ResultsError: The version that began that run took the same files otherwise, or it is no run.
+        ResultsError: The version that began that run read the same files differently, or it is no run.
     """
     if init_run is None:
         return
@@ -80,7 +80,7 @@ def check_init_run(
 
 
 def _difference(recorded: Mapping[str, Any], found: DatasetInfo, validation_fraction: float) -> str | None:
-    """Return which classes or validation images a run had of its own, None where they are those of now."""
+    """Return how classes or validation images of a run differ from those of now, None if they do not."""
     if found.num_classes != recorded["num_classes"]:
         return (
             f"its own classes, {recorded['num_classes']} were counted in {recorded['dataset']} when it began and "

@@ -1,4 +1,4 @@
-"""Records a run as it happens: each row into the log at once, the tables from the log as trials end."""
+"""Writes the log and the tables of a run: each row into the log at once, the tables from the log when trials end."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def utc_now() -> str:
 class RunRecorder:
     """Writes the log and the tables of one run.
 
-    Of a trial that has ended only sums are kept in memory, so that it does not grow with the epochs of a sweep.
+    Only sums of a trial that has ended are kept in memory, so that memory does not grow with the epochs of a sweep.
 
     Args:
         folder: The run folder; an existing log is continued.
-        configs: All trials of the sweep by key, in order, those that a search has proposed among them.
+        configs: All trials of the sweep by key, in order, including those that a search has proposed.
         costs: Their modelled inference costs by key.
         metadata: Stored in each table: ``run``, its name, and the objectives.
         initial_keys: Trials that are trained only because others start from them.
@@ -72,7 +72,7 @@ class RunRecorder:
         Args:
             configs: By key, in order.
             costs: Their modelled inference costs by key.
-            **values: Kept with them in the log.
+            **values: Written into the log with them.
         """
         for key, config in configs.items():
             self._log.append({"kind": "trial", "trial_key": key, "config": config.model_dump(mode="json"), **values})
@@ -135,7 +135,7 @@ class RunRecorder:
         return rows
 
     def energy(self) -> EnergyLog:
-        """Return what the ledgers have written up to now, added up."""
+        """Return the sums of what the ledgers have written so far."""
         self._energy.update()
         return self._energy
 
@@ -183,7 +183,7 @@ class RunRecorder:
             self._sums[trial_key] = sum_up(self._rows.pop(trial_key, []))
 
     def _recall_rows(self, trial_key: str) -> None:
-        """Take the rows of a trial that starts again after its end, such as a failed one, from the log."""
+        """Read the rows of a trial that starts again after its end, such as a failed one, from the log."""
         del self._sums[trial_key]
         self._rows[trial_key] = [
             record
@@ -194,7 +194,7 @@ class RunRecorder:
         ]
 
     def _load(self) -> None:
-        """Take in the log as it is; rows whose table is whole are not kept."""
+        """Read the existing log; rows whose table is complete are not kept in memory."""
         for record in read_log(self._folder.log):
             self._remember(record)
             key = record["trial_key"]

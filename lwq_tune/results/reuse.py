@@ -17,7 +17,7 @@ from lwq_tune.results.store import RunFolder
 
 
 def trained_energies(run_dir: Path) -> dict[str, float | None]:
-    """Return the training energy in kWh of every finished trial of a run, by key; None where it was not measured.
+    """Return the training energy in kWh of every finished trial of a run, by key; None if it was not measured.
 
     Raises:
         ResultsError: The folder holds no run, or its table of trials cannot be read.

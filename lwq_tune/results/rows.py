@@ -61,7 +61,7 @@ def trial_row(
         run: Name of the run.
         config: The trial.
         costs: Its modelled inference costs.
-        sums: What its epochs add up to.
+        sums: Sums over its epochs.
         events: Its ``start`` and ``end`` records, in order.
         segments: What the ledgers have charged it with, by start of the trial in a process.
         is_initial: Whether it is trained only because others start from it.
@@ -86,12 +86,12 @@ def trial_row(
 
 
 def _discarded(sums: TrialSums, segments: Mapping[str, Energy], last_segment: str | None) -> Record:
-    """Return the energy of a trial that is in none of its counted rows: epochs trained again, work lost in a crash.
+    """Return the energy of a trial that is in none of its counted rows: epochs trained again, or lost in a crash.
 
     Args:
-        sums: What its rows add up to.
+        sums: Sums over its rows.
         segments: What it was charged with, by segment.
-        last_segment: Segment in which it ran to its end; what follows its last row there was no lost work.
+        last_segment: Segment in which it ran to its end; energy after its last row there was not lost.
     """
     kwh, kg = sums.replaced
     if kwh is None or kg is None:

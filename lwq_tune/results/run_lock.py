@@ -1,4 +1,4 @@
-"""One process at a time works on a run folder."""
+"""A lock on a run folder: one process at a time writes it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _TRIES, _RETRY_S = 4, 0.05
 
 @contextlib.contextmanager
 def run_lock(run_dir: Path) -> Iterator[None]:
-    """Hold a run folder; the kernel frees it when the process ends, however it ends.
+    """Lock a run folder during the body; the kernel releases the lock when the process ends, however it ends.
 
     Args:
-        run_dir: The folder, made.
+        run_dir: The folder, which exists.
 
     Raises:
-        ResultsError: Another process works on it, or the lock cannot be made.
+        ResultsError: Another process has locked it, or the lock file cannot be created.
     """
     path = run_dir / ".lock"
     try:
@@ -50,7 +50,7 @@ def run_lock(run_dir: Path) -> Iterator[None]:
 
 
 def _lock(descriptor: int) -> None:
-    """Lock a file for this process alone; who only looks at a lock holds it for a moment, so try more than once."""
+    """Lock a file exclusively; try more than once, since `holder_of` holds the lock for a moment."""
     for _ in range(_TRIES - 1):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -62,7 +62,7 @@ def _lock(descriptor: int) -> None:
 
 
 def holder_of(run_dir: Path) -> str | None:
-    """Return who works on a run, such as ``process 7``; None where nobody does."""
+    """Return the process that has locked a run, such as ``process 7``; None if none has."""
     try:
         descriptor = os.open(run_dir / ".lock", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -71,7 +71,7 @@ def holder_of(run_dir: Path) -> str | None:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return os.pread(descriptor, 100, 0).decode(errors="replace").strip() or "another process"
-    except OSError:  # a file system without locks cannot tell
+    except OSError:  # a file system without locks
         return None
     finally:
         os.close(descriptor)

@@ -45,7 +45,7 @@ class RunFolder:
         try:
             if self.path.exists():
                 raise ResultsError(
-                    f"a run needs a folder of its own, {self.path} exists; choose another --run, or go on with it: "
+                    f"a run needs a folder of its own, {self.path} exists; choose another --run, or resume it: "
                     f"python -m lwq_tune resume {self.path}"
                 )
             self._made_parent = not self.path.parent.exists()
@@ -57,11 +57,11 @@ class RunFolder:
             ) from error
 
     def discard_if_unused(self) -> None:
-        """Take away again what `create` made, the parent folder included, when no trial has started in it."""
+        """Delete what `create` made, including the parent folder, if no trial has started in it."""
         if not self.log.exists():
             shutil.rmtree(self.path)
             if self._made_parent:
-                with contextlib.suppress(OSError):  # another run may have come to lie there
+                with contextlib.suppress(OSError):  # another run may have been created there
                     self.path.parent.rmdir()
 
 
@@ -99,7 +99,7 @@ class RowLog:
 
 
 def _end_last_line(path: Path) -> None:
-    """Cut off a last line that a crash left unfinished, so that the next record stands on its own."""
+    """Cut off a last line that a crash left incomplete, so that the next record begins a line."""
     if not path.exists():
         return
     with path.open("rb+") as stream:
@@ -109,7 +109,7 @@ def _end_last_line(path: Path) -> None:
 
 
 def read_log(path: Path) -> Iterator[Record]:
-    """Yield the records of a log; a last line that a crash cut short is left out.
+    """Yield the records of a log; a last line that is incomplete after a crash is left out.
 
     A run that has not started has no log, and no records.
 
@@ -120,7 +120,7 @@ def read_log(path: Path) -> Iterator[Record]:
         with path.open("rb") as stream:
             for number, line in enumerate(stream, start=1):
                 if not line.endswith(b"\n"):
-                    return  # the part of a line that a crash cut short
+                    return  # the incomplete last line after a crash
                 yield _parse(line, number, path)
     except FileNotFoundError:
         return

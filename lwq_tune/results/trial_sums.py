@@ -1,4 +1,4 @@
-"""What the epochs of one trial add up to, kept instead of its rows once it has ended."""
+"""Sums over the epochs of one trial, kept instead of its rows after it has ended."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ROW_EMISSIONS = (
 
 @dataclass(frozen=True)
 class TrialSums:
-    """What the rows of a trial add up to.
+    """Sums over the rows of a trial.
 
     Attributes:
         columns: Sums, means and last values of the rows that count; empty where there is none.
@@ -49,7 +49,7 @@ class TrialSums:
 
 
 def sum_up(rows: Iterable[Record]) -> TrialSums:
-    """Return what the rows of one trial, of all attempts, add up to."""
+    """Return the sums over the rows of one trial, of all attempts."""
     counted, replaced = last_attempts(rows)
     by_segment: dict[str, tuple[float, float]] = {}
     for row in (*counted, *replaced):
@@ -104,7 +104,7 @@ def _row_total(row: Record, columns: Sequence[str]) -> float | None:
 
 
 def total(values: Iterable[float | None]) -> float | None:
-    """Return the sum, or None where a part was not measured.
+    """Return the sum, or None if a part was not measured.
 
     >>> total([1.0, 2.0]), total([1.0, None]), total([])
     (3.0, None, 0.0)

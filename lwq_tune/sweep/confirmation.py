@@ -1,4 +1,4 @@
-"""Confirmation runs: one trial at a time, in random order within blocks, on a host that was seen idle and is warm."""
+"""Confirmation runs: one trial at a time, in random order within blocks, after an idle baseline and a warm-up."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def in_random_blocks(trials: Mapping[str, TrialConfig], order_seed: int = 0) -> 
 
 
 def prepare_host(idle_s: float = IDLE_S, warm_up_s: float = WARM_UP_S) -> None:
-    """Leave the host alone for a while, so that the ledger sees what it draws idle; then warm it up.
+    """Leave the host idle for a time, so that the ledger measures its idle power; then warm it up.
 
     Must run inside a Ray session.
 
@@ -49,7 +49,7 @@ def prepare_host(idle_s: float = IDLE_S, warm_up_s: float = WARM_UP_S) -> None:
 
 
 def _burn(time_s: float) -> None:
-    """Multiply matrices for a while."""
+    """Multiply matrices for a time."""
     import numpy as np
 
     matrix = np.random.default_rng(0).random((_MATRIX_SIZE, _MATRIX_SIZE), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""A run whose search space was edited since: refused with the difference shown, or extended."""
+"""A run whose search space was edited later: refused with the difference shown, or extended."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from lwq_tune.output_streams import say
 from lwq_tune.results.manifest import Manifest
 from lwq_tune.sweep.session import space_record
 from lwq_tune.sweep.space.search_space import SearchSpace, load_space, parse_space
-from lwq_tune.sweep.space.trial_list import Work
+from lwq_tune.sweep.space.trial_list import TrialList
 
 MAX_LINES_SHOWN = 20
 
 
 def recorded_space(manifest: Manifest) -> SearchSpace:
-    """Return the space of a run as its manifest holds it.
+    """Return the space of a run, as recorded in its manifest.
 
     Raises:
-        ConfigError: This version does not take it.
+        ConfigError: It is not valid in this version.
     """
     space = manifest["space"]
     parsed = parse_space(space["name"], space["text"], tuple(space["overrides"]), origin=space["path"])
-    # A folder counts by its content, and the run says where that was found.
+    # A data set folder is identified by its content; the run records its path.
     return parsed.with_dataset(manifest["dataset"]["dataset"], manifest["dataset"]["digest"])
 
 
 def space_now(
     manifest: Manifest, space: str | None, overrides: tuple[str, ...], *, as_recorded: bool
 ) -> SearchSpace | None:
-    """Return the space of a run as its file is now, None where that says the same, or is not to be looked at.
+    """Return the space of a run by its file of now; None if the file is the same, or must be ignored.
 
     Args:
-        manifest: Of the run.
-        space: Name or file to compare with, None for the file that the run came from.
+        manifest: Manifest of the run.
+        space: Name or file to compare with, None for the file of the run.
         overrides: Settings in place of those of the run; none for the same.
-        as_recorded: Whether the file does not matter.
+        as_recorded: Whether to ignore the file.
 
     Raises:
         ConfigError: The file is no search space.
@@ -49,37 +49,38 @@ def space_now(
     return None if is_same else found
 
 
-def extend(manifest: Manifest, work: Work, *, is_wanted: bool) -> Manifest:
-    """Return the manifest with the trials that an edited space has more; those that it lacks stay.
+def extend(manifest: Manifest, trial_list: TrialList, *, is_wanted: bool) -> Manifest:
+    """Return the manifest with the new trials of an edited space; trials that the space lacks stay.
 
     Args:
-        manifest: Of the run.
-        work: What the edited space trains.
-        is_wanted: Whether the user asked for it.
+        manifest: Manifest of the run.
+        trial_list: Trials of the edited space.
+        is_wanted: Whether the user asked for the extension.
 
     Raises:
-        ResultsError: Nobody asked for it, or the space has another data set.
+        ResultsError: The user did not ask for it, or the space has another data set.
     """
     recorded = manifest["space"]
     if not is_wanted:
         raise ResultsError(
             f"a run is continued as it was asked for, its search space {recorded['path']} was edited:\n"
-            f"{_difference(recorded, work.space)}\n"
-            "put it back, add its new trials with --extend, or go on as first asked with --as-recorded"
+            f"{_difference(recorded, trial_list.space)}\n"
+            "put it back, add its new trials with --extend, or keep the recorded space with --as-recorded"
         )
-    if (work.dataset.dataset, work.dataset.digest) != (manifest["dataset"]["dataset"], manifest["dataset"]["digest"]):
+    recorded_dataset, dataset = manifest["dataset"], trial_list.dataset
+    if (dataset.dataset, dataset.digest) != (recorded_dataset["dataset"], recorded_dataset["digest"]):
         raise ResultsError(
-            f"a run has one data set, {manifest['dataset']['dataset']}, the edited space has {work.dataset.dataset}; "
+            f"a run has one data set, {recorded_dataset['dataset']}, the edited space has {dataset.dataset}; "
             "start a new sweep"
         )
-    known = [trial.model_dump(mode="json") for trial in work.trials.values()]
+    known = [trial.model_dump(mode="json") for trial in trial_list.trials.values()]
     new = [trial for trial in known if trial not in manifest["trials"]]
     say(f"extended by {len(new)} trials of the edited space; trials that it no longer has stay")
     return manifest | {
-        "space": space_record(work.space),
-        "objectives": [objective.model_dump() for objective in work.space.objectives],
+        "space": space_record(trial_list.space),
+        "objectives": [objective.model_dump() for objective in trial_list.space.objectives],
         "trials": [*manifest["trials"], *new],
-        "initial_trials": sorted({*manifest["initial_trials"], *work.initial}),
+        "initial_trials": sorted({*manifest["initial_trials"], *trial_list.initial}),
     }
 
 

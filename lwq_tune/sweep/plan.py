@@ -12,7 +12,7 @@ from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.energy.service.client import RunSpec, run_spec
-from lwq_tune.energy.service.host_spool import Home
+from lwq_tune.energy.service.host_spool import RunLocation
 from lwq_tune.host.threads import n_threads
 from lwq_tune.models.inference_costs import ModelCosts
 from lwq_tune.quantization.schedules import BitWidths
@@ -22,7 +22,7 @@ from lwq_tune.sweep.cluster.slots import Slots
 from lwq_tune.sweep.space.file_models import Search
 from lwq_tune.sweep.space.search_space import SearchSpace
 from lwq_tune.sweep.stopping.settings import Stopping
-from lwq_tune.sweep.worker.checkpoints import CheckpointShelf, shelf_of_run
+from lwq_tune.sweep.worker.checkpoints import RunCheckpoints, checkpoints_of_run
 
 NO_RULES = Stopping()
 
@@ -35,9 +35,9 @@ class AdaptiveSearch:
         settings: Method, number of schedules, seed.
         candidates: Trials of each schedule that it may propose, one per seed.
         costs: Modelled inference costs of these trials by key.
-        known: Trials of listed schedules that it could propose too, which are trained before it begins.
-        lag: Proposals that it makes before it has seen the outcome of the first, None where this is the first
-            session and it follows from the trials that run at a time.
+        known: Trials of listed schedules that it could propose too; they are trained before it begins.
+        lag: Number of proposals made before the outcome of the first is used. None in the first session, where it
+            follows from the number of trials that run at a time.
     """
 
     settings: Search
@@ -47,7 +47,7 @@ class AdaptiveSearch:
     lag: int | None = None
 
     def size(self) -> tuple[int, int]:
-        """Return the trials that it proposes in all, every seed counted, and their epochs."""
+        """Return how many trials it proposes in all, over all seeds, and their epochs."""
         trials = next(iter(self.candidates.values()))
         n_trials = (self.settings.trials or 0) * len(trials)
         return n_trials, n_trials * trials[0].n_rows
@@ -58,19 +58,19 @@ class Plan:
     """What one session of a sweep does.
 
     Attributes:
-        folder: Its run folder, made.
+        folder: Its run folder, which exists.
         trials: The trials to train in this session, by key, each after the one it starts from.
-        intensities: Carbon intensity by host, of all others under the empty name.
-        n_together: How many trials of the whole sweep could run at a time with each, finished ones included: it
-            decides on the number of threads, and so on the last digits, which a resumed sweep must repeat.
+        intensities: Carbon intensity by host; that of all other hosts is under the empty name.
+        n_together: How many trials of the whole sweep could run at a time with each trial, finished ones included. The
+            number of threads follows from it, and the last digits from that, so a resumed sweep must use it again.
         resume_from: Checkpoints of each trial, newest first.
-        initial: Trials that are there only because others start from them.
-        search: What goes on after these trials, where the sweep searches.
+        initial: Trials that are trained only because others start from them.
+        search: The search that follows these trials, if the space has one.
         stopping: Rules that end trials and the sweep early.
         n_seeds: Trials of each configuration.
-        failed_before: Trials that a session before recorded as failed and this one trains again.
-        dashboard: What the Ray of this session is to have.
-        session: Names this session in the energy logs.
+        failed_before: Trials that an earlier session recorded as failed and that this one trains again.
+        dashboard: Ray's dashboard, None without one.
+        session: Identifies this session in the energy logs.
     """
 
     folder: RunFolder
@@ -88,44 +88,44 @@ class Plan:
     session: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def started_from(self) -> frozenset[str]:
-        """Return the keys of the trials that others start from, listed ones among them."""
+        """Return the keys of the trials that others start from, including listed ones."""
         proposable = [] if self.search is None else [t for trials in self.search.candidates.values() for t in trials]
         initial = (trial.initial for trial in (*self.trials.values(), *proposable))
         return self.initial | {trial.trial_key for trial in initial if trial is not None}
 
-    def shelf(self) -> CheckpointShelf:
-        """Return where the checkpoints of the run are."""
-        return CheckpointShelf(self.folder, self.config.storage, self.config.run)
+    def checkpoints(self) -> RunCheckpoints:
+        """Return the checkpoints of the run."""
+        return RunCheckpoints(self.folder, self.config.storage, self.config.run)
 
     @property
-    def home(self) -> Home | None:
-        """This host, whose run folder no other one needs to share; None without a storage, where all have to."""
+    def run_location(self) -> RunLocation | None:
+        """Where the run folder is: on this host alone; None without a storage, where all hosts share the folder."""
         storage = self.config.storage
-        return None if storage is None else Home.of(socket.gethostname(), f"{storage}/{self.config.run}")
+        return None if storage is None else RunLocation.of(socket.gethostname(), f"{storage}/{self.config.run}")
 
     def spec(self, hostname: str) -> RunSpec:
-        """Return what the ledger of a host has to know."""
+        """Return what the ledger of a host needs to know about the run."""
         run_dir, pue = self.folder.path.resolve(), self.config.pue
-        return run_spec(run_dir, self.intensities, pue, hostname, self.session, self.home)
+        return run_spec(run_dir, self.intensities, pue, hostname, self.session, self.run_location)
 
 
 @dataclass(frozen=True)
 class SessionEnd:
-    """How a session ended before all trials had: by Ray's fault, or as a rule or a budget asked for."""
+    """Why a session ended before all its trials did: an error of Ray, or a rule or a budget."""
 
     stopped_by: str | None = None
     ended_by: str | None = None
 
 
 class CannotStartError(Exception):
-    """A trial cannot start, since the one whose network it starts from did not finish."""
+    """A trial cannot start, since the trial whose network it starts from did not finish."""
 
 
 def make_job(plan: Plan, trial: TrialConfig, slots: Slots) -> dict[str, Any]:
     """Return the configuration that `Trainable` takes.
 
     Raises:
-        CannotStartError: There is no network that it could start from.
+        CannotStartError: The network that it starts from does not exist.
         ResultsError: A storage does not answer.
     """
     config = plan.config
@@ -142,25 +142,25 @@ def make_job(plan: Plan, trial: TrialConfig, slots: Slots) -> dict[str, Any]:
             "n_gpus": slots.gpus,
             "epoch_limit_s": config.epoch_limit,
         },
-        "books": {
+        "energy": {
             "run_dir": str(plan.folder.path.resolve()),
             "intensities": {host: series.to_dict() for host, series in plan.intensities.items()},
             "pue": config.pue,
             "session": plan.session,
-            "home": None if plan.home is None else asdict(plan.home),
+            "run_location": None if plan.run_location is None else asdict(plan.run_location),
         },
     }
 
 
 def _find_initial(plan: Plan, trial: TrialConfig) -> list[str]:
-    """Return the last checkpoints of what a trial starts from, in this run or in the one whose networks it may use."""
+    """Return the last checkpoints of the trial that a trial starts from, in this run or in that of ``--init-run``."""
     initial = trial.initial
     if initial is None:
         return []
-    shelves = [plan.shelf()]
+    places = [plan.checkpoints()]
     if plan.config.init_run is not None:
-        shelves.append(shelf_of_run(plan.config.init_run))
-    found = [location for shelf in shelves for location in shelf.final(initial.trial_key, initial.n_rows)]
+        places.append(checkpoints_of_run(plan.config.init_run))
+    found = [location for checkpoints in places for location in checkpoints.final(initial.trial_key, initial.n_rows)]
     if not found:
         raise CannotStartError(
             f"it starts from {initial.schedule} seed {initial.seed} ({initial.trial_key}), which did not finish"
@@ -168,32 +168,32 @@ def _find_initial(plan: Plan, trial: TrialConfig) -> list[str]:
     return found
 
 
-def find_checkpoints(shelf: CheckpointShelf, epochs_recorded: Mapping[str, int]) -> dict[str, list[str]]:
+def find_checkpoints(checkpoints: RunCheckpoints, epochs_recorded: Mapping[str, int]) -> dict[str, list[str]]:
     """Return the checkpoints of some trials in all sessions of a run, latest epoch first.
 
-    Those after the last recorded row are left out: a run that was fetched from its storage lacks the rows since they
-    were last copied there, and going on behind them would leave a hole.
+    Checkpoints after the last recorded row are left out: a run that was fetched from its storage may lack its newest
+    rows, and continuing from a later checkpoint would leave a gap in the table.
 
     Args:
-        shelf: Where they are.
-        epochs_recorded: Epochs that have a row, by trial.
+        checkpoints: The checkpoints of the run.
+        epochs_recorded: Number of epochs that have a row, by trial.
 
     Raises:
         ResultsError: A storage does not answer.
     """
     return {
         key: [location for epoch, location in found if epoch <= epochs_recorded[key]]
-        for key, found in shelf.find(epochs_recorded).items()
+        for key, found in checkpoints.find(epochs_recorded).items()
     }
 
 
 def make_search(
     space: SearchSpace, costs_of: Callable[[TrialConfig], ModelCosts], lag: int | None = None
 ) -> AdaptiveSearch | None:
-    """Return the search of a space, None where it lists its trials.
+    """Return the search of a space, None if it only lists trials.
 
     Args:
-        space: With its candidates, see `select_trials`.
+        space: A space with its candidates, see `select_trials`.
         costs_of: Modelled inference costs of a trial.
         lag: As in `AdaptiveSearch`.
     """

@@ -1,4 +1,4 @@
-"""What a person sees while a sweep runs: a live table on a terminal, plain lines elsewhere. On stderr."""
+"""The display during a sweep, on stderr: a live table on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ MARKS = {"pending": "·", "running": "▸", "done": "✓", "stopped": "■", "fa
 
 
 class Progress(Protocol):
-    """Told of each event of a sweep."""
+    """Displays the events of a sweep."""
 
     def start_trial(self, trial_key: str, trial: TrialConfig) -> None:
-        """A trial starts; one that a search proposed is new."""
+        """Show that a trial starts; one that a search has proposed is new."""
 
     def add_row(self, row: Row) -> None:
-        """An epoch is done."""
+        """Show an epoch."""
 
     def end_trial(self, trial_key: str, trial: TrialConfig, status: str, reason: str | None) -> None:
-        """A trial has ended."""
+        """Show that a trial has ended."""
 
     def close(self) -> None:
-        """The sweep is over."""
+        """End the display."""
 
 
 class Countdown:
-    """Remaining time from the pace of the epochs so far."""
+    """Remaining time, from the mean time of the epochs so far."""
 
     def __init__(self, n_epochs: int) -> None:
         self._n_epochs = n_epochs
@@ -70,11 +70,11 @@ class PlainProgress:
         self._stream = stream
 
     def start_trial(self, trial_key: str, trial: TrialConfig) -> None:
-        """Say which trial starts."""
+        """Print which trial starts."""
         self._say(trial_key, trial, "starts")
 
     def add_row(self, row: Row) -> None:
-        """Say how the epoch went."""
+        """Print the results of the epoch."""
         self._countdown.advance()
         trial = self._trials[row["trial_key"]]
         self._say(
@@ -86,11 +86,11 @@ class PlainProgress:
         )
 
     def end_trial(self, trial_key: str, trial: TrialConfig, status: str, reason: str | None) -> None:
-        """Say how the trial ended."""
+        """Print how the trial ended."""
         self._say(trial_key, trial, status + (f": {reason}" if reason else ""))
 
     def close(self) -> None:
-        """Nothing is left open."""
+        """Do nothing."""
 
     def _say(self, trial_key: str, trial: TrialConfig, message: str) -> None:
         self._trials[trial_key] = trial
@@ -100,7 +100,7 @@ class PlainProgress:
 
 
 class LiveProgress:
-    """A table of trials that redraws itself."""
+    """A table of trials that is redrawn at each event."""
 
     def __init__(
         self, trials: Mapping[str, TrialConfig], console: Console, n_epochs: int, n_trials: int | None = None
@@ -133,7 +133,7 @@ class LiveProgress:
             self._console.print(Text(f"{self._name(trial)} seed {trial.seed} failed: {reason}", style="red"))
 
     def close(self) -> None:
-        """Leave the last table standing."""
+        """Leave the last table on the screen."""
         self._live.stop()
 
     def _render(self) -> Group:
@@ -179,8 +179,8 @@ def make_progress(
     Args:
         trials: The trials of this session by key.
         stream: Where to draw.
-        epochs_done: Epochs that a trial has from a session before.
-        proposed: Trials that a search will propose besides, and their epochs.
+        epochs_done: Epochs of each trial from earlier sessions.
+        proposed: Number of trials that a search will propose, and of their epochs.
     """
     n_more, epochs_more = proposed
     n_trials = len(trials) + n_more

@@ -1,4 +1,4 @@
-"""Finishes what is unfinished in a run folder: `resume_sweep`."""
+"""Trains the unfinished trials of a run folder: `resume_sweep`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.config.carbon_budget import parse_budget
 from lwq_tune.config.sweep import SweepConfig, parse_address
-from lwq_tune.data.preparation import tell_dataset
+from lwq_tune.data.preparation import report_dataset
 from lwq_tune.errors import ResultsError
 from lwq_tune.output_streams import say
 from lwq_tune.results.asked import AskedTrials, read_trials
@@ -28,9 +28,9 @@ from lwq_tune.sweep.edited_space import extend, recorded_space, space_now
 from lwq_tune.sweep.plan import Plan, find_checkpoints, make_search
 from lwq_tune.sweep.session import Run, run_session, table_metadata
 from lwq_tune.sweep.space.prerequisites import n_together
-from lwq_tune.sweep.space.trial_list import Work, plan_work
+from lwq_tune.sweep.space.trial_list import TrialList, make_trial_list
 from lwq_tune.sweep.tune.loggers import check_installed, choose_loggers
-from lwq_tune.sweep.worker.checkpoints import shelf_of_run
+from lwq_tune.sweep.worker.checkpoints import checkpoints_of_run
 
 
 def resume_sweep(
@@ -46,41 +46,41 @@ def resume_sweep(
     extend_space: bool = False,
     as_recorded: bool = False,
 ) -> Run:
-    """Train the trials of a run that have no end; those that ended are kept as they are.
+    """Train the unfinished trials of a run; finished ones stay as they are.
 
     Args:
         run_dir: Run folder, or address of a run in a storage.
-        results_dir: Where a run from a storage goes.
+        results_dir: Folder for a run that is fetched from a storage.
         retry_failed: Whether failed trials are trained again.
         address: Ray cluster to join, ``local`` for none; by default as before.
         carbon_budget: A new budget for all sessions together.
         dashboard: Port of Ray's dashboard; None for none.
         space: Search space to compare with; by default the file that the run came from.
         overrides: Settings of that space; by default as before.
-        extend_space: Whether the trials that an edited space has more are added.
-        as_recorded: Whether to go on as first asked, whatever the file says now.
+        extend_space: Whether new trials of an edited space are added.
+        as_recorded: Whether to ignore later edits of the space file.
 
     Raises:
-        UserInputError: There is no such run, its space was edited, or its data is not as it was.
+        UserInputError: There is no such run, its space was edited, or its data has changed.
     """
     folder = _run_folder(str(run_dir), Path(results_dir).expanduser().absolute())
     read_manifest(folder.path)
     with run_lock(folder.path):
-        manifest = read_manifest(folder.path)  # as the last session left it, now that none is under way
+        manifest = read_manifest(folder.path)  # read under the lock, so after the last session has ended
         config = _config(manifest, folder, carbon_budget, address)
         fraction = recorded_space(manifest).trials[0].validation_fraction
         dataset = find_as_before(manifest["dataset"], fraction)
         now = space_now(manifest, space, tuple(overrides), as_recorded=as_recorded)
         if now is not None:
-            manifest = extend(manifest, plan_work(now, config), is_wanted=extend_space)
-        work = plan_work(recorded_space(manifest), config)
+            manifest = extend(manifest, make_trial_list(now, config), is_wanted=extend_space)
+        trial_list = make_trial_list(recorded_space(manifest), config)
         asked = read_trials(manifest, folder)
-        recorder = _recorder(manifest, folder, work, asked)
+        recorder = _recorder(manifest, folder, trial_list, asked)
         statuses = recorder.statuses()
         retried = frozenset(key for key, status in statuses.items() if retry_failed and status == "failed")
         recorded = recorder.epochs_done()
         unfinished = {key: recorded.get(key, 0) for key in statuses if statuses[key] not in ENDED or key in retried}
-        plan = _plan(manifest, folder, config, work, asked, unfinished, retried)
+        plan = _plan(manifest, folder, config, trial_list, asked, unfinished, retried)
         if not unfinished and not _search_goes_on(plan, asked):
             say(f"nothing to do: all {len(statuses)} trials of {folder.path} have ended")
             with mirrored(folder.path, config):
@@ -88,7 +88,7 @@ def resume_sweep(
             return Run(folder.path, recorder.trial_rows())
         check_installed(choose_loggers(config))
         plan = replace(plan, dashboard=find_dashboard(dashboard, config.address, say))
-        tell_dataset(dataset, fraction, say)
+        report_dataset(dataset, fraction, say)
         n_read_otherwise = load_as_before(manifest["dataset"], config.data_dir, say)
         check_init_run(config.init_run, dataset, fraction, n_read_otherwise)
         manifest["sweep"] = config.model_dump(mode="json")
@@ -99,7 +99,7 @@ def resume_sweep(
 
 
 def _run_folder(run_dir: str, results: Path) -> RunFolder:
-    """Return the folder of a run, fetched from its storage where an address is given.
+    """Return the folder of a run; if an address is given, fetch it from its storage.
 
     Raises:
         UserInputError: No run is at the address, or it was fetched before.
@@ -113,8 +113,8 @@ def _run_folder(run_dir: str, results: Path) -> RunFolder:
     return RunFolder(path)
 
 
-def _recorder(manifest: Manifest, folder: RunFolder, work: Work, asked: AskedTrials) -> RunRecorder:
-    costs = {key: work.costs_of(trial) for key, trial in asked.all.items()}
+def _recorder(manifest: Manifest, folder: RunFolder, trial_list: TrialList, asked: AskedTrials) -> RunRecorder:
+    costs = {key: trial_list.costs_of(trial) for key, trial in asked.all.items()}
     return RunRecorder(
         folder,
         asked.all,
@@ -129,7 +129,7 @@ def _plan(
     manifest: Manifest,
     folder: RunFolder,
     config: SweepConfig,
-    work: Work,
+    trial_list: TrialList,
     asked: AskedTrials,
     unfinished: Mapping[str, int],
     retried: frozenset[str],
@@ -140,11 +140,11 @@ def _plan(
         trials={key: asked.all[key] for key in unfinished},
         intensities=_intensities(manifest),
         n_together=n_together(asked.all),
-        resume_from=find_checkpoints(shelf_of_run(folder.path), unfinished),
+        resume_from=find_checkpoints(checkpoints_of_run(folder.path), unfinished),
         initial=frozenset(manifest["initial_trials"]),
-        search=make_search(work.space, work.costs_of, asked.lag),
-        stopping=work.space.stopping,
-        n_seeds=len({*work.space.seeds, *(trial.seed for trial in asked.all.values())}),
+        search=make_search(trial_list.space, trial_list.costs_of, asked.lag),
+        stopping=trial_list.space.stopping,
+        n_seeds=len({*trial_list.space.seeds, *(trial.seed for trial in asked.all.values())}),
         failed_before=retried,
     )
 
@@ -155,11 +155,11 @@ def _search_goes_on(plan: Plan, asked: AskedTrials) -> bool:
 
 
 def _config(manifest: Manifest, folder: RunFolder, carbon_budget: str | None, address: str | None) -> SweepConfig:
-    """Return the machine settings that a manifest asks for.
+    """Return the `SweepConfig` that a manifest records.
 
     Raises:
-        ConfigError: The new budget or address is none.
-        ResultsError: The manifest was changed.
+        ConfigError: The new budget or address is not valid.
+        ResultsError: The manifest was edited.
     """
     update: dict[str, Any] = {}
     if carbon_budget is not None:
@@ -174,10 +174,10 @@ def _config(manifest: Manifest, folder: RunFolder, carbon_budget: str | None, ad
 
 
 def _intensities(manifest: Manifest) -> dict[str, IntensitySeries]:
-    """Return the carbon intensities that the run began with.
+    """Return the carbon intensities with which the run began.
 
     Raises:
-        ResultsError: The manifest was changed.
+        ResultsError: The manifest was edited.
     """
     try:
         return {host: IntensitySeries.from_dict(values) for host, values in manifest["carbon_intensity"].items()}

@@ -14,73 +14,73 @@ from lwq_tune.errors import ResultsError
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.schema import ENDED
 from lwq_tune.results.store import read_log
-from lwq_tune.sweep.cluster.hosts import Site, open_site, wait_for_books
+from lwq_tune.sweep.cluster.hosts import SweepHosts, open_sweep_hosts, wait_for_ledgers
 from lwq_tune.sweep.cluster.overhead_account import DriverAccount
 from lwq_tune.sweep.confirmation import in_random_blocks, prepare_host
-from lwq_tune.sweep.ledger_sync.collector import bring_home
+from lwq_tune.sweep.ledger_sync.collector import import_host_spools
 from lwq_tune.sweep.plan import NO_RULES, AdaptiveSearch, Plan, SessionEnd
 from lwq_tune.sweep.progress import make_progress
 from lwq_tune.sweep.search.proposer import Proposer
-from lwq_tune.sweep.search.trial_queue import ListSupply, SearchSupply, outcome_of
+from lwq_tune.sweep.search.trial_queue import ListQueue, SearchQueue, outcome_of
 from lwq_tune.sweep.space.prerequisites import waves
-from lwq_tune.sweep.stopping.controller import Control
+from lwq_tune.sweep.stopping.controller import StopController
 from lwq_tune.sweep.stopping.rules import StopRules
 from lwq_tune.sweep.tune.loggers import choose_loggers, make_loggers
-from lwq_tune.sweep.tune.tuner import Desk, run_tune
+from lwq_tune.sweep.tune.tuner import SweepSinks, run_tune
 
 _log = logging.getLogger(__name__)
 
 
 def run_trials(plan: Plan, recorder: RunRecorder, tell: Callable[[str], object]) -> SessionEnd:
-    """Train the planned trials, as many at a time as fit, in waves; rows and ends go to ``recorder``.
+    """Train the planned trials in waves, as many at a time as fit, and record their rows and ends.
 
-    A trial that starts from another one's network is in a later wave than that one; what a search proposes comes last.
+    A trial that starts from another one's network is in a later wave than that one; proposals of a search come last.
 
     Args:
         plan: The sweep.
-        recorder: Its records.
+        recorder: Its records; rows and ends are added.
         tell: Takes one line on the cluster that the sweep has joined.
 
     Returns:
-        Why Ray ended the sweep early, such as a host out of memory, or which rule ended it. What has no end in the
-        records is unfinished and can be resumed.
+        Why Ray ended the sweep early, such as a host out of memory, or which rule ended it. A trial without an end in
+        the records is unfinished and can be resumed.
 
     Raises:
         ConfigError: A trial reserves more than a host has; or the cluster cannot be joined, or cannot run the trials.
-        ResultsError: A row could not be written, the sweep was stopped; or there is no energy ledger here.
+        ResultsError: A row could not be written, which ends the sweep; or this host has no energy ledger.
     """
-    control = _make_control(plan, recorder)
-    control.check()
-    if control.ended_by is not None:
+    controller = _make_controller(plan, recorder)
+    controller.check()
+    if controller.ended_by is not None:
         recorder.finish()
-        return SessionEnd(ended_by=control.ended_by)
-    progress, site = None, None
-    bring_home(plan)
+        return SessionEnd(ended_by=controller.ended_by)
+    progress, hosts = None, None
+    import_host_spools(plan)
     account = DriverAccount(plan.spec(socket.gethostname()))
     try:
-        with open_site(plan) as site:
+        with open_sweep_hosts(plan) as hosts:
             proposed = (0, 0) if plan.search is None else plan.search.size()
-            found = site.describe(max([proposed[0], *(plan.n_together[key] for key in plan.trials)]))
+            found = hosts.describe(max([proposed[0], *(plan.n_together[key] for key in plan.trials)]))
             if found is not None:
                 tell(found)
             if plan.config.exclusive:
-                _prepare_hosts(site, account)
+                _prepare_hosts(hosts, account)
             progress = make_progress(plan.trials, sys.stderr, recorder.epochs_done(), proposed)
             loggers = make_loggers(choose_loggers(plan.config), plan.folder.path.resolve(), plan.config.run)
-            desk = Desk(recorder, progress, control, loggers, site.callbacks())
-            stopped_by = _run_waves(plan, site, desk)
-            return SessionEnd(stopped_by, control.ended_by)
+            sinks = SweepSinks(recorder, progress, controller, loggers, hosts.callbacks())
+            stopped_by = _run_waves(plan, hosts, sinks)
+            return SessionEnd(stopped_by, controller.ended_by)
     finally:
         if progress is not None:
             progress.close()
         account.close()
-        if site is not None:
-            wait_for_books(plan.folder.energy, plan.session, site.remaining)
+        if hosts is not None:
+            wait_for_ledgers(plan.folder.energy, plan.session, hosts.remaining)
         _finish(recorder)
 
 
 def _finish(recorder: RunRecorder) -> None:
-    """Write the tables; what went wrong before, such as a row for which there was no room, is what is told."""
+    """Write the tables; an error in it is raised only if none was raised before, such as for a full disk."""
     is_first_error = sys.exc_info()[0] is None
     try:
         recorder.finish()
@@ -89,37 +89,38 @@ def _finish(recorder: RunRecorder) -> None:
             raise
 
 
-def _make_control(plan: Plan, recorder: RunRecorder) -> Control:
+def _make_controller(plan: Plan, recorder: RunRecorder) -> StopController:
     rules = StopRules(plan.stopping, plan.n_seeds) if plan.stopping != NO_RULES else None
     budget = None if plan.config.carbon_budget is None else parse_budget(plan.config.carbon_budget)
-    control = Control(recorder, rules, budget, plan.started_from())
-    control.replay(read_log(plan.folder.log))
-    return control
+    controller = StopController(recorder, rules, budget, plan.started_from())
+    controller.replay(read_log(plan.folder.log))
+    return controller
 
 
-def _prepare_hosts(site: Site, account: DriverAccount) -> None:
+def _prepare_hosts(hosts: SweepHosts, account: DriverAccount) -> None:
     prepare_host()
-    sources = site.idle_sources() or {socket.gethostname(): account.idle_source()}
+    sources = hosts.idle_sources() or {socket.gethostname(): account.idle_source()}
     for name in sorted(name for name, source in sources.items() if source == "unknown"):
         _log.warning("%s was not idle before the first trial, so idle power counts as the trials' own", name)
 
 
-def _run_waves(plan: Plan, site: Site, desk: Desk) -> str | None:
+def _run_waves(plan: Plan, hosts: SweepHosts, sinks: SweepSinks) -> str | None:
     for wave in waves(plan.trials):
         order = in_random_blocks(wave) if plan.config.exclusive else wave
-        slots = site.slots(max(plan.n_together[key] for key in order))
-        stopped_by = run_tune(plan, ListSupply(order), slots, desk)
-        if stopped_by is not None or not _have_ended(wave, desk.recorder):
+        slots = hosts.slots(max(plan.n_together[key] for key in order))
+        stopped_by = run_tune(plan, ListQueue(order), slots, sinks)
+        if stopped_by is not None or not _have_ended(wave, sinks.recorder):
             return stopped_by
-    return None if plan.search is None or desk.control.is_over() else _run_search(plan, site, plan.search, desk)
+    return None if plan.search is None or sinks.controller.is_over() else _run_search(plan, hosts, plan.search, sinks)
 
 
-def _run_search(plan: Plan, site: Site, search: AdaptiveSearch, desk: Desk) -> str | None:
-    """Train what a search proposes."""
-    slots = site.slots(search.size()[0])
+def _run_search(plan: Plan, hosts: SweepHosts, search: AdaptiveSearch, sinks: SweepSinks) -> str | None:
+    """Train the schedules that a search proposes."""
+    slots = hosts.slots(search.size()[0])
     lag = search.lag or choose_lag(slots.n_slots, plan.n_seeds)
     known = {
-        bit_widths: outcome_of(desk.recorder, trials, plan.failed_before) for bit_widths, trials in search.known.items()
+        bit_widths: outcome_of(sinks.recorder, trials, plan.failed_before)
+        for bit_widths, trials in search.known.items()
     }
     settings = search.settings
     proposer = Proposer(
@@ -131,14 +132,14 @@ def _run_search(plan: Plan, site: Site, search: AdaptiveSearch, desk: Desk) -> s
         known=known,
         population=settings.population,
     )
-    supply = SearchSupply(proposer, search.candidates, search.costs, desk.recorder, plan.failed_before)
-    return run_tune(plan, supply, slots, desk)
+    queue = SearchQueue(proposer, search.candidates, search.costs, sinks.recorder, plan.failed_before)
+    return run_tune(plan, queue, slots, sinks)
 
 
 def choose_lag(n_slots: int, n_seeds: int) -> int:
-    """Return how many schedules a search proposes ahead of their outcomes: enough to keep the slots busy.
+    """Return how many schedules a search proposes before it knows their outcomes: enough to keep the slots busy.
 
-    One more than fit, so that a slot need not wait until the last seed of a schedule has ended.
+    It is one more than fit at a time, so that no slot waits until the last seed of a schedule has ended.
 
     Args:
         n_slots: Trials at a time.

@@ -1,7 +1,7 @@
 """A sweep from a search space to a finished run: what the command line and `lwq_tune.run_sweep` call. No torch.
 
 `prepare_sweep` checks everything and starts nothing, `start_sweep` trains, `run_session` is one session of a run, of a
-new one or of one that `lwq_tune.sweep.resume` goes on with.
+new one or of one that `lwq_tune.sweep.resume` continues.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from lwq_tune.carbon.host_intensities import find_intensities, tell_intensities
+from lwq_tune.carbon.host_intensities import find_intensities, report_intensities
 from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.config.carbon_budget import parse_budget
 from lwq_tune.config.sweep import SweepConfig
-from lwq_tune.data.preparation import prepare_images, tell_dataset
+from lwq_tune.data.preparation import prepare_images, report_dataset
 from lwq_tune.errors import ConfigError
 from lwq_tune.output_streams import say
 from lwq_tune.results.recorded_dataset import check_init_run
@@ -32,7 +32,7 @@ from lwq_tune.sweep.plan import SessionEnd
 from lwq_tune.sweep.space.checks import explain
 from lwq_tune.sweep.space.prerequisites import n_together
 from lwq_tune.sweep.space.search_space import SearchSpace, load_space
-from lwq_tune.sweep.space.trial_list import Work, count_trials, plan_work
+from lwq_tune.sweep.space.trial_list import TrialList, count_trials, make_trial_list
 from lwq_tune.sweep.tune.loggers import check_installed, choose_loggers
 
 if TYPE_CHECKING:
@@ -47,14 +47,14 @@ class PreparedSweep:
     """A sweep that was checked and has not started.
 
     Attributes:
-        work: Its trials and their data set.
+        trial_list: Its trials and their data set.
         config: How it will run.
-        intensities: Carbon intensity by host, of all others under the empty name.
+        intensities: Carbon intensity by host; that of all other hosts is under the empty name.
         validation_fraction: Share of the training images that is held out.
-        dashboard: What its Ray is to have.
+        dashboard: Ray's dashboard, None without one.
     """
 
-    work: Work
+    trial_list: TrialList
     config: SweepConfig
     intensities: Mapping[str, IntensitySeries]
     validation_fraction: float
@@ -68,10 +68,10 @@ class Run:
     Attributes:
         path: Its folder, which `analysis` reads.
         trial_rows: A row for each trial, as in ``trials.parquet``.
-        energy: What its hosts used, and for what; None where there was nothing left to do.
-        end: How the session ended before all trials had, where it did.
+        energy: What its hosts used, and for what; None if no trial was left to train.
+        end: Why the session ended before all its trials did, if so.
         time_s: Seconds the session took.
-        estimate: What was expected of it before it started, where that was asked for.
+        estimate: The estimate made before it started, if one was asked for.
     """
 
     path: Path
@@ -93,7 +93,7 @@ class Run:
 
 
 def run_sweep(space: str | Path | SearchSpace, *, overrides: Sequence[str] = (), **settings: Any) -> Run:
-    """Train every trial of a search space and return the run; what happens is told on stderr.
+    """Train every trial of a search space and return the run; progress is printed on stderr.
 
     Args:
         space: Name of a built-in space, path of a file, or a space from `load_space`.
@@ -105,7 +105,7 @@ def run_sweep(space: str | Path | SearchSpace, *, overrides: Sequence[str] = (),
         UserInputError: A setting or the data set breaks a rule, or a folder cannot be used.
     """
     prepared = prepare_sweep(space, overrides=overrides, **settings)
-    tell_intensities(prepared.intensities, say)
+    report_intensities(prepared.intensities, say)
     return start_sweep(prepared)
 
 
@@ -134,11 +134,11 @@ def prepare_sweep(
     found_dashboard = find_dashboard(dashboard, config.address, say)
     if config.carbon_budget is not None:
         parse_budget(config.carbon_budget)
-    work = plan_work(space, config)
+    trial_list = make_trial_list(space, config)
     fraction = space.trials[0].validation_fraction
-    tell_dataset(work.dataset, fraction, say)
-    check_init_run(config.init_run, work.dataset, fraction)
-    return PreparedSweep(work, config, intensities, fraction, found_dashboard)
+    report_dataset(trial_list.dataset, fraction, say)
+    check_init_run(config.init_run, trial_list.dataset, fraction)
+    return PreparedSweep(trial_list, config, intensities, fraction, found_dashboard)
 
 
 def make_sweep_config(space: str, **settings: Any) -> SweepConfig:
@@ -165,14 +165,14 @@ def make_sweep_config(space: str, **settings: Any) -> SweepConfig:
 
 
 def start_sweep(prepared: PreparedSweep, estimate: Callable[[PreparedSweep], dict[str, Any]] | None = None) -> Run:
-    """Train what was prepared and return the run.
+    """Train a prepared sweep and return the run.
 
     Args:
         prepared: The sweep.
-        estimate: Called once the data is there; returns what the sweep is expected to take, for the manifest.
+        estimate: Called after the data was read; returns the record of an estimate, for the manifest.
 
     Raises:
-        UserInputError: Data, folders or the host do not do.
+        UserInputError: The data, a folder or the host cannot be used.
     """
     from lwq_tune.host.provenance import available_cpus
     from lwq_tune.results.recorder import RunRecorder, utc_now
@@ -180,11 +180,11 @@ def start_sweep(prepared: PreparedSweep, estimate: Callable[[PreparedSweep], dic
     from lwq_tune.results.store import RunFolder, write_json
     from lwq_tune.sweep.cluster.slots import check_cpus
 
-    work, config = prepared.work, prepared.config
+    trial_list, config = prepared.trial_list, prepared.config
     if config.address is None:
         check_cpus(config, available_cpus())
-    n_read_otherwise = prepare_images(work.dataset.dataset, config.data_dir, say)
-    check_init_run(config.init_run, work.dataset, prepared.validation_fraction, n_read_otherwise)
+    n_read_otherwise = prepare_images(trial_list.dataset.dataset, config.data_dir, say)
+    check_init_run(config.init_run, trial_list.dataset, prepared.validation_fraction, n_read_otherwise)
     check_storage(config)
     expected = None if estimate is None else estimate(prepared)
     folder = RunFolder(config.run_dir)
@@ -193,9 +193,11 @@ def start_sweep(prepared: PreparedSweep, estimate: Callable[[PreparedSweep], dic
         try:
             manifest = _manifest(prepared, utc_now()) | {"estimate": expected}
             write_json(folder.manifest, manifest)
-            say(f"sweep {work.space.name}: {count_trials(work)}, {_how(config)}; results in {folder.path}")
+            say(f"sweep {trial_list.space.name}: {count_trials(trial_list)}, {_how(config)}; results in {folder.path}")
             metadata, init_energies_kwh = table_metadata(manifest), manifest["init_energies_kwh"]
-            recorder = RunRecorder(folder, work.trials, work.costs, metadata, work.initial, init_energies_kwh)
+            recorder = RunRecorder(
+                folder, trial_list.trials, trial_list.costs, metadata, trial_list.initial, init_energies_kwh
+            )
             return replace(run_session(_plan(prepared, folder), recorder), estimate=expected)
         except BaseException:
             discard_unused(folder, config)
@@ -203,14 +205,14 @@ def start_sweep(prepared: PreparedSweep, estimate: Callable[[PreparedSweep], dic
 
 
 def run_session(plan: Plan, recorder: RunRecorder) -> Run:
-    """Train what is planned, finish the tables and return the run.
+    """Train the planned trials, finish the tables and return the run.
 
     Args:
         plan: What to train.
         recorder: Records of the run.
 
     Raises:
-        UserInputError: Something was asked for that this host does not have, or a row could not be written.
+        UserInputError: The host lacks something that was asked for, or a row could not be written.
     """
     from lwq_tune.results.manifest import close_session
     from lwq_tune.results.recorder import utc_now
@@ -218,7 +220,7 @@ def run_session(plan: Plan, recorder: RunRecorder) -> Run:
 
     end, begin_s = SessionEnd(), time.monotonic()
     with mirrored(plan.folder.path, plan.config):
-        # Tune ends on Ctrl-C by itself; before it took over the signal, the trials are left unfinished just so.
+        # Tune handles Ctrl-C itself; before it has set its handler, trials are left unfinished in the same way.
         with contextlib.suppress(KeyboardInterrupt):
             end = run_trials(plan, recorder, say)
         close_session(plan.folder, recorder.trial_rows(), utc_now())
@@ -228,17 +230,17 @@ def run_session(plan: Plan, recorder: RunRecorder) -> Run:
 def _plan(prepared: PreparedSweep, folder: RunFolder) -> Plan:
     from lwq_tune.sweep.plan import Plan, make_search
 
-    work = prepared.work
+    trial_list = prepared.trial_list
     return Plan(
         folder=folder,
         config=prepared.config,
-        trials=work.trials,
+        trials=trial_list.trials,
         intensities=prepared.intensities,
-        n_together=n_together(work.trials),
-        initial=work.initial,
-        search=make_search(work.space, work.costs_of),
-        stopping=work.space.stopping,
-        n_seeds=len(work.space.seeds),
+        n_together=n_together(trial_list.trials),
+        initial=trial_list.initial,
+        search=make_search(trial_list.space, trial_list.costs_of),
+        stopping=trial_list.space.stopping,
+        n_seeds=len(trial_list.space.seeds),
         dashboard=prepared.dashboard,
     )
 
@@ -260,12 +262,12 @@ def energies_elsewhere(config: SweepConfig) -> dict[str, float | None]:
 
 
 def table_metadata(manifest: dict[str, object]) -> dict[str, object]:
-    """Return what the tables carry of the manifest, so that they can be read on their own."""
+    """Return the parts of the manifest that the tables hold, so that they can be read without it."""
     return {"run": manifest["run"], "objectives": manifest["objectives"]}
 
 
 def space_record(space: SearchSpace) -> dict[str, Any]:
-    """Return what the manifest keeps of a space."""
+    """Return the record of a space in the manifest."""
     return {
         "name": space.name,
         "path": space.path,
@@ -280,17 +282,17 @@ def _manifest(prepared: PreparedSweep, now_utc: str) -> dict[str, Any]:
     from lwq_tune.results.manifest import new_session
     from lwq_tune.results.schema import SCHEMA_VERSION
 
-    work, config = prepared.work, prepared.config
+    trial_list, config = prepared.trial_list, prepared.config
     return {
         "schema_version": SCHEMA_VERSION,
         "run": config.run,
-        "space": space_record(work.space),
-        "objectives": [objective.model_dump() for objective in work.space.objectives],
+        "space": space_record(trial_list.space),
+        "objectives": [objective.model_dump() for objective in trial_list.space.objectives],
         "sweep": config.model_dump(mode="json"),
-        "dataset": work.dataset.record(),
+        "dataset": trial_list.dataset.record(),
         "carbon_intensity": {host: series.to_dict() for host, series in prepared.intensities.items()},
-        "trials": [trial.model_dump(mode="json") for trial in work.trials.values()],
-        "initial_trials": sorted(work.initial),
+        "trials": [trial.model_dump(mode="json") for trial in trial_list.trials.values()],
+        "initial_trials": sorted(trial_list.initial),
         "init_energies_kwh": energies_elsewhere(config),
         "energy_sources": None,
         "trial_statuses": None,

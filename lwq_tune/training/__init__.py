@@ -2,7 +2,7 @@
 
 Start at `trial.Trial`.
 
-- checkpoint: Checkpoints that a crash cannot spoil.
+- checkpoint: Checkpoints that a crash cannot damage.
 - engine: How a training step is executed: eagerly or compiled, in float32 or under bfloat16 autocast.
 - epoch_row: The row that a trial yields per epoch: plain values, named and typed as in the results tables.
 - export: A trained network as one file that is enough to run it.
@@ -10,9 +10,9 @@ Start at `trial.Trial`.
   both agree.
 - lr_curve: Learning-rate curves.
 - memory: Memory of the training process: its peak, and how the C library reuses it.
-- model: Builds the network of a trial and its optimizer, and hands weights on from one trial to the next.
+- model: Builds the network of a trial and its optimizer, and loads the weights of another trial.
 - passes: One pass over the data: training, or evaluation.
 - sgd: Stochastic gradient descent with momentum, without the compiler that `torch.optim.SGD` brings into a process.
-- trial: The experiment itself: one `TrialConfig` trained once, one row per epoch. No Ray.
+- trial: Trains one `TrialConfig` once, with one row per epoch. No Ray.
 - trial_data: The images of one trial on its device: training, validation and test part.
 """

@@ -1,4 +1,4 @@
-"""Checkpoints that a crash cannot spoil: written aside, synced, renamed, and checked by a digest when read."""
+"""Checkpoints that a crash cannot damage: written aside, synced, renamed, and checked by a digest when read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class CheckpointError(RuntimeError):
 
 @dataclass(frozen=True)
 class CheckpointInfo:
-    """What a checkpoint says of itself, read without loading its tensors."""
+    """The metadata of a checkpoint, read without loading its tensors."""
 
     folder: Path
     trial_key: str

@@ -46,7 +46,7 @@ class Workload:
 
 
 def choose_engine(engine: str, workload: Workload, device: torch.device) -> str:
-    """Return ``eager`` or ``compiled``; ``auto`` compiles what is long enough to win back the compiler's time.
+    """Return ``eager`` or ``compiled``; ``auto`` compiles a trial that is long enough to save the compiler's time.
 
     >>> choose_engine("auto", Workload(10_000, 64, 27_000_000), torch.device("cpu"))
     'eager'

@@ -16,7 +16,7 @@ _KEEP_BELOW_BYTES = 2**30
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc to keep freed activations for the next step instead of giving them back to the kernel.
+    """Let glibc keep freed activations for the next step instead of returning them to the kernel.
 
     Each step allocates the same large tensors; mapping them anew costs page faults. Measured on a 2-core
     AMD EPYC VM, torch 2.15, (2,2,2) network at batch 64: 99 instead of 117-135 ms per quantized step.
@@ -33,7 +33,7 @@ def keep_freed_memory() -> bool:
 
 
 def release_freed_memory() -> None:
-    """Give freed memory back to the kernel, where the C library can.
+    """Return freed memory to the kernel, if the C library can.
 
     What is there at the first call, all of torch and no trial yet, is left out of later collections: searching it
     took 0.3 s of each trial.
@@ -59,7 +59,7 @@ class PeakMemory:
         try:
             Path("/proc/self/clear_refs").write_text("5")  # 5 resets the resident high-water mark (proc(5))
         except OSError:
-            return  # not Linux, or not permitted: the peak is then that of the process's life
+            return  # not Linux, or not permitted: the peak is then that since the start of the process
 
     def read_mib(self) -> float:
         """Return the peak in MiB."""

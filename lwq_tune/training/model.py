@@ -1,4 +1,4 @@
-"""Builds the network of a trial and its optimizer, and hands weights on from one trial to the next."""
+"""Builds the network of a trial and its optimizer, and loads the weights of another trial."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def build_model(config: TrialConfig, num_classes: int, initial: dict[str, Tensor
 
 
 def load_float_state(model: CifarResNet, state: dict[str, Tensor]) -> None:
-    """Take over weights and batch norm from the state of a trained network, quantized or not; ranges are left out.
+    """Load weights and batch norm from the state of a trained network, quantized or not, without its ranges.
 
     A quantized network is prepared from the float weights that stand behind its quantized ones.
 

@@ -33,7 +33,7 @@ class SGD:
         self._buffers: dict[Tensor, Tensor] = {}
 
     def zero_grad(self) -> None:
-        """Forget all gradients."""
+        """Drop all gradients."""
         for parameter in self._parameters():
             parameter.grad = None
 
@@ -64,7 +64,7 @@ class SGD:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state, also one of `torch.optim.SGD`.
+        """Load a state, which may be one of `torch.optim.SGD`.
 
         Raises:
             ValueError: The groups hold other numbers of parameters.

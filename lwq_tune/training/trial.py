@@ -1,4 +1,4 @@
-"""The experiment itself: one `TrialConfig` trained once, one row per epoch. No Ray."""
+"""Trains one `TrialConfig` once, with one row per epoch. No Ray."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class Trial:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that a continuation needs, and what an export tells of the data: tensors and plain values."""
+        """Return all that a continuation or an export needs: tensors and plain values."""
         return {
             "trial_key": self.config.trial_key,
             "epoch": self.epochs_done,
@@ -175,7 +175,7 @@ class Trial:
         return Engine(kind, config.precision, self._device)
 
     def _set_up(self) -> None:
-        """Do what comes before the first step: calibrate, compile."""
+        """Calibrate and compile, before the first step."""
         if not self._is_calibrated:
             self._calibrate()
         self._engine.compile(self._model, *self._data.first_batch())
@@ -199,7 +199,7 @@ class Trial:
         )
 
     def _train_or_calibrate(self) -> PassResult | None:
-        """Train one epoch; where the trial only calibrates, do that and return None."""
+        """Train one epoch; if the trial only calibrates, calibrate and return None."""
         if self.config.mode == "ptq":
             self._calibrate()
             return None
@@ -232,12 +232,12 @@ class Trial:
                     f"{name} loss must stay finite, got {result.loss} in epoch {self.epochs_done + 1}; try a lower lr"
                 )
 
-    def _measured(self, work: Any) -> tuple[Any, float, EnergyReading]:
-        """Return the result of ``work``, its time in seconds and its energy."""
+    def _measured(self, action: Any) -> tuple[Any, float, EnergyReading]:
+        """Return the result of ``action``, its time in seconds and its energy."""
         self._synchronize()
         self._meter.begin_window()
         begin_s = time.perf_counter()
-        result = work()
+        result = action()
         self._synchronize()
         time_s = time.perf_counter() - begin_s
         return result, time_s, self._meter.end_window()

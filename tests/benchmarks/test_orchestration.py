@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.orchestration import growth_figures, start_figures
 from benchmarks.run_log import Usage, handovers, packing, trial_times
-from benchmarks.sweeps import N_TEST, N_TRAIN, Sampler, Sweep, write_images
+from benchmarks.sweeps import N_TEST, N_TRAIN, DriverSampler, Sweep, write_images
 from lwq_tune.data.loading import load_hub_folder
 from lwq_tune.results.store import RowLog, read_log
 from tests.conftest import run_python
@@ -111,7 +111,7 @@ def test_samples_are_taken_once_for_each_number_of_ended_trials(tmp_path: Path) 
     log = RowLog(tmp_path / "rows.jsonl")
     taken: list[int] = []
 
-    class CountingSampler(Sampler):
+    class CountingSampler(DriverSampler):
         def _take(self, driver_pid: int) -> None:
             taken.append(self._n_ended)
 

@@ -154,8 +154,8 @@ def test_a_stopped_seed_takes_its_configuration_with_it(tmp_path: Path) -> None:
 
 
 def test_no_rule_is_told_of_a_trial_that_others_start_from(grid: list[Recorded]) -> None:
-    spared = [replace(trial, is_spared=True) for trial in grid]
-    ends = replay(spared, Stopping(asha=Asha(), target=Target(val_accuracy=0.1)), 2, random.Random(0))
+    exempt = [replace(trial, is_exempt=True) for trial in grid]
+    ends = replay(exempt, Stopping(asha=Asha(), target=Target(val_accuracy=0.1)), 2, random.Random(0))
     assert set(ends.values()) == {Ended(N_EPOCHS)}
 
 

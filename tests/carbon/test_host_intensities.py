@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lwq_tune.carbon.host_intensities import find_intensities, intensity_here, tell_intensities
+from lwq_tune.carbon.host_intensities import find_intensities, intensity_here, report_intensities
 from lwq_tune.carbon.intensity import WORLD_AVERAGE
 from lwq_tune.config.sweep import check_pue
 from lwq_tune.errors import ConfigError
@@ -16,7 +16,7 @@ INTENSITY_RULE = r"--carbon-intensity must be a number in \[1, 10000\] g/kWh"
 def test_without_a_word_the_world_average_is_used_and_said(capsys: pytest.CaptureFixture[str]) -> None:
     found = find_intensities((), (), ())
     assert {host: series.at(0.0) for host, series in found.items()} == {"": 475.0}
-    tell_intensities(found, say)
+    report_intensities(found, say)
     assert "475 g/kWh, the world average" in capsys.readouterr().err
 
 
@@ -27,7 +27,7 @@ def test_hosts_in_several_regions_have_intensities_of_their_own(
     file.write_text("time,g_per_kwh\n2026-01-01T00:00Z,40\n2099-01-01T01:00Z,80\n")
     found = find_intensities(["FRA", "b=ita"], ["c=12.5"], [f"d={file}"])
     assert [found[host].at(0.0) for host in ("", "b", "c", "d")] == [56.039, 330.718, 12.5, 40.0]
-    tell_intensities(found, say)
+    report_intensities(found, say)
     said = capsys.readouterr().err
     assert "330.718 g/kWh (Italy, country-year:ITA:2023)" in said
     assert "on d: 40 to 80 g/kWh over time (file:grid.csv:" in said
@@ -64,7 +64,7 @@ def test_a_figure_that_may_be_in_kg_is_doubted_for_its_host_and_one_of_a_real_gr
     kg.write_text("time,g_per_kwh\n2026-01-01T00:00Z,0.4\n2099-01-01T01:00Z,1.25\n")
     hydro.write_text("time,g_per_kwh\n2026-01-01T00:00Z,0\n2099-01-01T01:00Z,5\n")
     found = find_intensities(["ISL"], ["a=4.9", "b=5", "c=1", "d=10000"], [f"e={kg}", f"f={hydro}"])
-    tell_intensities(found, say)
+    report_intensities(found, say)
     warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
     rule = "is lower than the yearly mean of any country; if it is in kg/kWh, give 1000 times as much"
     assert warnings == [

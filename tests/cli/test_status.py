@@ -54,7 +54,7 @@ def test_a_run_that_nobody_works_on_is_told_with_its_failures(run: Path, capsys:
     assert "1/3" in out
     assert "interrupted" in out
     assert "failed: ascending_234 seed 2: TrialDivergedError: loss must stay finite" in out
-    assert "2 epochs left, nobody works on it; python -m lwq_tune resume goes on" in out
+    assert "2 epochs left, no process works on it; continue with: python -m lwq_tune resume" in out
     assert "energy of the host: not measured" in out
 
 

@@ -228,7 +228,7 @@ def test_a_cluster_with_a_token_works_as_documented_whatever_ray_has_left_in_the
     (found,) = [line for line in let_in.stderr.splitlines() if line.startswith("Ray cluster")]
     assert found == (
         f"Ray cluster: 1 host, 2 CPUs, 0 GPUs, 2 trials at a time; no trial runs on nodes without a CPU: "
-        f"{socket.gethostname()}; others have reserved 1 of these CPUs, trials wait for them"
+        f"{socket.gethostname()}; other jobs have reserved 1 of these CPUs, trials wait for them"
     )
     assert not list(new.iterdir())
 
@@ -264,7 +264,7 @@ def test_a_sweep_starts_on_a_host_of_its_cluster(hosts: TwoHosts) -> None:
 
 
 @needs_hosts
-def test_each_host_keeps_its_own_books_and_a_host_that_is_cut_off_costs_its_last_epoch(hosts: TwoHosts) -> None:
+def test_each_host_keeps_its_own_ledger_and_a_host_that_is_cut_off_costs_its_last_epoch(hosts: TwoHosts) -> None:
     run = hosts.shared / "run"
     process = hosts.start([*sweep_arguments(hosts.shared, *LONGER), "--address", hosts.nodes.address])
     try:

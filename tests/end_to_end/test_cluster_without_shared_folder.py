@@ -1,4 +1,4 @@
-"""Sweeps on two hosts that share a storage and no results folder: whole books all the same, whatever dies."""
+"""Sweeps on two hosts that share a storage and no results folder: complete energy logs all the same, whatever dies."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def folder_of_second(hosts: TwoHosts, path: Path) -> Path:
     return Path(f"/proc/{raylet.pid}/root{path}")
 
 
-def assert_books_of_both(hosts: TwoHosts, run: Path, gaps: bool = False) -> None:
-    """See that each epoch counts once, that the books of both hosts are here, and that they add up."""
+def assert_logs_of_both(hosts: TwoHosts, run: Path, gaps: bool = False) -> None:
+    """See that each epoch counts once, that the energy logs of both hosts are here, and that they add up."""
     assert_whole(run, 6, gaps)
     assert parts_by_host(run).keys() == {"node-a", "node-b"}
     for host, parts in parts_by_host(run).items():
@@ -76,7 +76,7 @@ def lose(folder: Path) -> None:
     wait_until(is_lost, 30, "the end of the folder")
 
 
-def outposts(hosts: TwoHosts) -> list[Path]:
+def spools(hosts: TwoHosts) -> list[Path]:
     return list(Path(hosts.ledger(hosts.second)).glob("outpost-*"))
 
 
@@ -89,7 +89,7 @@ def kill_ledger(hosts: TwoHosts) -> None:
         one.kill()
 
 
-def test_books_and_logs_of_a_host_without_the_run_folder_come_to_the_driver_though_its_ledger_is_killed(
+def test_energy_and_trial_logs_of_a_host_without_the_run_folder_come_to_the_driver_though_its_ledger_is_killed(
     hosts: TwoHosts,
 ) -> None:
     run = hosts.private / "whole" / "run"
@@ -99,7 +99,7 @@ def test_books_and_logs_of_a_host_without_the_run_folder_come_to_the_driver_thou
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert "have come" not in err
-    assert_books_of_both(hosts, run, gaps=True)
+    assert_logs_of_both(hosts, run, gaps=True)
     lines = list(read_lines(run / "energy" / "node-b.jsonl"))
     assert [line[EVENT] for line in lines if EVENT in line] == ["opened", "opened", "closed"]
     assert any("ledger-down" in line.get("flags", ()) for line in lines)
@@ -107,13 +107,13 @@ def test_books_and_logs_of_a_host_without_the_run_folder_come_to_the_driver_thou
     assert "on node-a" in logs
     assert "on node-b" in logs
     assert logs.count(" leaves process ") == 2
-    assert outposts(hosts) == []
+    assert spools(hosts) == []
     there = folder_of_second(hosts, hosts.private)
     assert there.is_dir()
     assert list(there.iterdir()) == [], "nothing of the run is left on a host that does not have its folder"
 
 
-def test_a_run_whose_driver_and_folder_are_lost_goes_on_from_the_storage_with_the_books_that_waited_there(
+def test_a_run_whose_driver_and_folder_are_lost_goes_on_from_the_storage_with_the_energy_logs_that_waited_there(
     hosts: TwoHosts,
 ) -> None:
     run = hosts.private / "lost" / "run"
@@ -122,16 +122,16 @@ def test_a_run_whose_driver_and_folder_are_lost_goes_on_from_the_storage_with_th
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)
     assert_left_alone(hosts.nodes)
-    assert len(outposts(hosts)) == 1
+    assert len(spools(hosts)) == 1
     lose(run.parent)
     where = [f"file://{hosts.shared / 'lost' / 'run'}", "--results", str(run.parent)]
     resumed = hosts.start(["-m", "lwq_tune", "resume", *where, "--address", hosts.nodes.address])
     _, err = resumed.communicate(timeout=300)
     assert resumed.returncode == 0, err
-    assert_books_of_both(hosts, run)
+    assert_logs_of_both(hosts, run)
     events = [line for line in read_lines(run / "energy" / "node-b.jsonl") if EVENT in line]
     assert [line[EVENT] for line in events] == ["opened", "closed"] * 2
-    assert outposts(hosts) == []
+    assert spools(hosts) == []
 
 
 def test_a_host_that_is_cut_off_leaves_the_books_of_its_rows(hosts: TwoHosts) -> None:
@@ -146,5 +146,5 @@ def test_a_host_that_is_cut_off_leaves_the_books_of_its_rows(hosts: TwoHosts) ->
     assert_whole(run, 6)
     assert sorted(read_trials(run)["attempts"]) == [1, 2]
     assert {"ray", "trial", "other"} <= parts_by_host(run)["node-b"]
-    assert "not all books of node-b have come" in err
+    assert "the energy log of node-b is incomplete" in err
     hosts.second.plug("up")  # its node hears that it was given up, and ends

@@ -66,7 +66,7 @@ def test_a_damaged_checkpoint_is_left_out_with_a_warning_and_the_one_before_is_u
     assert result.returncode == 0, result.stderr
     for key, (newest, before) in damaged.items():
         log = (run / "logs" / f"{key}.log").read_text(encoding="utf-8")
-        assert f"checkpoint left out: a checkpoint must be whole, {newest / STATE_FILE} has another digest" in log
+        assert f"checkpoint skipped: a checkpoint must be whole, {newest / STATE_FILE} has another digest" in log
         assert str(before) not in log
     assert training_numbers(run) == undisturbed.numbers
     assert_whole(run, FAULT_EPOCHS)

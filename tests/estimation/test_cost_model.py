@@ -11,24 +11,24 @@ from lwq_tune.estimation import cost_model as estimate
 from lwq_tune.estimation.cost_model import (
     Measured,
     TrialEstimate,
+    TrialWork,
     Wave,
-    Work,
     energy_kwh,
     estimate_sweep,
     estimate_trial,
 )
-from lwq_tune.estimation.range import NOTHING, Interval
+from lwq_tune.estimation.range import NOTHING, Range
 from tests.conftest import small_config
 
 STEADY = Measured(step_times_s=(0.1,), eval_times_s=(0.001,), calibration_times_s=(0.002,), powers_w=(36.0,))
-WORK = Work(n_epochs=2, n_train_images=640, n_steps=10.0, n_eval_images=100, n_calibration_images=50)
+WORK = TrialWork(n_epochs=2, n_train_images=640, n_steps=10.0, n_eval_images=100, n_calibration_images=50)
 DIGITS = ImageCounts(1437, 360)
 
 positive = st.floats(1e-4, 10.0)
 several = st.lists(positive, min_size=1, max_size=8).map(tuple)
 measurements = st.builds(Measured, several, several, several, several)
 works = st.builds(
-    Work, st.integers(1, 400), st.just(640), st.floats(0, 400), st.integers(0, 10_000), st.integers(0, 512)
+    TrialWork, st.integers(1, 400), st.just(640), st.floats(0, 400), st.integers(0, 10_000), st.integers(0, 512)
 )
 
 
@@ -39,9 +39,9 @@ def no_allowances(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(estimate, name, NOTHING)
 
 
-def as_tuple(interval: Interval | None) -> tuple[float, float, float]:
-    assert interval is not None
-    return interval.low, interval.point, interval.high
+def as_tuple(span: Range | None) -> tuple[float, float, float]:
+    assert span is not None
+    return span.low, span.point, span.high
 
 
 @pytest.mark.usefixtures("no_allowances")
@@ -70,7 +70,7 @@ def test_the_figures_of_another_model_make_the_range_wider() -> None:
 
 
 @given(measurements, works, st.integers(1, 100))
-def test_more_epochs_never_take_less_and_add_up(measured: Measured, work: Work, more: int) -> None:
+def test_more_epochs_never_take_less_and_add_up(measured: Measured, work: TrialWork, more: int) -> None:
     shorter = estimate_trial(measured, work)
     longer = estimate_trial(measured, replace(work, n_epochs=work.n_epochs + more))
     added = shorter.epoch_s.plus(estimate.EPOCH_EXTRA_S).times(more)
@@ -80,7 +80,7 @@ def test_more_epochs_never_take_less_and_add_up(measured: Measured, work: Work, 
 
 
 @given(measurements, works)
-def test_slower_steps_take_longer_in_proportion(measured: Measured, work: Work) -> None:
+def test_slower_steps_take_longer_in_proportion(measured: Measured, work: TrialWork) -> None:
     twice = replace(
         measured,
         step_times_s=tuple(2 * value for value in measured.step_times_s),
@@ -101,18 +101,18 @@ def test_a_compiled_step_is_expected_to_be_quicker_after_the_compiler() -> None:
 
 def test_digits_are_divided_as_a_trial_divides_them() -> None:
     # A tenth of 1437 is 144 for validation; 1293 for training; 360 for tests.
-    work = Work.of(small_config(batch_size=64, epochs=5), DIGITS)
-    assert work == Work(5, 1293, pytest.approx(1293 / 64), 144 + 360, 64)
-    assert Work.of(small_config(evaluation="validation"), DIGITS).n_eval_images == 144
-    assert Work.of(small_config(batch_size=100_000), DIGITS).n_steps == 1.0
-    assert Work.of(small_config(bit_widths=(32, 32, 32)), DIGITS).n_calibration_images == 0
-    assert Work.of(small_config(calibration_images=9999), DIGITS).n_calibration_images == 1293
+    work = TrialWork.of(small_config(batch_size=64, epochs=5), DIGITS)
+    assert work == TrialWork(5, 1293, pytest.approx(1293 / 64), 144 + 360, 64)
+    assert TrialWork.of(small_config(evaluation="validation"), DIGITS).n_eval_images == 144
+    assert TrialWork.of(small_config(batch_size=100_000), DIGITS).n_steps == 1.0
+    assert TrialWork.of(small_config(bit_widths=(32, 32, 32)), DIGITS).n_calibration_images == 0
+    assert TrialWork.of(small_config(calibration_images=9999), DIGITS).n_calibration_images == 1293
 
 
 def test_calibration_alone_has_one_epoch_and_no_step() -> None:
-    assert Work.of(small_config(mode="ptq", epochs=30), DIGITS) == Work(1, 1293, 0.0, 504, 512)
-    assert Work.of(small_config(mode="ptq", bit_widths=(32, 32, 32)), DIGITS).n_calibration_images == 512
-    ptq = estimate_trial(Measured((), (0.001,), (0.002,), ()), Work(1, 1293, 0.0, 504, 512))
+    assert TrialWork.of(small_config(mode="ptq", epochs=30), DIGITS) == TrialWork(1, 1293, 0.0, 504, 512)
+    assert TrialWork.of(small_config(mode="ptq", bit_widths=(32, 32, 32)), DIGITS).n_calibration_images == 512
+    ptq = estimate_trial(Measured((), (0.001,), (0.002,), ()), TrialWork(1, 1293, 0.0, 504, 512))
     assert ptq.step_s == NOTHING
     assert ptq.time_s.point == pytest.approx(
         0.504 + 1.024 + estimate.EPOCH_EXTRA_S.point + estimate.TRIAL_SWITCH_S.point
@@ -121,8 +121,8 @@ def test_calibration_alone_has_one_epoch_and_no_step() -> None:
 
 
 def trial_of(time_s: float, power_w: float | None = 36.0) -> TrialEstimate:
-    power = None if power_w is None else Interval.exact(power_w)
-    return TrialEstimate(NOTHING, NOTHING, Interval(0.5 * time_s, time_s, 2 * time_s), power)
+    power = None if power_w is None else Range.exact(power_w)
+    return TrialEstimate(NOTHING, NOTHING, Range(0.5 * time_s, time_s, 2 * time_s), power)
 
 
 @pytest.mark.usefixtures("no_allowances")
@@ -136,8 +136,8 @@ def test_a_sweep_is_its_waves_one_after_the_other() -> None:
 
 def test_starting_ray_waves_and_processes_takes_time_and_processes_energy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, seconds in (("SWEEP_START_S", 11.0), ("WAVE_START_S", 3.0), ("PROCESS_START_S", 5.0)):
-        monkeypatch.setattr(estimate, name, Interval.exact(seconds))
-    wave = Wave((trial_of(100.0), trial_of(100.0, power_w=72.0)), 2, load_s=Interval.exact(2.0))
+        monkeypatch.setattr(estimate, name, Range.exact(seconds))
+    wave = Wave((trial_of(100.0), trial_of(100.0, power_w=72.0)), 2, load_s=Range.exact(2.0))
     time_s, energy = estimate_sweep([wave, wave], extra_s=50.0)
     assert time_s.point == pytest.approx(50 + 11 + 3 + 2 * (5 + 2 + 100))
     # Two processes start at 54 W on average for 7 s, beside 100 s at 36 W and 100 s at 72 W; twice.
@@ -153,14 +153,14 @@ def test_one_trial_without_energy_leaves_the_sweep_without() -> None:
 
 @given(measurements, works, st.integers(1, 6), st.integers(1, 6))
 def test_a_range_holds_its_figure_through_the_whole_sweep(
-    measured: Measured, work: Work, n_trials: int, n_slots: int
+    measured: Measured, work: TrialWork, n_trials: int, n_slots: int
 ) -> None:
     trial = estimate_trial(measured, work)
     time_s, energy = estimate_sweep([Wave((trial,) * n_trials, n_slots)])
     more_s, more_energy = estimate_sweep([Wave((trial,) * (n_trials + 1), n_slots)])
-    for interval in (time_s, energy):
-        assert interval is not None
-        assert interval.contains(interval.point)
+    for span in (time_s, energy):
+        assert span is not None
+        assert span.contains(span.point)
     assert more_s.point >= time_s.point
     assert energy is not None
     assert more_energy is not None
@@ -173,5 +173,5 @@ def test_measurements_of_two_processes_are_taken_together() -> None:
 
 
 def test_an_hour_at_a_kilowatt_is_a_kilowatt_hour() -> None:
-    assert energy_kwh(Interval.exact(1000.0), Interval.exact(3600.0)).point == pytest.approx(1.0)
+    assert energy_kwh(Range.exact(1000.0), Range.exact(3600.0)).point == pytest.approx(1.0)
     assert estimate.mean_power_w(1.0, 3600.0) == pytest.approx(1000.0)

@@ -17,7 +17,7 @@ from lwq_tune.data.catalog import describe_dataset
 from lwq_tune.energy.service.location import FOLDER_VARIABLE
 from lwq_tune.errors import ConfigError, DatasetError
 from lwq_tune.estimation.estimate import measure_sweep
-from lwq_tune.estimation.range import Interval
+from lwq_tune.estimation.range import Range
 from lwq_tune.host.provenance import available_cpus
 from lwq_tune.sweep.confirmation import IDLE_S, WARM_UP_S
 from lwq_tune.sweep.space.prerequisites import with_initial_trials
@@ -62,11 +62,11 @@ def test_a_sweep_in_waves_is_estimated_and_nothing_stays_behind(
     modes = sorted((model["schedule"], model["mode"], model["n_trials"]) for model in record["models"])
     assert modes == [("ascending_234", "ptq", 1), ("ascending_234", "qat", 2), ("full_precision", "qat", 2)]
     assert record["hardware"]["available_cpus"] == available_cpus()
-    time_s = Interval.from_dict(record["time_s"])
+    time_s = Range.from_dict(record["time_s"])
     trials_s = sum(model["n_trials"] * model["time_s"]["low"] for model in record["models"])
     assert time_s.low > trials_s / 2
-    energy_kwh = Interval.from_dict(record["energy_kwh"])
-    emissions_kg = Interval.from_dict(record["emissions_kg_co2eq"])
+    energy_kwh = Range.from_dict(record["energy_kwh"])
+    emissions_kg = Range.from_dict(record["emissions_kg_co2eq"])
     assert 0 < energy_kwh.low <= energy_kwh.point <= energy_kwh.high
     assert emissions_kg.point == pytest.approx(energy_kwh.point * 0.056)
     assert record["energy_sources"]["cpu_source"] in text

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lwq_tune.estimation.makespan import makespan, makespan_interval
-from lwq_tune.estimation.range import Interval
+from lwq_tune.estimation.makespan import makespan, makespan_range
+from lwq_tune.estimation.range import Range
 
 times = st.lists(st.integers(0, 1000), min_size=1, max_size=30)
 slots = st.integers(1, 12)
@@ -56,7 +56,7 @@ def test_no_sweep_ends_earlier_because_a_trial_takes_longer(
 
 @given(st.lists(st.tuples(*[st.integers(0, 100)] * 3).map(sorted), min_size=1, max_size=12), slots)
 def test_the_ends_of_an_interval_stay_in_order(ends: list[list[int]], n_slots: int) -> None:
-    found = makespan_interval([Interval(*three) for three in ends], n_slots)
+    found = makespan_range([Range(*three) for three in ends], n_slots)
     assert found.low == makespan([low for low, _, _ in ends], n_slots)
     assert found.high == makespan([high for _, _, high in ends], n_slots)
 

@@ -7,7 +7,7 @@ import pytest
 from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.errors import ConfigError
-from lwq_tune.estimation import measurement as survey
+from lwq_tune.estimation import measurement
 from lwq_tune.estimation.measurement import find_groups, gpus_of_slots
 from lwq_tune.host import provenance
 from lwq_tune.sweep.cluster.slots import Slots
@@ -22,8 +22,8 @@ from tests.conftest import small_config
 def four_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host with four CPUs, much memory and no GPU."""
     monkeypatch.setattr(provenance, "available_cpus", lambda: 4)
-    monkeypatch.setattr(survey, "usable_memory_mib", lambda: 64_000.0)
-    monkeypatch.setattr(survey, "visible_gpus", list)
+    monkeypatch.setattr(measurement, "usable_memory_mib", lambda: 64_000.0)
+    monkeypatch.setattr(measurement, "visible_gpus", list)
 
 
 def sweep_config(tmp_path: Path, **changes: object) -> SweepConfig:

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from lwq_tune.estimation.messages import compare, describe
-from lwq_tune.estimation.range import Interval
+from lwq_tune.estimation.range import Range
 
 SLOTS = "2 side by side with 1 thread each"
 SOURCES = {"cpu_source": "measured:rapl-package", "ram_source": "estimated:dimm-heuristic", "gpu_source": "none"}
 
 
 def entry(low: float, point: float, high: float) -> dict[str, float]:
-    return Interval(low, point, high).to_dict()
+    return Range(low, point, high).to_dict()
 
 
 def model(**changes: object) -> dict[str, Any]:

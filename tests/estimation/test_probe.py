@@ -17,7 +17,7 @@ from lwq_tune.energy.meter import NullMeter
 from lwq_tune.energy.service.client import RunSpec
 from lwq_tune.energy.trial_meter import LedgerMeter
 from lwq_tune.estimation import probe as probe_module
-from lwq_tune.estimation.cost_model import Measured, Work, estimate_trial
+from lwq_tune.estimation.cost_model import Measured, TrialWork, estimate_trial
 from lwq_tune.estimation.probe import MIN_REPEATS, Probe, measure_model, resolve_engine
 from lwq_tune.training import engine as engine_module
 from lwq_tune.training.trial import Trial
@@ -45,7 +45,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def measured_of(config: TrialConfig, meter: CountingMeter | NullMeter | None = None) -> Measured:
-    measured = measure_model(config, Work.of(config, DIGITS), 10, meter or CountingMeter(), CPU)
+    measured = measure_model(config, TrialWork.of(config, DIGITS), 10, meter or CountingMeter(), CPU)
     assert measured is not None
     return measured
 
@@ -115,14 +115,14 @@ def test_repeats_go_on_for_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_probe_that_is_over_returns_nothing_and_asks_for_no_more_steps(n_asked: int) -> None:
     config, answers = small_config(), iter([False] * n_asked + [True] * 20)
     meter = CountingMeter()
-    assert measure_model(config, Work.of(config, DIGITS), 10, meter, CPU, lambda: next(answers)) is None
+    assert measure_model(config, TrialWork.of(config, DIGITS), 10, meter, CPU, lambda: next(answers)) is None
     assert not meter.is_open
 
 
 def test_the_engine_is_that_of_the_trial(monkeypatch: pytest.MonkeyPatch) -> None:
     def resolved(**changes: object) -> str:
         config = small_config(**changes)
-        return resolve_engine(config, Work.of(config, DIGITS), 10, CPU)
+        return resolve_engine(config, TrialWork.of(config, DIGITS), 10, CPU)
 
     assert resolved() == "eager"
     assert resolved(engine="compiled") == "compiled"
@@ -142,7 +142,7 @@ def test_the_engine_is_that_of_the_trial(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("bits", [(2, 3, 4), (32, 32, 32)])
 def test_an_estimate_is_near_what_training_takes(bits: tuple[int, ...], tmp_path: Path) -> None:
     config = small_config(bit_widths=bits, batch_size=64, epochs=3)
-    work = Work.of(config, DIGITS)
+    work = TrialWork.of(config, DIGITS)
     spec = RunSpec("probe", tmp_path / "log.jsonl", IntensitySeries.constant(400, "user"), 1.0, "probe")
     meter = LedgerMeter(spec, "probe", os.getpid(), 1.0)
     try:

@@ -93,7 +93,7 @@ def test_an_existing_run_is_not_touched(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.create()
     (tmp_path / "run" / "keep").write_text("me")
-    with pytest.raises(ResultsError, match="choose another --run, or go on with it"):
+    with pytest.raises(ResultsError, match="choose another --run, or resume it"):
         RunFolder(tmp_path / "run").create()
     assert (tmp_path / "run" / "keep").read_text() == "me"
 

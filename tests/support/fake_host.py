@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lwq_tune.energy.ledger.host_ledger import HostLedger
-from lwq_tune.energy.sensors.host_meter import NodeReading
+from lwq_tune.energy.sensors.host_meter import HostReading
 from lwq_tune.energy.sensors.nvml import NoGpus
 from lwq_tune.energy.sensors.processes import Process
 from lwq_tune.errors import EnergyMeterError
@@ -27,11 +27,11 @@ class FakeNode:
         self.is_broken = False
         self.is_closed = False
 
-    def read(self) -> NodeReading:
+    def read(self) -> HostReading:
         if self.is_broken:
             raise EnergyMeterError("the counter cannot be read")
         host = self._host
-        return NodeReading(IDLE_W * host.now_s + W_PER_BUSY_CPU * host.total_busy_s + self.offset_j, RAM_W * host.now_s)
+        return HostReading(IDLE_W * host.now_s + W_PER_BUSY_CPU * host.total_busy_s + self.offset_j, RAM_W * host.now_s)
 
     def close(self) -> None:
         self.is_closed = True

@@ -36,7 +36,7 @@ def sweep_arguments(folder: Path, *settings: str, schedules: str = "[full_precis
 
 
 def fault_arguments(folder: Path, *flags: str) -> list[str]:
-    """Return the sweep that faults befall; its numbers are the same whatever runs at a time."""
+    """Return the sweep in which faults occur; its numbers are the same whatever runs at a time."""
     return [*sweep_arguments(folder, f"epochs={FAULT_EPOCHS}"), "--cpus-per-trial", "1", *flags]
 
 
@@ -57,7 +57,7 @@ def audit(run: Path, folder: Path) -> str:
 
 
 def assert_whole(run: Path, n_epochs: int, gaps: bool = False) -> None:
-    """Every trial is done, with each of its epochs once, energies that continue each other, and books that add up.
+    """Every trial is done, with each of its epochs once, energies that continue each other, and energies that add up.
 
     With ``gaps``, an epoch may lie as a whole where nobody measured: it has no energy, nor has a sum that holds it.
     """

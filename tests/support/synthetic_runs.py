@@ -90,7 +90,7 @@ Rows = list[dict[str, Any]]
 G_PER_KWH = 500.0
 A, B = "a" * 12, "b" * 12
 MILLIWATT_HOUR = 1e-6  # kWh
-# Energy in mWh that each start was charged with, by interval. Interval 2 is a gap; B crashed before it.
+# Energy in mWh that each start was charged with, by interval. HostInterval 2 is a gap; B crashed before it.
 CHARGED = {
     0: {(A, "h-1"): 8.0, (B, "h-2"): 8.0},
     1: {(A, "h-1"): 6.5, (B, "h-2"): 9.0},

@@ -19,7 +19,7 @@ from tests.support.ray_nodes import MAY_MAKE_HOSTS, Host, RayNodes, wait_until
 
 needs_hosts = pytest.mark.skipif(not MAY_MAKE_HOSTS, reason="may not make network namespaces here")
 
-# A node that is silent is given up after two seconds, instead of the minute that Ray waits by itself.
+# A node that does not answer is given up after two seconds, instead of the minute that Ray waits by itself.
 QUICK = {
     "RAY_health_check_initial_delay_ms": "0",
     "RAY_health_check_period_ms": "500",

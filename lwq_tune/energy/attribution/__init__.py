@@ -3,8 +3,8 @@
 Start at `split`.
 
 - cpu_accounts: CPU seconds per account.
-- gpu_accounts: Which account owns which GPU, and what each GPU did between two readings.
-- idle_power: What a host draws when it does nothing.
-- memory_shares: The share of a host's memory that each account's processes hold.
-- split: Splits what a host used in an interval between those who used it. Pure arithmetic in joules.
+- gpu_accounts: Which account has reserved which GPU, and what each GPU used between two readings.
+- idle_power: Idle power of the CPUs of a host.
+- memory_shares: The share of a host's memory that each account's processes use.
+- split: Splits the energy of a host in an interval between accounts. Pure arithmetic in joules.
 """

@@ -1,4 +1,4 @@
-"""CPU seconds per account: an account owns a process and all that descend from it, the short-lived included."""
+"""CPU seconds per account: an account has a process and all its descendants, including short-lived ones."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ Identity = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class _Account:
+class _CpuAccount:
     root: Process
-    rest: str | None  # account of the descendants that have none of their own, where not this one
+    rest: str | None  # account of descendants that have no account of their own; None: this one
 
 
 class CpuAccounts:
-    """Follows which process belongs to which account, and what each account's processes have computed.
+    """Tracks which process belongs to which account, and the CPU time of each account's processes.
 
     A process belongs to the account of its nearest ancestor that is the root of one. It stays there when it is
     handed to another parent, and a root that leads its process group owns that whole group.
 
-    Children that live shorter than a sampling period are never seen; their time appears in what their parent has
-    reaped, less what was seen of those that ended.
+    Children that live for less than a sampling period are never seen. Their time is in what their parent has reaped,
+    minus what was already counted for children that ended.
     """
 
     def __init__(self) -> None:
-        self._accounts: dict[str, _Account] = {}
+        self._accounts: dict[str, _CpuAccount] = {}
         self._owner: dict[Identity, str] = {}
         self._last: dict[Identity, Process] = {}
 
@@ -37,19 +37,19 @@ class CpuAccounts:
         return [*self._accounts, *rests]
 
     def register(self, name: str, root: Process, processes: Mapping[int, Process], rest: str | None = None) -> None:
-        """Open an account; what its processes computed before does not count.
+        """Open an account; CPU time that its processes used before does not count.
 
         Args:
-            name: Of the account; an open one of that name is replaced.
-            root: Its first process.
+            name: Name of the account; an open account of that name is replaced.
+            root: First process of the account.
             processes: All processes now, as in the last `update`.
-            rest: Account for descendants of ``root``, where they are not to count as its own.
+            rest: Account for the descendants of ``root``; None counts them in the same account.
         """
-        self._accounts[name] = _Account(root, rest)
+        self._accounts[name] = _CpuAccount(root, rest)
         self._assign(processes)
 
     def unregister(self, name: str) -> None:
-        """Close an account; its processes belong to the next ancestor with one from now on."""
+        """Close an account; its processes then belong to the account of their nearest ancestor."""
         account = self._accounts.pop(name, None)
         if account is not None:
             closed = {name, account.rest}
@@ -64,11 +64,11 @@ class CpuAccounts:
         return [pid for (pid, _), owner in self._owner.items() if owner == name]
 
     def owner(self, pid: int, processes: Mapping[int, Process]) -> str | None:
-        """Return the account of a process, None where it has none."""
+        """Return the account of a process, None if it has none."""
         process = processes.get(pid)
         return None if process is None else self._owner.get(process.identity)
 
-    def strangers(self) -> dict[int, Process]:
+    def foreign(self) -> dict[int, Process]:
         """Return the processes of the last update that belong to no account."""
         return {pid: process for (pid, _), process in self._last.items() if process.identity not in self._owner}
 
@@ -83,7 +83,7 @@ class CpuAccounts:
         return used
 
     def _computed(self, process: Process, ended: Mapping[int, float]) -> float:
-        """Return what a process computed since the last update, and what it reaped that was never seen."""
+        """Return the CPU time of a process since the last update, plus that of its children that were never seen."""
         last = self._last.get(process.identity)
         if last is None:
             return process.own_s + process.reaped_s

@@ -1,4 +1,4 @@
-"""Which account owns which GPU, and what each GPU did between two readings."""
+"""Which account has reserved which GPU, and what each GPU used between two readings."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ MAX_DISAGREEMENT = 0.1
 
 
 class GpuCheck:
-    """Compares the GPUs' own counters with what the host's meter says of all of them together."""
+    """Compares the GPUs' own counters with the host meter's sum over all GPUs."""
 
     def __init__(self) -> None:
         self._counted_j = self._said_j = 0.0
 
     def disagrees(self, counted_j: float, said_j: float | None) -> bool:
-        """Return whether the two have drifted apart by more than a tenth, once there is enough to tell.
+        """Return whether the two differ by more than a tenth, after enough energy to judge.
 
         Args:
             counted_j: Energy of all GPUs in an interval by their counters.
-            said_j: The same as the meter says; None where it says nothing.
+            said_j: The same by the host's meter; None if it gives no figure.
         """
         if said_j is None:
             return False
@@ -35,7 +35,7 @@ class GpuCheck:
 
 
 class GpuAccounts:
-    """Turns readings of GPUs into what the ledger divides.
+    """Turns readings of GPUs into the `GpuUse` that the ledger divides.
 
     Args:
         reader: GPUs of the host; none for the null object.
@@ -67,13 +67,13 @@ class GpuAccounts:
     def read(
         self, now_s: float, time_s: float, owner_of: Callable[[int], str | None], flags: set[str]
     ) -> dict[str, GpuUse]:
-        """Return what each GPU did since the last reading; one that could not be read is left out and flagged.
+        """Return what each GPU used since the last reading; one that could not be read is left out and flagged.
 
         Args:
             now_s: Monotonic time.
-            time_s: Since the last reading.
-            owner_of: Account of a process, `OTHER` for one without, None where this host's processes lack it.
-            flags: Added to.
+            time_s: Time since the last reading.
+            owner_of: Returns the account of a process, `OTHER` if it has none, None if this host has no such process.
+            flags: Flags for what was unusual are added.
         """
         uses = {}
         for index, reading in self._reader.read(now_s).items():
@@ -103,9 +103,9 @@ class GpuAccounts:
         return GpuUse(energy_j, idle_w, owners, utilization, OTHER in names.values())
 
     def _idle_power_w(self, index: str, energy_j: float, time_s: float, *, is_free: bool) -> float:
-        """Return what a GPU draws when nobody is on it, as the mean over such times; 0 before there was one.
+        """Return the idle power of a GPU, as the mean over times when no account uses it; 0 before the first such time.
 
-        Its counter moves every tenth of a second, so shorter intervals teach nothing.
+        Its counter changes every tenth of a second, so shorter intervals are not used.
         """
         idle_s, idle_j = self._idle.get(index, (0.0, 0.0))
         if is_free and time_s >= MIN_IDLE_S:

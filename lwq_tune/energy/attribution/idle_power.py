@@ -1,10 +1,10 @@
-"""What a host draws when it does nothing: from the meter's model, or from quiet seconds before trials run."""
+"""Idle power of the CPUs of a host: from the meter's model, or measured in idle seconds before trials run."""
 
 from __future__ import annotations
 
-from lwq_tune.energy.attribution.split import Interval
+from lwq_tune.energy.attribution.split import HostInterval
 
-# A second counts as quiet below this share of all CPUs.
+# A second counts as idle below this share of all CPUs.
 MAX_QUIET_LOAD = 0.05
 MIN_QUIET_S = 0.5
 
@@ -12,11 +12,11 @@ MIN_QUIET_S = 0.5
 class IdlePower:
     """Idle power of the CPUs.
 
-    Where no model says it, it is the mean over seconds in which no trial was registered and hardly anything ran;
-    until there was one, all energy counts as active.
+    Without a model, it is the mean over seconds in which no trial was registered and almost nothing ran; before the
+    first such second, all energy counts as active.
 
     Args:
-        model_w: What the meter's model says; None without one.
+        model_w: Idle power by the meter's model; None without one.
     """
 
     def __init__(self, model_w: float | None) -> None:
@@ -25,7 +25,7 @@ class IdlePower:
 
     @property
     def cpu_w(self) -> float:
-        """Idle power in watts, 0 where it is not known."""
+        """Idle power in watts, 0 if it is not known."""
         if self._model_w is not None:
             return self._model_w
         return self._quiet_j / self._quiet_s if self._quiet_s else 0.0
@@ -37,11 +37,11 @@ class IdlePower:
             return "model"
         return "calibrated" if self._quiet_s else "unknown"
 
-    def learn(self, interval: Interval, *, is_free: bool) -> None:
-        """Take in an interval where it was quiet.
+    def learn(self, interval: HostInterval, *, is_free: bool) -> None:
+        """Add an interval to the mean, if the host was idle in it.
 
         Args:
-            interval: What was used.
+            interval: What the host used.
             is_free: Whether no trial was registered in it.
         """
         load = interval.busy_s / (interval.time_s * interval.host_cpus)

@@ -1,4 +1,4 @@
-"""The share of a host's memory that each account's processes hold."""
+"""The share of a host's memory that each account's processes use."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from lwq_tune.energy.sensors.processes import ProcessReader
 
 MIN_PERIOD_S = 5.0
-# The kernel walks all pages of a process to tell its proportional set size: tens of milliseconds for a large one. So
-# much longer than all accounts together cost is waited until the next: a two thousandth of a core at most.
+# To find the proportional set size of a process, the kernel walks all its pages: tens of milliseconds for a large one.
+# The time until the next reading is this many times the cost of the last: at most a two thousandth of a core.
 PERIOD_OVER_COST = 2000.0
 
 
@@ -26,10 +26,10 @@ class _Known:
 
 
 class MemoryShares:
-    """Reads the memory of each account now and then: proportional set sizes, the less often the dearer they are.
+    """Reads the proportional set size of each account from time to time, less often if reading takes longer.
 
-    In between what the resident set, which is cheap to read, has grown or shrunk is added: a process that loads data
-    or trains grows by pages of its own. A trial opens its account before it has loaded anything.
+    Between these readings, the change of the resident set size is added, which is cheap to read: a process that loads
+    data or trains grows by pages of its own. A trial opens its account before it has loaded anything.
 
     Args:
         reader: Processes of the host.
@@ -45,8 +45,8 @@ class MemoryShares:
         """Return the share of each account's processes, in [0, 1].
 
         Args:
-            accounts: Their names; what is known of others is forgotten.
-            pids_of: The processes of one.
+            accounts: Names of the accounts; the state of all others is dropped.
+            pids_of: Returns the processes of an account.
         """
         now_s = self._clock()
         self._known = {name: self._known.get(name) or _Known(now_s) for name in accounts}

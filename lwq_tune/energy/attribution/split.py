@@ -1,11 +1,12 @@
-"""Splits what a host used in an interval between those who used it. Pure arithmetic in joules.
+"""Splits the energy of a host in an interval between accounts. Pure arithmetic in joules.
 
-CPU: what lies above idle goes to accounts by CPU seconds, the rest of the busy time to ``other``; idle goes to
-reservations, the rest to ``unallocated``. Memory goes by resident share. A GPU goes to its exclusive owner, by SM
-utilization, or by reservation where that cannot be read. ``other`` and ``unallocated`` are computed like any part and
-not as what is missing to the total, so that `residuals` is a check.
+CPU: energy above idle is divided by CPU seconds, and that of the remaining busy time goes to ``other``; idle energy is
+divided by reserved CPUs, and that of the remaining CPUs goes to ``unallocated``. Memory is divided by resident memory.
+A GPU is charged to its exclusive owner, else by SM utilization, or by reservation if utilization cannot be read.
+``other`` and ``unallocated`` are computed like any other part and not as the remainder of the total, so that
+`residuals` is a real check.
 
-Active is what is drawn above idle. Memory draws the same whether it is used or not, so a share of it counts as idle.
+Active energy is the energy above idle. Memory draws the same power whether it is used or not, so all of it is idle.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ GPU_PREFIX = "gpu:"
 
 @dataclass(frozen=True)
 class AccountUse:
-    """What one account, a trial for instance, did in an interval.
+    """What one account, for instance a trial, used in an interval.
 
     Attributes:
         cpu_s: CPU seconds of all its processes.
-        reserved_cpus: CPUs kept free for it.
-        memory_share: Its resident memory over that of the host, in [0, 1].
+        reserved_cpus: CPUs reserved for it.
+        memory_share: Its resident memory divided by that of the host, in [0, 1].
     """
 
     cpu_s: float = 0.0
@@ -41,10 +42,10 @@ class GpuUse:
     """One GPU in an interval.
 
     Attributes:
-        energy_j: What it used.
-        idle_w: What it draws when idle; 0 where unknown.
+        energy_j: Energy that it used.
+        idle_w: Its idle power; 0 if unknown.
         owners: Reserved fraction by account.
-        utilization: SM utilization by account, ``other`` for foreign processes; None where it cannot be read.
+        utilization: SM utilization by account, ``other`` for foreign processes; None if it cannot be read.
         has_foreign: Whether processes of no account use it.
     """
 
@@ -56,17 +57,17 @@ class GpuUse:
 
 
 @dataclass(frozen=True)
-class Interval:
-    """What a host used and who did what, between two samples.
+class HostInterval:
+    """What a host used between two samples, and what each account used.
 
     Attributes:
-        time_s: Length.
+        time_s: Length of the interval.
         host_cpus: Logical CPUs of the host.
         busy_s: CPU seconds in which any process ran.
         cpu_j: Energy of the CPUs; None where it was not measured. Likewise for the memory.
-        cpu_idle_w: What the CPUs draw when idle; 0 where unknown.
-        accounts: By name.
-        gpus: By index; a GPU whose counter could not be read is left out.
+        cpu_idle_w: Idle power of the CPUs; 0 if unknown.
+        accounts: What each account used, by name.
+        gpus: What each GPU used, by index; a GPU whose counter could not be read is left out.
     """
 
     time_s: float
@@ -81,14 +82,14 @@ class Interval:
 
 @dataclass(frozen=True)
 class Part:
-    """Energy of an account in a domain, in joules, above idle and idle."""
+    """Energy of an account in a domain, in joules: active (above idle) and idle."""
 
     active_j: float = 0.0
     idle_j: float = 0.0
 
     @property
     def total_j(self) -> float:
-        """Both together."""
+        """Active and idle energy together."""
         return self.active_j + self.idle_j
 
     def plus(self, other: Part) -> Part:
@@ -108,49 +109,49 @@ class Split:
     """How an interval was divided.
 
     Attributes:
-        node_j: Energy of the host by domain.
+        host_j: Energy of the host by domain.
         parts: By domain and account; `OTHER` and `UNALLOCATED` among the accounts.
         gpu_methods: How each GPU was divided: ``exclusive``, ``sm-util``, ``reservation`` or ``unowned``.
     """
 
-    node_j: Mapping[str, float]
+    host_j: Mapping[str, float]
     parts: Parts
     gpu_methods: Mapping[str, str]
 
 
-def split(interval: Interval) -> Split:
+def split(interval: HostInterval) -> Split:
     """Divide the energy of an interval.
 
     >>> use = {"a": AccountUse(cpu_s=1.0, reserved_cpus=1), "b": AccountUse(cpu_s=0.5, reserved_cpus=1)}
-    >>> done = split(Interval(1.0, 4, 2.0, cpu_j=50.0, ram_j=None, cpu_idle_w=10.0, accounts=use))
+    >>> done = split(HostInterval(1.0, 4, 2.0, cpu_j=50.0, ram_j=None, cpu_idle_w=10.0, accounts=use))
     >>> [(name, part.active_j, part.idle_j) for name, part in done.parts["cpu"].items()]
     [('a', 20.0, 2.5), ('b', 10.0, 2.5), ('other', 10.0, 0.0), ('unallocated', 0.0, 5.0)]
     """
-    node_j: dict[str, float] = {}
+    host_j: dict[str, float] = {}
     parts: Parts = {}
     if interval.cpu_j is not None:
-        node_j[CPU], parts[CPU] = interval.cpu_j, _split_cpu(interval, interval.cpu_j)
+        host_j[CPU], parts[CPU] = interval.cpu_j, _split_cpu(interval, interval.cpu_j)
     if interval.ram_j is not None:
-        node_j[RAM], parts[RAM] = interval.ram_j, _split_memory(interval, interval.ram_j)
+        host_j[RAM], parts[RAM] = interval.ram_j, _split_memory(interval, interval.ram_j)
     methods = {}
     for index, gpu in interval.gpus.items():
         domain = GPU_PREFIX + index
-        node_j[domain] = gpu.energy_j
+        host_j[domain] = gpu.energy_j
         parts[domain], methods[domain] = _split_gpu(gpu, interval.time_s)
-    return Split(node_j, parts, methods)
+    return Split(host_j, parts, methods)
 
 
 def residuals(divided: Split) -> dict[str, float]:
-    """Return the sum of the parts less the host's energy, in joules by domain: rounding, unless something is wrong."""
+    """Return the sum of the parts minus the host's energy, in joules by domain; not zero only by rounding."""
     return {
-        domain: math.fsum([*(part.total_j for part in divided.parts[domain].values()), -node_j])
-        for domain, node_j in divided.node_j.items()
+        domain: math.fsum([*(part.total_j for part in divided.parts[domain].values()), -host_j])
+        for domain, host_j in divided.host_j.items()
     }
 
 
-def _split_cpu(interval: Interval, energy_j: float) -> dict[str, Part]:
+def _split_cpu(interval: HostInterval, energy_j: float) -> dict[str, Part]:
     used_s = math.fsum(use.cpu_s for use in interval.accounts.values())
-    busy_s = max(interval.busy_s, used_s)  # both are counted in ticks, at slightly different times
+    busy_s = max(interval.busy_s, used_s)  # both are counted in ticks, read at slightly different times
     idle_j = min(energy_j, interval.cpu_idle_w * interval.time_s)
     above_j = energy_j - idle_j
     if busy_s == 0:
@@ -166,9 +167,9 @@ def _split_cpu(interval: Interval, energy_j: float) -> dict[str, Part]:
     return parts
 
 
-def _split_memory(interval: Interval, energy_j: float) -> dict[str, Part]:
+def _split_memory(interval: HostInterval, energy_j: float) -> dict[str, Part]:
     used = math.fsum(use.memory_share for use in interval.accounts.values())
-    whole = max(1.0, used)  # shares are read one after the other
+    whole = max(1.0, used)  # can exceed 1, since shares are read one after the other
     parts = {name: Part(0.0, energy_j * use.memory_share / whole) for name, use in interval.accounts.items()}
     parts[UNALLOCATED] = Part(0.0, energy_j * (whole - used) / whole)
     return parts
@@ -193,7 +194,7 @@ def _split_gpu(gpu: GpuUse, time_s: float) -> tuple[dict[str, Part], str]:
 
 
 def _gpu_weights(gpu: GpuUse, reserved: float) -> tuple[dict[str, float], float, str]:
-    """Return the weights on the energy above idle by account, the weight that nobody has, and the method."""
+    """Return the weights on the energy above idle by account, the weight of no account, and the method."""
     if not gpu.owners:
         weights = {OTHER: 1.0} if gpu.has_foreign else {}
         return weights, 0.0, "unowned"
@@ -202,9 +203,9 @@ def _gpu_weights(gpu: GpuUse, reserved: float) -> tuple[dict[str, float], float,
     if gpu.utilization is None:
         return dict(gpu.owners), max(0.0, 1.0 - reserved), "reservation"
     known = {name: weight for name, weight in gpu.utilization.items() if name in gpu.owners or name == OTHER}
-    strangers = math.fsum(weight for name, weight in gpu.utilization.items() if name not in known)
-    if strangers:
-        known[OTHER] = known.get(OTHER, 0.0) + strangers
+    foreign = math.fsum(weight for name, weight in gpu.utilization.items() if name not in known)
+    if foreign:
+        known[OTHER] = known.get(OTHER, 0.0) + foreign
     return known, 0.0, "sm-util"
 
 

@@ -1,4 +1,4 @@
-"""The books of a run on one host: what each of its accounts is charged with, and the log of its intervals."""
+"""The ledger of one run on one host: what each of its accounts is charged with, and the log of its intervals."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from lwq_tune.energy.attribution.split import CPU, OTHER, UNALLOCATED, Part, Par
 from lwq_tune.energy.ledger.interval_log import CLOSED, EVENT, OPENED, IntervalLog, read_lines
 from lwq_tune.energy.ledger.totals import LEDGER, Totals, charge_record, kg_co2eq
 
-# Intervals of a second are added up to this length before they are written; a killed ledger loses no more than that.
+# Intervals of a second are added up to this length before they are written; a killed ledger loses at most that much.
 LOG_PERIOD_S = 10.0
 
 
 @dataclass
 class _Pending:
-    """Intervals that wait to be written as one."""
+    """Intervals that will be written as one record."""
 
     begin_s: float
     g_per_kwh: float
     concurrency: int
     time_s: float = 0.0
     unmeasured_s: float = 0.0
-    node_j: dict[str, float] = field(default_factory=dict)
+    host_j: dict[str, float] = field(default_factory=dict)
     parts: Parts = field(default_factory=dict)
     flags: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
 class RunTerms:
-    """What a run asks of its books.
+    """The settings of a run in its ledger.
 
     Attributes:
         intensity: Carbon intensity over time.
         pue: Power usage effectiveness; all energies are multiplied by it.
-        session: Names one start of the sweep: what lies between two ledgers of one session is a gap.
+        session: Identifies one start of the sweep; time between two ledger processes of one session is a gap.
     """
 
     intensity: IntensitySeries
@@ -45,17 +45,17 @@ class RunTerms:
     session: str = ""
 
 
-class RunBooks:
-    """The books from the run's own point of view: trials of others are ``other``.
+class RunLedger:
+    """What the accounts of a run are charged with; trials of other runs count as ``other``.
 
     Attributes:
-        totals: What each name was charged with, up to now and in all sessions before.
-        lost_since_s: Unix time since when this session has been without a ledger; None where it has not.
+        totals: What each name has been charged with, in this session and in all earlier ones.
+        lost_since_s: Unix time from which this session has had no ledger process; None if it always had one.
 
     Args:
-        path: Log, added to.
-        terms: What the run asks for.
-        now_s: Unix time.
+        path: Log of the run; records are appended.
+        terms: Settings of the run.
+        now_s: Present Unix time.
     """
 
     def __init__(self, path: Path, terms: RunTerms, now_s: float) -> None:
@@ -67,7 +67,7 @@ class RunBooks:
         self._log.append({EVENT: OPENED, "session": terms.session, "at_s": now_s})
 
     def _take_over(self, path: Path) -> float | None:
-        """Add up what the log holds and return the end of this session so far, where it was not closed."""
+        """Add up the log and return where it ends in this session; None if the session was closed, or is new."""
         session, end_s = None, None
         for line in read_lines(path):
             if line.get(EVENT) == OPENED:
@@ -82,15 +82,15 @@ class RunBooks:
     def add(
         self, divided: Split, names: Mapping[str, str], begin_s: float, time_s: float, concurrency: int, flags: set[str]
     ) -> None:
-        """Book an interval and charge the accounts of the run.
+        """Add an interval to the log and charge the accounts of the run.
 
         Args:
-            divided: The interval's parts.
+            divided: Parts of the interval.
             names: Accounts of this run, and their names in its log.
-            begin_s: Unix time of its begin.
-            time_s: Its length.
-            concurrency: Trials on the host.
-            flags: What was unusual.
+            begin_s: Unix time at which it begins.
+            time_s: Length of the interval.
+            concurrency: Number of trials on the host.
+            flags: Flags for what was unusual in the interval.
         """
         intensity, pue = self.terms.intensity, self.terms.pue
         g_per_kwh = intensity.mean(begin_s, begin_s + time_s)
@@ -99,11 +99,11 @@ class RunBooks:
         pending.flags |= flags
         if not intensity.covers(begin_s, begin_s + time_s):
             pending.flags.add("intensity-unknown")
-        is_measured = CPU in divided.node_j
+        is_measured = CPU in divided.host_j
         if not is_measured:
             pending.unmeasured_s += time_s
-        for domain, node_j in divided.node_j.items():
-            pending.node_j[domain] = pending.node_j.get(domain, 0.0) + node_j * pue
+        for domain, host_j in divided.host_j.items():
+            pending.host_j[domain] = pending.host_j.get(domain, 0.0) + host_j * pue
         parts = self._named(divided.parts, names)
         add_parts(pending.parts, parts)
         methods = {"cpu-seconds"} if is_measured else set()
@@ -117,7 +117,7 @@ class RunBooks:
             self.write()
 
     def add_gap(self, begin_s: float, time_s: float) -> None:
-        """Book a time in which there was no ledger."""
+        """Add a time in which no ledger process ran."""
         self.write()
         pending = self._pending_at(begin_s, self.terms.intensity.at(begin_s), 0)
         pending.time_s = pending.unmeasured_s = time_s
@@ -125,7 +125,7 @@ class RunBooks:
         self.write()
 
     def write(self) -> None:
-        """Write what waits."""
+        """Write the pending record."""
         if self._pending is not None:
             self._log.append(_record(self._pending))
             self._pending = None
@@ -133,7 +133,7 @@ class RunBooks:
             self._log.retry()
 
     def close(self, now_s: float) -> None:
-        """Write what waits, and that nobody needs the books any more."""
+        """Write the pending record, and that the session has ended."""
         self.write()
         self._log.append({EVENT: CLOSED, "session": self.terms.session, "at_s": now_s})
 
@@ -168,6 +168,6 @@ def _record(pending: _Pending) -> dict[str, Any]:
         "g_per_kwh": pending.g_per_kwh,
         "concurrency": pending.concurrency,
         "flags": sorted(pending.flags),
-        "node": pending.node_j,
+        "node": pending.host_j,
         "parts": parts,
     }

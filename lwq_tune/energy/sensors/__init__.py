@@ -1,11 +1,11 @@
-"""What hardware and kernel say about energy and about who computes.
+"""Readings of hardware and kernel: energy, GPUs, processes.
 
 Start at `host_meter`.
 
 - codecarbon: CodeCarbon as the meter of a whole host; the only file that imports it.
-- host_meter: What a ledger asks of the meter of a whole host. Plain Python.
-- nvml: What the NVIDIA GPUs of a host have used and who computes on them, read from NVML itself.
-- processes: What the processes of a host did, read from ``/proc`` (Linux).
-- sources: What CodeCarbon's figures are, measured or estimated, and what can be told of the hardware.
-- visible_gpus: Which GPU a trial computes on, in the numbering of the energy meter.
+- host_meter: The protocol of the energy meter of a whole host. Plain Python.
+- nvml: Energy and processes of the NVIDIA GPUs of a host, read through NVML.
+- processes: CPU time and memory of the processes of a host, read from ``/proc`` (Linux).
+- sources: Whether CodeCarbon's figures are measured or estimated, and what it knows about the hardware.
+- visible_gpus: Which GPUs a trial computes on, as NVML numbers them.
 """

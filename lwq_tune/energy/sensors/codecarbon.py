@@ -1,4 +1,4 @@
-"""CodeCarbon as the meter of a whole host; the only file that imports it.
+"""CodeCarbon as the energy meter of a whole host; the only file that imports it.
 
 Tested with CodeCarbon 3.3.2. Its figures are read as running totals through an output handler on
 ``flush()``: its own tasks lose energy between windows, its deltas and mean powers are not those of a
@@ -17,12 +17,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from lwq_tune.energy.ledger.totals import JOULES_PER_KWH
-from lwq_tune.energy.sensors.host_meter import NodeReading
+from lwq_tune.energy.sensors.host_meter import HostReading
 from lwq_tune.energy.sensors.sources import cpu_of, find_cpu_source, find_ram_source, idle_power_w, max_power_w
 from lwq_tune.errors import EnergyMeterError
 from lwq_tune.host.provenance import cpu_model
 
-# CodeCarbon's own measuring timer races with `flush()`; a period of years keeps it quiet.
+# CodeCarbon's own measuring timer races with `flush()`; a period of years keeps it from running.
 NEVER_S = 1e8
 
 
@@ -104,11 +104,11 @@ def _make_tracker(handler: Any, output_dir: str, gpu_ids: list[str]) -> Any:
     return tracker
 
 
-class CodecarbonNode:
-    """CPU and memory energy of a host as CodeCarbon sees it.
+class CodeCarbonMeter:
+    """CPU and memory energy of a host by CodeCarbon.
 
-    At most one per process, used by one thread: CodeCarbon is not thread-safe, and caches the hardware for the
-    first tracker.
+    A process may have one, used by one thread: CodeCarbon is not thread-safe, and caches the hardware of the first
+    tracker.
 
     Args:
         gpu_ids: NVML indices of the host's GPUs, as strings.
@@ -133,8 +133,8 @@ class CodecarbonNode:
             self.close()
             raise
 
-    def read(self) -> NodeReading:
-        """Return the totals now; within 50 ms of the last reading CodeCarbon gives that one again.
+    def read(self) -> HostReading:
+        """Return the totals now; within 50 ms after a reading, CodeCarbon returns that reading again.
 
         Raises:
             EnergyMeterError: The handler was not called, so CodeCarbon swallowed an error.
@@ -147,7 +147,7 @@ class CodecarbonNode:
                 "run with CODECARBON_LOG_LEVEL=debug in a plain script to see it"
             )
         total = self._handler.total
-        return NodeReading(
+        return HostReading(
             total.cpu_energy * JOULES_PER_KWH,
             total.ram_energy * JOULES_PER_KWH,
             total.gpu_energy * JOULES_PER_KWH if self._has_gpus and total.gpu_energy else None,

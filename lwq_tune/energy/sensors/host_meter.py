@@ -1,4 +1,4 @@
-"""What a ledger asks of the meter of a whole host. Plain Python."""
+"""The protocol of the energy meter of a whole host. Plain Python."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Protocol
 
 
 @dataclass(frozen=True)
-class NodeReading:
+class HostReading:
     """Running totals of a host, in joules since its meter started.
 
     Attributes:
-        cpu_j: All its CPUs.
-        ram_j: Its memory.
-        gpu_j: All its GPUs as the meter sees them, to compare with their own counters; None where it does not.
+        cpu_j: Energy of all its CPUs.
+        ram_j: Energy of its memory.
+        gpu_j: Energy of all its GPUs by this meter, to compare with their own counters; None if it gives none.
     """
 
     cpu_j: float
@@ -21,14 +21,14 @@ class NodeReading:
     gpu_j: float | None = None
 
 
-class NodeMeter(Protocol):
-    """Energy of a whole host; one owner, one thread.
+class HostMeter(Protocol):
+    """Energy meter of a whole host, for use by one thread.
 
     Attributes:
-        cpu_source: Such as ``measured:rapl-package`` or ``estimated:tdp*load^3``.
-        ram_source: Such as ``estimated:dimm-heuristic``.
-        cpu_idle_w: What the CPUs draw when idle; None where unknown.
-        max_cpu_w: More than the CPUs can draw; None where unknown.
+        cpu_source: Source of the CPU energy, such as ``measured:rapl-package`` or ``estimated:tdp*load^3``.
+        ram_source: Source of the memory energy, such as ``estimated:dimm-heuristic``.
+        cpu_idle_w: Idle power of the CPUs; None if unknown.
+        max_cpu_w: A power that the CPUs cannot reach; None if unknown.
     """
 
     cpu_source: str
@@ -36,11 +36,11 @@ class NodeMeter(Protocol):
     cpu_idle_w: float | None
     max_cpu_w: float | None
 
-    def read(self) -> NodeReading:
+    def read(self) -> HostReading:
         """Return the totals now.
 
         Raises:
-            EnergyMeterError: They could not be read.
+            EnergyMeterError: The totals could not be read.
         """
 
     def close(self) -> None:

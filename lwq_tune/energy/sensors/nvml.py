@@ -1,6 +1,6 @@
-"""What the NVIDIA GPUs of a host have used and who computes on them, read from NVML itself.
+"""Energy and processes of the NVIDIA GPUs of a host, read through NVML.
 
-CodeCarbon's public figures are sums over GPUs; one failing GPU makes them zero. Here each GPU stands alone.
+CodeCarbon's public figures are sums over GPUs, and one failing GPU makes them zero. Here each GPU is read by itself.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class GpuReading:
     """One GPU at one moment.
 
     Attributes:
-        energy_j: Running total, of which only differences have a meaning; None where unreadable this time.
+        energy_j: Running total, of which only differences have a meaning; None if it could not be read.
         utilization_by_pid: SM utilization in percent, summed over the samples since the last read, per process
             id of the host. Empty where there are none and at the first read, None where unreadable (MIG).
         pids: Processes that compute or draw on it now, by process id of the host; None where unreadable.
@@ -80,7 +80,7 @@ class NvmlGpus:
     """The GPUs that NVML lists. A GPU that NVML cannot describe is left out, with a warning."""
 
     def __init__(self, nvml: Any) -> None:
-        """Take over an initialized NVML: the module ``pynvml``, or one with its functions and errors."""
+        """Use an initialized NVML: the module ``pynvml``, or one with its functions and errors."""
         self._nvml = nvml
         self._gpus: dict[str, _Gpu] = {}
         for index in range(nvml.nvmlDeviceGetCount()):
@@ -100,7 +100,7 @@ class NvmlGpus:
         return {index: gpu.read(now_s) for index, gpu in self._gpus.items()}
 
     def close(self) -> None:
-        """Give NVML back."""
+        """Shut NVML down."""
         try:
             self._nvml.nvmlShutdown()
         except self._nvml.NVMLError as error:
@@ -108,7 +108,7 @@ class NvmlGpus:
 
 
 def find_gpus() -> GpuReader:
-    """Return a reader of this host's NVIDIA GPUs; ``NoGpus`` where there are none, which is normal."""
+    """Return a reader of this host's NVIDIA GPUs; ``NoGpus`` if there are none, which is no error."""
     try:
         import pynvml
     except ImportError as error:
@@ -128,7 +128,7 @@ def find_gpus() -> GpuReader:
 
 
 class _Gpu:
-    """One GPU; an error of NVML empties the field that it concerns, once."""
+    """One GPU; after an error of NVML, the field concerned is None in that reading."""
 
     def __init__(self, nvml: Any, index: int) -> None:
         self._nvml = nvml
@@ -171,7 +171,7 @@ class _CounterEnergy:
 
     def read_j(self, now_s: float) -> float:
         count_mj = int(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle))
-        if count_mj < self._last_mj:  # go on from the last total: what came before the new count is unknown
+        if count_mj < self._last_mj:  # continue from the last total: the energy before the reset is unknown
             self._offset_mj += self._last_mj - count_mj
             self.n_resets += 1
         self._last_mj = count_mj

@@ -1,4 +1,4 @@
-"""What the processes of a host did, read from ``/proc`` (Linux). CPU times in seconds, memory in bytes."""
+"""CPU time and memory of the processes of a host, read from ``/proc`` (Linux). Seconds and bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 PROC = Path("/proc")
 # Fields of /proc/PID/stat after the name in parentheses (proc(5), counted from the state at 0).
 _PPID, _PGID, _UTIME, _STIME, _CUTIME, _CSTIME, _START = 1, 2, 11, 12, 13, 14, 19
-# user nice system irq softirq of /proc/stat; guest time is in user, idle and iowait are no work, steal is not ours.
+# user nice system irq softirq of /proc/stat; guest time is part of user; idle, iowait and steal do not count.
 _BUSY_COLUMNS = (1, 2, 3, 6, 7)
 _STAT_BYTES = 2048
 
@@ -24,9 +24,9 @@ class Process:
     """One process at one moment.
 
     Attributes:
-        pid: Its number, reused over time.
+        pid: Its process id, which may be reused later.
         start: When it started, in ticks since boot; with ``pid`` its identity.
-        parent: Its parent's number; 1 or a sub-reaper after that has died.
+        parent: Process id of its parent; of init or a sub-reaper after the parent has died.
         group: Its process group.
         own_s: CPU seconds of its threads.
         reaped_s: CPU seconds of its children that have ended and were waited for, theirs included.
@@ -41,7 +41,7 @@ class Process:
 
     @property
     def identity(self) -> tuple[int, int]:
-        """Number and start: no two processes share them."""
+        """Process id and start time, which no two processes share."""
         return self.pid, self.start
 
 
@@ -79,7 +79,7 @@ class ProcessReader:
         """Return all processes by number; those that end while reading, or cannot be read, are left out.
 
         Args:
-            unread: Processes that are taken as they were where there still is one of their number.
+            unread: Processes that are not read again, but returned as they are if their process id still exists.
         """
         found = dict(unread or {})
         names = os.listdir(self._proc)  # noqa: PTH208 (a path object per process and second costs more than reading)
@@ -93,7 +93,7 @@ class ProcessReader:
         return found
 
     def process(self, pid: int) -> Process | None:
-        """Return one process, None where there is none or it may not be read."""
+        """Return one process, None if there is none or it may not be read."""
         try:  # every second for every process: by system calls, twice as fast as through a text stream
             descriptor = os.open(f"{self._proc}/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
@@ -107,7 +107,7 @@ class ProcessReader:
         return parse_stat(text.decode(errors="replace"), self._ticks_per_s) if text else None
 
     def busy_s(self) -> float:
-        """Return the CPU seconds in which anything ran since boot.
+        """Return the CPU seconds since boot in which any process ran.
 
         Raises:
             OSError: ``/proc/stat`` cannot be read.
@@ -147,7 +147,7 @@ class ProcessReader:
         try:
             with open(f"{self._proc}/{path}", encoding="utf-8", errors="replace") as stream:  # noqa: PTH123 (as above)
                 return stream.read() or None
-        except (OSError, ValueError):  # gone, or not ours to read
+        except (OSError, ValueError):  # it has ended, or may not be read
             return None
 
 
@@ -156,7 +156,7 @@ def _kib(line: str) -> int:
 
 
 def boot_id(proc: Path = PROC) -> str:
-    """Return what names this start of this machine, the same in all its containers; its host name elsewhere."""
+    """Return the boot id of this machine, the same in all its containers; its host name on other systems."""
     try:
         return (proc / "sys/kernel/random/boot_id").read_text().strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""What CodeCarbon's figures are, measured or estimated, and what can be told of the hardware. Imports nothing of it."""
+"""Whether CodeCarbon's figures are measured or estimated, and what it knows about the hardware. Does not import it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _MAX_SHARE_OF_TDP = 1.5
 
 
 def cpu_of(hardware: Sequence[Any]) -> Any:
-    """Return the CPU among the hardware objects of CodeCarbon, None without one.
+    """Return the CPU among the hardware objects of CodeCarbon, None if there is none.
 
     Args:
-        hardware: Private objects of it, under contract tests.
+        hardware: Private objects of CodeCarbon, checked by contract tests.
 
     Raises:
-        EnergyMeterError: It tracks nothing.
+        EnergyMeterError: CodeCarbon tracks nothing.
     """
     if not hardware:
         raise EnergyMeterError("CodeCarbon must track some hardware, got none: it swallowed an error at its start")
@@ -34,7 +34,7 @@ def cpu_of(hardware: Sequence[Any]) -> Any:
 
 
 def find_cpu_source(hardware: Sequence[Any]) -> str:
-    """Return how the CPU's energy is found.
+    """Return the source of the CPU energy.
 
     Raises:
         EnergyMeterError: CodeCarbon tracks nothing.
@@ -46,18 +46,18 @@ def find_cpu_source(hardware: Sequence[Any]) -> str:
 
 
 def find_ram_source(hardware: Sequence[Any]) -> str:
-    """Return how the memory's energy is found."""
+    """Return the source of the memory energy."""
     return "estimated:dimm-heuristic" if any(type(item).__name__ == "RAM" for item in hardware) else "none"
 
 
 def idle_power_w(cpu: Any, source: str) -> float | None:
-    """Return what the CPUs draw when idle, exactly where a model says so, None where only time can tell."""
+    """Return the idle power of the CPUs if it follows from CodeCarbon's model; None if it must be measured."""
     share = IDLE_SHARE_OF_TDP.get(source)
     return None if share is None or cpu is None else share * float(cpu._tdp)
 
 
 def max_power_w(cpu: Any, source: str) -> float | None:
-    """Return more than the CPUs can draw, to tell a broken counter; None where unknown."""
+    """Return a power that the CPUs cannot reach, to detect a broken counter; None if unknown."""
     if source.startswith("measured:"):
         return MAX_RAPL_W
     return None if cpu is None else _MAX_SHARE_OF_TDP * float(cpu._tdp)

@@ -1,4 +1,4 @@
-"""Which GPU a trial computes on, in the numbering of the energy meter."""
+"""Which GPUs a trial computes on, as NVML numbers them."""
 
 from __future__ import annotations
 

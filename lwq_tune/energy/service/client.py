@@ -1,4 +1,4 @@
-"""The connection to the ledger of this host, which is started where none runs."""
+"""The connection to the ledger of this host; starts the ledger if none runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import lwq_tune
 from lwq_tune.carbon.intensity import IntensitySeries, for_host
 from lwq_tune.energy.sensors.processes import PROC
-from lwq_tune.energy.service.host_spool import BOOKS, Home
+from lwq_tune.energy.service.host_spool import ENERGY_LOG, RunLocation
 from lwq_tune.energy.service.location import ledger_folder, log_path, socket_path
 from lwq_tune.energy.service.server import ANOTHER_HOLDS, PROTOCOL
 from lwq_tune.errors import EnergyMeterError
@@ -32,14 +32,14 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class RunSpec:
-    """What the ledger has to know of a run.
+    """What the ledger needs to know about a run.
 
     Attributes:
-        run: Names it uniquely on a host.
-        log: Log of its intervals on this host; a relative path is in the folder of the ledger.
+        run: Name of the run, unique on a host.
+        log: Log of its intervals on this host; a relative path is taken from the folder of the ledger.
         intensity: Carbon intensity over time.
         pue: Power usage effectiveness.
-        session: Names one start of the sweep.
+        session: Identifies one start of the sweep.
     """
 
     run: str
@@ -55,36 +55,36 @@ def run_spec(
     pue: float,
     hostname: str,
     session: str,
-    home: Home | None = None,
+    location: RunLocation | None = None,
 ) -> RunSpec:
-    """Return what the ledger of a host has to know of a run with a folder.
+    """Return what the ledger of a host needs to know about a run that has a folder.
 
     Args:
         run_dir: Absolute path of the run folder.
-        intensities: By host; of all others under the empty name.
+        intensities: Carbon intensity by host; that of all other hosts is under the empty name.
         pue: Power usage effectiveness.
-        hostname: The host.
-        session: Names this start of the sweep.
-        home: Where the run folder is; None where all hosts share it.
+        hostname: Name of the host.
+        session: Identifies this start of the sweep.
+        location: Where the run folder is; None if all hosts share it.
 
     Raises:
-        KeyError: There is no intensity for it.
+        KeyError: No intensity is known for the host.
     """
     intensity = for_host(intensities, hostname)
     if intensity is None:
         raise KeyError(hostname)
-    outpost = None if home is None else home.outpost(hostname, session)
-    if outpost is not None:
-        return RunSpec(outpost, Path(outpost, BOOKS), intensity, pue, session)
+    spool = None if location is None else location.spool_name(hostname, session)
+    if spool is not None:
+        return RunSpec(spool, Path(spool, ENERGY_LOG), intensity, pue, session)
     return RunSpec(str(run_dir), run_dir / "energy" / f"{hostname}.jsonl", intensity, pue, session)
 
 
 class LedgerClient:
-    """One connection, for one thread.
+    """One connection to the ledger, for use by one thread.
 
     Raises:
-        ConnectionError: The ledger ended while it greeted.
-        EnergyMeterError: There is no ledger and none could be started, or one of another version runs.
+        ConnectionError: The ledger ended before it answered the first request.
+        EnergyMeterError: No ledger runs and none could be started, or one of another version runs.
     """
 
     def __init__(self) -> None:
@@ -120,7 +120,7 @@ class LedgerClient:
         return answer
 
     def open_run(self, spec: RunSpec) -> None:
-        """Ask for books of a run."""
+        """Ask the ledger to measure for a run."""
         intensity, log = spec.intensity.to_dict(), str(self._folder / spec.log)
         self.call("open_run", run=spec.run, log=log, intensity=intensity, pue=spec.pue, session=spec.session)
 
@@ -142,19 +142,19 @@ class LedgerClient:
         return account
 
     def close(self) -> None:
-        """End the connection; the ledger closes what it opened."""
+        """Close the connection; the ledger then closes the accounts and runs that were opened through it."""
         self._stream.close()
         self._socket.close()
 
 
 def connect(introduce: Callable[[LedgerClient], Result]) -> tuple[LedgerClient, Result]:
-    """Return a connection and what ``introduce`` returned; a ledger that ends meanwhile is replaced.
+    """Return a connection and what ``introduce`` returned; a ledger that ends meanwhile is started again.
 
     Args:
-        introduce: Says who the client is and what it wants.
+        introduce: Makes the first requests of the client.
 
     Raises:
-        EnergyMeterError: There is no ledger and none could be started, or it refuses.
+        EnergyMeterError: No ledger runs and none could be started, or it refuses a request.
     """
     deadline_s = time.monotonic() + START_TIMEOUT_S
     while True:
@@ -167,15 +167,15 @@ def connect(introduce: Callable[[LedgerClient], Result]) -> tuple[LedgerClient, 
                 raise
         except OSError as error:
             if time.monotonic() > deadline_s:
-                raise EnergyMeterError(f"the energy ledger does not stay: {error}") from error
+                raise EnergyMeterError(f"the energy ledger ends again after each start: {error}") from error
             time.sleep(_RETRY_S)
 
 
 def _connect_or_start(folder: Path) -> socket.socket:
-    """Return a connection to the ledger; where none answers, one is started and waited for."""
+    """Return a connection to the ledger; if none answers, start one and wait for it."""
     if not (PROC / "stat").exists():
         raise EnergyMeterError(
-            "the energy ledger reads who computed what from /proc, as Linux has it, this system has none; "
+            "the energy ledger reads the CPU time of processes from /proc, which only Linux has; this system has none; "
             "train one trial at a time with: python -m lwq_tune train --no-energy"
         )
     deadline_s = time.monotonic() + START_TIMEOUT_S
@@ -198,7 +198,7 @@ def _connect(path: Path) -> socket.socket | None:
     folder = -1
     try:
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        # By way of the folder's descriptor: a socket's path has 107 characters at most.
+        # Through the folder's descriptor, since a socket's path may have at most 107 characters.
         connection.connect(f"/proc/self/fd/{folder}/{path.name}")
     except OSError:
         connection.close()
@@ -212,7 +212,7 @@ def _connect(path: Path) -> socket.socket | None:
 def _start(folder: Path) -> int:
     """Start the ledger and wait until it serves; return the exit code of what was started.
 
-    It stands in a session of its own: Ctrl-C ends a sweep, not the books of others.
+    It runs in a session of its own, so that Ctrl-C ends one sweep and not the ledger that other sweeps use.
     """
     root = str(Path(lwq_tune.__file__).parent.parent)
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -239,4 +239,4 @@ def _last_line(path: Path, begin: int) -> str:
             lines = stream.read().decode(errors="replace").splitlines()
     except OSError:
         lines = []
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it left no word")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it wrote no message")

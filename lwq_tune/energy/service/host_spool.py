@@ -1,6 +1,6 @@
-"""The outpost of a run: its folder on a host that has no part in the run folder. Plain Python.
+"""The spool of a run: its folder on a host that does not share the run folder. Plain Python.
 
-The ledger of such a host writes its log there, and trials theirs; an agent of the sweep hands out what is new.
+The energy ledger of such a host writes its log there, and trials write theirs. An agent of the sweep reads what is new.
 """
 
 from __future__ import annotations
@@ -12,40 +12,43 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-BOOKS = "books.jsonl"
+# On disk, the energy log of a spool and its folder keep the names that earlier versions gave them: what such a version
+# left on a host is still fetched.
+ENERGY_LOG = "books.jsonl"
+SPOOL_PREFIX = "outpost"
 LOGS = "logs"
 MAX_BYTES = 8 * 2**20  # of one file at a time
 
 
 @dataclass(frozen=True)
-class Home:
-    """Where a run folder is, as its outposts have to know it.
+class RunLocation:
+    """Where a run folder is.
 
     Attributes:
-        host: Name of the host that has it; every other host has an outpost.
-        key: Of the run, the same in all its sessions, wherever its folder is then.
+        host: Name of the host that has it; every other host has a spool.
+        key: Key of the run, the same in all its sessions, on whichever host its folder is.
     """
 
     host: str
     key: str
 
     @classmethod
-    def of(cls, host: str, run: str) -> Home:
-        """Return the home of a run that a text such as its address in a storage names for good."""
+    def of(cls, host: str, run: str) -> RunLocation:
+        """Return the location of a run that is identified by a text, such as its address in a storage."""
         return cls(host, hashlib.sha256(run.encode()).hexdigest()[:16])
 
-    def outpost(self, hostname: str, session: str) -> str | None:
-        """Return the name of a host's outpost in the folder of its ledger; None for the host of the run folder."""
-        return None if hostname == self.host else f"outpost-{self.key}-{session}-{hostname}"
+    def spool_name(self, hostname: str, session: str) -> str | None:
+        """Return the name of a host's spool in the folder of its ledger; None for the host of the run folder."""
+        return None if hostname == self.host else f"{SPOOL_PREFIX}-{self.key}-{session}-{hostname}"
 
 
-class Parcel(NamedTuple):
-    """A piece of a file of an outpost.
+class LogChunk(NamedTuple):
+    """A piece of a file of a spool.
 
     Attributes:
-        session: The session of the sweep that the file is of.
-        name: `BOOKS`, or the file of a trial in `LOGS`.
-        offset: Where the piece begins, in bytes.
+        session: Session of the sweep that wrote the file.
+        name: `ENERGY_LOG`, or the log file of a trial in `LOGS`.
+        offset: Byte at which the piece begins.
         content: Whole lines.
     """
 
@@ -55,42 +58,46 @@ class Parcel(NamedTuple):
     content: bytes
 
 
-class Outposts:
-    """The outposts of a run on one host, one per session.
+class HostSpools:
+    """The spools of a run on one host, one per session.
 
     Args:
-        folder: Of the host's ledger.
-        key: Of the run.
+        folder: Folder of the host's ledger.
+        key: Key of the run.
         hostname: The host.
     """
 
     def __init__(self, folder: Path, key: str, hostname: str) -> None:
-        self._folder, self._begin, self._end = folder, f"outpost-{key}-", f"-{hostname}"
+        self._folder, self._begin, self._end = folder, f"{SPOOL_PREFIX}-{key}-", f"-{hostname}"
 
-    def read(self, session: str, have: Mapping[tuple[str, str], int]) -> list[Parcel]:
-        """Return what is new: in the books of all sessions, the oldest first, and in the logs of the present one.
+    def read(self, session: str, have: Mapping[tuple[str, str], int]) -> list[LogChunk]:
+        """Return what is new in the energy logs of all sessions, oldest first, and in the trials' logs of this one.
 
         Args:
-            session: The present one.
-            have: How many bytes are known, by session and name.
+            session: This session.
+            have: Bytes that the caller already has, by session and name.
         """
-        return [parcel for path, of in self._sessions() for parcel in _read(path, of, have, with_logs=of == session)]
+        return [chunk for path, of in self._sessions() for chunk in _read(path, of, have, with_logs=of == session)]
 
     def remove(self, have: Mapping[tuple[str, str], int]) -> None:
-        """Take away the outposts whose books are known to their end."""
+        """Remove the spools whose energy log the caller has completely.
+
+        Args:
+            have: Bytes that the caller already has, by session and name.
+        """
         for path, session in self._sessions():
-            if have.get((session, BOOKS), 0) >= _size(path / BOOKS):
+            if have.get((session, ENERGY_LOG), 0) >= _size(path / ENERGY_LOG):
                 shutil.rmtree(path, ignore_errors=True)
 
     def _sessions(self) -> list[tuple[Path, str]]:
         found = [path for path in self._folder.glob(f"{self._begin}*{self._end}") if path.is_dir()]
-        found.sort(key=lambda path: (path / BOOKS).stat().st_mtime if (path / BOOKS).exists() else 0.0)
+        found.sort(key=lambda path: (path / ENERGY_LOG).stat().st_mtime if (path / ENERGY_LOG).exists() else 0.0)
         return [(path, path.name.removeprefix(self._begin).removesuffix(self._end)) for path in found]
 
 
-def _read(path: Path, session: str, have: Mapping[tuple[str, str], int], *, with_logs: bool) -> Iterator[Parcel]:
+def _read(path: Path, session: str, have: Mapping[tuple[str, str], int], *, with_logs: bool) -> Iterator[LogChunk]:
     logs = sorted((path / LOGS).glob("*.log")) if with_logs else []
-    for file in [path / BOOKS, *logs]:
+    for file in [path / ENERGY_LOG, *logs]:
         name = file.relative_to(path).as_posix()
         offset = have.get((session, name), 0)
         if _size(file) > offset:
@@ -99,7 +106,7 @@ def _read(path: Path, session: str, have: Mapping[tuple[str, str], int], *, with
                 content = stream.read(MAX_BYTES)
             lines = content[: content.rfind(b"\n") + 1]
             if lines:
-                yield Parcel(session, name, offset, lines)
+                yield LogChunk(session, name, offset, lines)
 
 
 def _size(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""Where the ledger of a host is found: a socket in a folder of the user's own."""
+"""Where the ledger of a host is: a socket in a private folder of the user."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ FOLDER_VARIABLE = "LWQ_TUNE_LEDGER_DIR"
 
 
 def ledger_folder() -> Path:
-    """Return the folder of the ledger's socket, lock and log, made where it is missing; only its user can enter it.
+    """Return the folder of the ledger's socket, lock and log, and make it if needed; only its user can enter it.
 
     Raises:
-        ResultsError: It cannot be made, or belongs to somebody else.
+        ResultsError: It cannot be made, or belongs to another user.
     """
     given = os.environ.get(FOLDER_VARIABLE)
     folder = Path(given) if given else Path(tempfile.gettempdir()) / f"lwq_tune-{os.getuid()}"
@@ -38,7 +38,7 @@ def ledger_folder() -> Path:
 
 
 def socket_path(folder: Path) -> Path:
-    """Return the ledger's socket: one per start of the machine, so that none is left over from before."""
+    """Return the ledger's socket; its name contains the boot id, so that no socket of an earlier boot is used."""
     return folder / f"{boot_id()[:13]}.sock"
 
 
@@ -48,5 +48,5 @@ def lock_path(folder: Path) -> Path:
 
 
 def log_path(folder: Path) -> Path:
-    """Return where the ledger writes what goes wrong."""
+    """Return the file in which the ledger logs errors."""
     return folder / "ledger.log"

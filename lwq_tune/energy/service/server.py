@@ -1,7 +1,7 @@
 """The process that holds a host's ledger and serves all sweeps on it over a socket.
 
-Started by the first that asks, ended when nobody has been connected for a while. It is a process of its own and no
-actor, because a sweep's Ray ends with the sweep and cannot be shared with another one's. An account lives as long as
+The first client starts it, and it ends when no client has been connected for a while. It is a process and no Ray actor,
+because a sweep's Ray ends with the sweep and cannot be shared with another sweep. An account lives as long as
 the connection that opened it, so that a killed trial is closed at once.
 
 Requests and replies are JSON objects, one per line; a reply with ``error`` says what was wrong.
@@ -43,7 +43,7 @@ _TICK_S = 0.5
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """Serves each connection in a thread, and knows how many there are and which runs they are of."""
+    """Serves each connection in a thread, and counts connections and the runs that they opened."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -71,13 +71,13 @@ class _Connection(socketserver.StreamRequestHandler):
             self.server.n_connections += 1
 
     def handle(self) -> None:
-        """Answer until the client goes."""
+        """Answer requests until the client disconnects."""
         with contextlib.suppress(ConnectionError):
             for line in self.rfile:
                 self.wfile.write(json.dumps(self._answer(line)).encode() + b"\n")
 
     def finish(self) -> None:
-        """Close what the client opened."""
+        """Close the accounts and runs that the client opened."""
         self._leave()
         with self.server.lock:
             self.server.n_connections -= 1
@@ -86,7 +86,7 @@ class _Connection(socketserver.StreamRequestHandler):
             super().finish()
 
     def _leave(self) -> dict[str, Any]:
-        """Close the accounts, and the run with its last client; what they used is in its log then."""
+        """Close the accounts, and a run with its last client; what they used is then in the log of the run."""
         ledger, run = self.server.ledger, self._run
         for account in self._accounts:
             ledger.unregister(account)
@@ -148,13 +148,13 @@ class _Connection(socketserver.StreamRequestHandler):
         return self._run
 
 
-def serve(folder: Path, ledger: HostLedger, tell_ready: Callable[[], object] = lambda: None) -> None:
-    """Serve until nobody has been connected for a while.
+def serve(folder: Path, ledger: HostLedger, report_ready: Callable[[], object] = lambda: None) -> None:
+    """Serve until no client has been connected for a while.
 
     Args:
-        folder: Where the socket is made.
-        ledger: What is served.
-        tell_ready: Called once clients can connect.
+        folder: Folder of the socket.
+        ledger: The ledger to serve.
+        report_ready: Called once clients can connect.
     """
     path = socket_path(folder)
     path.unlink(missing_ok=True)
@@ -167,12 +167,12 @@ def serve(folder: Path, ledger: HostLedger, tell_ready: Callable[[], object] = l
     ]
     for thread in threads:
         thread.start()
-    tell_ready()
+    report_ready()
     while not stop.wait(_TICK_S):
         with server.lock:
             if server.n_connections == 0 and time.monotonic() - server.last_seen_s > LINGER_S:
                 break
-    path.unlink(missing_ok=True)  # whoever connects from now on starts a new one
+    path.unlink(missing_ok=True)  # a client that connects from now on starts a new ledger
     stop.set()
     server.shutdown()
     server.socket.close()
@@ -198,15 +198,15 @@ def _sample_until(stop: threading.Event, ledger: HostLedger) -> None:
             has_failed = False
         except Exception:  # noqa: BLE001 (one sample less is a longer interval, no thread is none at all)
             if not has_failed:
-                _log.exception("a sample of the host failed; the next failures in a row are not told")
+                _log.exception("a sample of the host failed; further failures in a row are not logged")
             has_failed = True
 
 
 def main() -> None:
-    """Hold the ledger of this host, unless another process does.
+    """Run the ledger of this host, unless another process does.
 
-    The process that was started waits until the ledger serves, and ends with 0; with 3 where another one holds the
-    ledger. The ledger itself is its child and nobody's from then on: Ray kills what its workers have started.
+    The process that was started waits until the ledger serves and ends with 0, or with 3 if another process has the
+    lock. The ledger itself is its child, which has no parent afterwards, since Ray kills what its workers have started.
     """
     parser = argparse.ArgumentParser(prog="python -m lwq_tune.energy.service.server", description=__doc__)
     parser.add_argument("folder", type=Path, help="folder of the socket")
@@ -220,27 +220,27 @@ def main() -> None:
     os.close(reading)
     os.setsid()
 
-    def tell(status: int) -> None:
+    def report(status: int) -> None:
         os.write(writing, bytes([status]))
         os.close(writing)
 
-    _hold(folder, tell)
+    _hold(folder, report)
 
 
-def _hold(folder: Path, tell: Callable[[int], object]) -> None:
+def _hold(folder: Path, report: Callable[[int], object]) -> None:
     descriptor = os.open(lock_path(folder), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        tell(ANOTHER_HOLDS)
+        report(ANOTHER_HOLDS)
         return
-    from lwq_tune.energy.sensors.codecarbon import CodecarbonNode
+    from lwq_tune.energy.sensors.codecarbon import CodeCarbonMeter
     from lwq_tune.energy.sensors.nvml import find_gpus
     from lwq_tune.energy.sensors.processes import ProcessReader
 
     gpus = find_gpus()
-    ledger = HostLedger(CodecarbonNode(gpus.gpus), gpus, ProcessReader())
-    serve(folder, ledger, lambda: tell(0))
+    ledger = HostLedger(CodeCarbonMeter(gpus.gpus), gpus, ProcessReader())
+    serve(folder, ledger, lambda: report(0))
 
 
 if __name__ == "__main__":

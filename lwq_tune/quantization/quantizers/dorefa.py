@@ -65,7 +65,7 @@ class DoReFaWeightQuantizer(Quantizer):
         return weight.detach().abs().mean(dims, keepdim=self.per_channel)
 
     def _set_range(self, values: Tensor, weight: float) -> None:
-        """Nothing to set: the range is that of tanh."""
+        """Do nothing: the range is that of tanh."""
 
 
 class DoReFaActQuantizer(Quantizer):
@@ -86,4 +86,4 @@ class DoReFaActQuantizer(Quantizer):
         return Grid(self.bit_width, torch.ones(()) / self.high, torch.zeros(()))
 
     def _set_range(self, values: Tensor, weight: float) -> None:
-        """Nothing to set: the range is [0, 1]."""
+        """Do nothing: the range is [0, 1]."""

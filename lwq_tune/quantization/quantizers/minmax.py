@@ -66,7 +66,7 @@ class MinMaxWeightQuantizer(_AffineQuantizer):
         return Encoded(levels.to(torch.uint8), Grid(self.bit_width, scale, zero_point))
 
     def _set_range(self, values: Tensor, weight: float) -> None:
-        """Nothing to set: the weights tell their range."""
+        """Do nothing: the range is that of the weights."""
 
 
 class MinMaxActQuantizer(_AffineQuantizer):

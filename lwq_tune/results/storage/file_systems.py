@@ -1,4 +1,4 @@
-"""pyarrow's file systems: opened without needless requests, and their errors in one sentence."""
+"""pyarrow's file systems: opened without needless requests, and their errors as one sentence."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from lwq_tune.results.storage.address import CREDENTIALS_HINT, FOLDER, StorageAd
 # A request to S3 that gets no answer fails after 3 tries of this long, so after 30 s. The SDK's own 1 s and 3 s are
 # too short for a store under load.
 _CONNECT_TIMEOUT_S, _REQUEST_TIMEOUT_S = 3.0, 10.0
-_GS_PATIENCE_S = "30"  # instead of 15 minutes
-_SILENCE_S = 60.0  # after which a call is given up that has no time limit of its own
+_GS_RETRY_LIMIT_S = "30"  # instead of 15 minutes
+_ANSWER_TIMEOUT_S = 60.0  # after which a call is given up that has no time limit of its own
 
 _AWS_CREDENTIALS = (
     "AWS_ACCESS_KEY_ID",
@@ -41,7 +41,7 @@ _NOISE = re.compile(
     r"^When .* operation: |.*Details: | \(Request ID: .*\)$"
     r"|.*google::cloud::Status\((.* last message of )?| error_info=.*|.*Azure Error: \[\w*\] | Request ?I[Dd]:.*"
 )
-_SILENT = re.compile(
+_NO_ANSWER = re.compile(
     "NETWORK_CONNECTION|UNAVAILABLE|Could not (resolve host|connect)|[Cc]onnection was closed|new connection"
     "|no answer within"
 )
@@ -64,20 +64,20 @@ def open_file_system(address: StorageAddress) -> tuple[Any, str]:
 
         return open_azure(address)
     if address.scheme == "gs" and "retry_limit_seconds" not in dict(address.options):
-        address = replace(address, options=(*address.options, ("retry_limit_seconds", _GS_PATIENCE_S)))
+        address = replace(address, options=(*address.options, ("retry_limit_seconds", _GS_RETRY_LIMIT_S)))
     file_system, path = fs.FileSystem.from_uri(address.uri)
     return file_system, path
 
 
-def silence_limit_s(address: StorageAddress) -> float | None:
-    """Return for how long a call may be silent, in seconds; None where the store's client gives up by itself.
+def no_answer_limit_s(address: StorageAddress) -> float | None:
+    """Return how long a call may wait for an answer, in seconds; None if the store's client has a limit of its own.
 
-    The clients of Google's and Azure's stores wait for ever where a server takes a connection and does not answer.
+    The clients of Google's and Azure's stores wait for ever if a server accepts a connection and does not answer.
     """
     if address.scheme not in ("gs", "abfs"):
         return None
     retries_s = dict(address.options).get("retry_limit_seconds", "0")
-    return max(_SILENCE_S, 2.0 * float(retries_s) if retries_s.isdecimal() else 0.0)
+    return max(_ANSWER_TIMEOUT_S, 2.0 * float(retries_s) if retries_s.isdecimal() else 0.0)
 
 
 def _open_s3(bucket: str, options: dict[str, str]) -> Any:
@@ -96,9 +96,9 @@ def _open_s3(bucket: str, options: dict[str, str]) -> Any:
 
 
 def _skip_metadata_service() -> None:
-    """Let no process of this sweep ask for a cloud's metadata where the environment has the credentials.
+    """Prevent requests to a cloud's metadata service if the environment has the credentials.
 
-    The SDK asks for a region even where one is given, and waits 4 to 10 s where the service does not answer.
+    The SDK asks for a region even if one is given, and waits 4 to 10 s if the service does not answer.
     Processes started from here, Ray's workers among them, inherit the variable.
     """
     file = Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials").expanduser()
@@ -107,7 +107,7 @@ def _skip_metadata_service() -> None:
 
 
 def is_lasting(address: StorageAddress, error: Exception) -> bool:
-    """Return whether an error would only come again: one of this machine's, refused credentials, a missing bucket."""
+    """Return whether a retry would fail too: an error of this machine, refused credentials, a missing bucket."""
     if _is_of_this_machine(error) or address.scheme == FOLDER:
         return True
     return any(pattern.search(str(error)) for pattern in (_REFUSED, _NO_BUCKET))
@@ -134,6 +134,6 @@ def _way_out(address: StorageAddress, text: str) -> str:
     reason = textwrap.shorten(_NOISE.sub("", text), _MAX_REASON)
     if _REFUSED.search(text):
         return f"it refuses the credentials, or there are none ({reason}); {CREDENTIALS_HINT[address.scheme]}"
-    if _SILENT.search(text):
+    if _NO_ANSWER.search(text):
         return f"it does not answer ({reason}); check the network, and the options in the URI"
     return f"{reason}; check the address and the rights on it"

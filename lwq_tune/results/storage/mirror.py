@@ -1,4 +1,4 @@
-"""The copy of a run folder in a storage, kept up to date while the run goes on."""
+"""The copy of a run folder in a storage, kept up to date during the run."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ Signature = list[int]  # size in bytes and time of the last change in ns
 
 
 class Mirror:
-    """Copies what is new or changed in a run folder into a storage; nothing local is ever changed.
+    """Copies new and changed files of a run folder into a storage; it changes no local file but its index.
 
-    Hidden files, ``*.tmp``, ``ray/`` and whatever is no regular file stay out. What was sent is remembered in
-    `INDEX_FILE` in the run folder, so that a later process sends no file again that the storage has.
+    Hidden files, ``*.tmp``, ``ray/`` and everything but regular files are left out. `INDEX_FILE` in the run folder
+    lists what was sent, so that a later process does not send it again.
 
     Args:
         run_dir: The run folder.
@@ -56,7 +56,7 @@ class Mirror:
         """Send new and changed files, each whole; return how many.
 
         Raises:
-            ResultsError: The storage did not take one of them, or the run folder cannot be read.
+            ResultsError: The storage refused a file, or the run folder cannot be read.
         """
         try:
             return self._update()
@@ -103,7 +103,7 @@ class Mirror:
         return True
 
     def _sent_before(self) -> dict[str, Signature]:
-        """Return what an earlier process sent, as far as the storage still has it in that size."""
+        """Return what an earlier process sent, if the storage still has it with the same size."""
         try:
             index = json.loads((self._run_dir / INDEX_FILE).read_text(encoding="utf-8"))
             sent: dict[str, Signature] = index["sent"] if index["storage"] == self._storage.uri else {}
@@ -141,14 +141,14 @@ def _raise(error: OSError) -> None:
 
 
 class MirrorThread:
-    """Brings a mirror up to date every so often, beside the sweep, which never waits for the storage.
+    """Updates a mirror periodically in a thread, so that the sweep never waits for the storage.
 
-    A storage that fails is said once and tried again the next time. The time between two passes is at least ten times
-    what the last one took, so that logs that grow, which are sent whole, do not fill the network.
+    A storage that fails is logged once and tried again later. The time between two updates is at least ten times what
+    the last one took, since growing logs are sent whole and would fill the network.
 
     Args:
-        mirror: The mirror; nobody else updates it from now on.
-        every_s: Time between two passes in seconds, at least.
+        mirror: The mirror; no other thread may update it from now on.
+        every_s: Least time between two updates, in seconds.
     """
 
     def __init__(self, mirror: Mirror, every_s: float = 30.0) -> None:
@@ -160,10 +160,10 @@ class MirrorThread:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop, and bring the mirror up to date for the last time.
+        """Stop the thread and update the mirror a last time.
 
         Raises:
-            ResultsError: The storage did not take all files.
+            ResultsError: The storage refused a file.
         """
         self._stopped.set()
         self._thread.join()
@@ -181,9 +181,9 @@ class MirrorThread:
             self._mirror.update()
         except ResultsError as error:
             if not self._is_failing:
-                _log.warning("%s; it is tried again while the sweep goes on", error)
+                _log.warning("%s; this is tried again while the sweep runs", error)
             self._is_failing = True
         else:
             if self._is_failing:
-                _log.warning("the storage takes the results of the run again")
+                _log.warning("the storage accepts the results of the run again")
             self._is_failing = False

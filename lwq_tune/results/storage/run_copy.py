@@ -1,4 +1,4 @@
-"""``--storage``: checked before a sweep starts, and kept up to date while it runs."""
+"""``--storage``: checks the storage before a sweep starts, and copies the run into it during the sweep."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def address_of(storage: str) -> str:
 
 
 def check_storage(config: SweepConfig) -> None:
-    """See that the storage of a new run takes files, and holds no run of that name.
+    """Check that the storage of a new run can be written, and holds no run of that name.
 
     Raises:
-        ResultsError: It does not, or does.
+        ResultsError: It cannot be written, or holds such a run.
     """
     if config.storage is None:
         return
@@ -42,21 +42,21 @@ def check_storage(config: SweepConfig) -> None:
 
 
 def discard_unused(folder: RunFolder, config: SweepConfig) -> None:
-    """Take away a new run in which no trial has started, here and from its storage, so that its name stays free."""
+    """Delete a new run in which no trial has started, here and in its storage, so that its name stays free."""
     if config.storage is not None and not folder.log.exists():
         from lwq_tune.results.storage.storage import Storage
 
-        with contextlib.suppress(ResultsError):  # why the sweep ended is the news
+        with contextlib.suppress(ResultsError):  # the error that ended the sweep is the one to report
             Storage.parse(config.storage).child(config.run).delete()
     folder.discard_if_unused()
 
 
 @contextlib.contextmanager
 def mirrored(run_dir: Path, config: SweepConfig) -> Iterator[None]:
-    """Copy a run folder to its storage, where there is one, during the body and once more after it.
+    """Copy a run folder to its storage, if it has one, during the body and once more after it.
 
     Raises:
-        ResultsError: The storage did not take all files in the end.
+        ResultsError: The storage refused a file in the last update.
     """
     if config.storage is None:
         yield

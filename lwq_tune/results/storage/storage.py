@@ -1,4 +1,4 @@
-"""A folder that pyarrow's file systems reach: local, shared by nodes, or in an object store."""
+"""A folder on a file system of pyarrow: local, shared by nodes, or in an object store."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from pyarrow import fs
 
 from lwq_tune.errors import ResultsError
 from lwq_tune.results.storage.address import FOLDER, StorageAddress
-from lwq_tune.results.storage.file_systems import is_lasting, open_file_system, silence_limit_s, unusable
+from lwq_tune.results.storage.file_systems import is_lasting, no_answer_limit_s, open_file_system, unusable
 from lwq_tune.results.storage.timeouts import moved, within
 
 _Result = TypeVar("_Result")
 
 # Between our own tries, beside those of the stores' clients: they carry a request over the restart of a store.
 _WAITS_S = (1.0, 3.0)
-_PATIENCE_S = 20.0  # after which nothing is tried again
+_RETRY_LIMIT_S = 20.0  # after which nothing is tried again
 _CHUNK_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True)
 class Storage:
-    """A folder on one of pyarrow's file systems; pickled, without credentials, which each process has of its own.
+    """A folder on one of pyarrow's file systems; it is pickled without credentials, which each process reads itself.
 
     Attributes:
         address: Where it is, in parts.
@@ -89,16 +89,16 @@ class Storage:
         """Write a file, whole or not at all.
 
         Raises:
-            ResultsError: The storage does not take it.
+            ResultsError: The storage refuses it.
         """
         self._ask(lambda: self._write(name, iter([content])))
 
     def send(self, source: Path, name: str) -> None:
-        """Copy a local file here; where the storage fails, whole or not at all.
+        """Copy a local file into this folder; if the storage fails, no partial file remains.
 
         Raises:
             FileNotFoundError: There is no such local file.
-            ResultsError: The storage does not take it, or the file cannot be read.
+            ResultsError: The storage refuses it, or the file cannot be read.
         """
 
         def send() -> None:
@@ -111,7 +111,7 @@ class Storage:
         """Return the content of a file.
 
         Raises:
-            FileNotFoundError: There is none.
+            FileNotFoundError: The file does not exist.
             ResultsError: The storage does not answer.
         """
 
@@ -123,7 +123,7 @@ class Storage:
         return self._ask(read)
 
     def delete(self) -> None:
-        """Take this folder away, with all that is in it; where it does not exist, nothing happens.
+        """Delete this folder with all its content, if it exists.
 
         Raises:
             ResultsError: The storage does not answer.
@@ -140,7 +140,7 @@ class Storage:
         """Copy a file from here into a local one; the folder of ``target`` is made.
 
         Raises:
-            FileNotFoundError: There is none.
+            FileNotFoundError: The file does not exist.
             ResultsError: The storage does not answer, or ``target`` cannot be written.
         """
 
@@ -154,7 +154,7 @@ class Storage:
         self._ask(fetch)
 
     def files(self, *, recursive: bool = True) -> dict[str, Any]:
-        """Return the `pyarrow.fs.FileInfo` of every file in it, by name relative to it; none where it does not exist.
+        """Return the `pyarrow.fs.FileInfo` of every file in it, by relative name; empty if the folder does not exist.
 
         Args:
             recursive: Whether those in its folders are among them.
@@ -170,7 +170,7 @@ class Storage:
         return found
 
     def folders(self) -> list[str]:
-        """Return the names of the folders directly in it, sorted; none where it does not exist.
+        """Return the names of the folders directly in it, sorted; empty if it does not exist.
 
         Raises:
             ResultsError: The storage does not answer.
@@ -181,7 +181,7 @@ class Storage:
         return sorted(self._relative(info) for info in infos if info.type == fs.FileType.Directory)
 
     def _list(self, *, recursive: bool) -> list[Any]:
-        """Return what is in it; nothing where it does not exist in a bucket that does."""
+        """Return its content; empty if it does not exist in an existing bucket."""
         selector = fs.FileSelector(self.path, recursive=recursive, allow_not_found=True)
 
         def ask() -> list[Any]:
@@ -233,8 +233,8 @@ class Storage:
             raise OSError(str(error) if self.is_local else f"Bucket '{self.address.bucket}' not found") from error
 
     def _ask(self, action: Callable[[], _Result]) -> _Result:
-        """Return what the storage answers, asked again a few times where it fails in passing."""
-        limit_s = silence_limit_s(self.address)
+        """Return the answer of the storage; a temporary failure is retried a few times."""
+        limit_s = no_answer_limit_s(self.address)
         began_s = time.monotonic()
         waits_s = iter(_WAITS_S)
         while True:
@@ -244,7 +244,7 @@ class Storage:
                 raise
             except (OSError, pa.ArrowException) as error:
                 wait_s = next(waits_s, None)
-                is_over = wait_s is None or time.monotonic() - began_s > _PATIENCE_S
+                is_over = wait_s is None or time.monotonic() - began_s > _RETRY_LIMIT_S
                 if is_over or is_lasting(self.address, error):
                     raise unusable(self.address, error) from error
                 time.sleep(wait_s or 0.0)

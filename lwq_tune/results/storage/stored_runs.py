@@ -1,4 +1,4 @@
-"""What is read back from a storage: checkpoints of a run, or a whole run folder."""
+"""Reads checkpoints of a run, or a whole run folder, from a storage."""
 
 from __future__ import annotations
 
@@ -106,14 +106,14 @@ def fetch_folder(location: str, target: Path) -> Path:
 
 
 def check_new_run(storage: Storage) -> None:
-    """Check that nothing lies where a new run is to be copied to.
+    """Check that the storage holds nothing at the address of a new run.
 
     Raises:
-        ResultsError: A run does, or the storage does not answer.
+        ResultsError: It holds a run, or the storage does not answer.
     """
     if storage.folders() or storage.files(recursive=False):
         raise ResultsError(
-            f"a run needs a folder of its own, {storage.uri} exists; choose another --run, or go on with it: "
+            f"a run needs a folder of its own, {storage.uri} exists; choose another --run, or resume it: "
             f"python -m lwq_tune resume {storage.uri!r}"
         )
 
@@ -133,7 +133,7 @@ def fetch_run(uri: str, results: Path) -> Path:
     run_dir = results.resolve() / storage.address.name
     if run_dir.exists():
         raise ResultsError(
-            f"a run is fetched where none is, {run_dir} exists; go on with it: python -m lwq_tune resume {run_dir}"
+            f"a run is fetched where none is, {run_dir} exists; resume it: python -m lwq_tune resume {run_dir}"
         )
     names = list(mirrored_files(storage))
     if MANIFEST_FILE not in names:

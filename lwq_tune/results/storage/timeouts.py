@@ -1,4 +1,4 @@
-"""Calls that end: clients of some stores wait for ever where a server takes a connection and never answers."""
+"""Time limits on calls: clients of some stores wait for ever if a server never answers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _call = threading.local()
 
 
 def moved() -> None:
-    """Say, from within a call of `within`, that a part of it is done; elsewhere nothing happens."""
+    """Restart the time limit of the surrounding call of `within`; do nothing outside one."""
     if hasattr(_call, "moved_s"):
         _call.moved_s[0] = time.monotonic()
 
 
 def within(limit_s: float, action: Callable[[], _Result]) -> _Result:
-    """Return what a call returns, or raise what it raises; one that is given up goes on in a thread of its own.
+    """Return what a call returns, or raise what it raises; after the limit, the call is left to a thread of its own.
 
     >>> within(1.0, lambda: 2)
     2
@@ -30,7 +30,7 @@ def within(limit_s: float, action: Callable[[], _Result]) -> _Result:
         action: The call.
 
     Raises:
-        TimeoutError: It did not move for too long.
+        TimeoutError: No part of it was done for too long.
     """
     answers: queue.SimpleQueue[Callable[[], _Result]] = queue.SimpleQueue()
     moved_s = [time.monotonic()]
@@ -49,7 +49,7 @@ def _run(
     _call.moved_s = moved_s
     try:
         result = action()
-    except BaseException as error:  # noqa: BLE001 (whoever waits gets it)
+    except BaseException as error:  # noqa: BLE001 (raised in the thread that waits)
         caught = error
 
         def answer() -> _Result:

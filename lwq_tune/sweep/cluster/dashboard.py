@@ -1,6 +1,6 @@
-"""Ray's dashboard and Prometheus metrics beside a sweep, where a user asks for them; on loopback, as all of its Ray.
+"""Ray's dashboard and Prometheus metrics during a sweep, if the user asks for them; on loopback, like all of its Ray.
 
-They come with packages that a sweep needs for nothing else, and with a dozen processes, so there are none by default.
+They need a dozen processes, and packages that a sweep does not need otherwise, so they are off by default.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Dashboard:
     """A dashboard that the Ray of one session is to have; no manifest keeps it, since the next host may lack the port.
 
     Attributes:
-        port: Where it listens, `FIRST_FREE` for Ray's choice.
+        port: Port that it listens on, `FIRST_FREE` for Ray's choice.
         tell: Takes one line with the addresses, once they are known.
     """
 
@@ -44,16 +44,16 @@ class Dashboard:
     tell: Callable[[str], None]
 
     def init_arguments(self) -> dict[str, Any]:
-        """Return what `ray.init` is to be told of it."""
+        """Return the arguments of `ray.init` for it."""
         return {"dashboard_host": HOST, "dashboard_port": self.port or None}
 
     @contextlib.contextmanager
     def announced(self, url: str, token: str | None) -> Iterator[None]:
-        """Say where the dashboard and the metrics of this host are, and keep the token in a file during the body.
+        """Report the addresses of the dashboard and the metrics, and keep the token in a file during the body.
 
         Args:
             url: As `ray.init` returns it, ``host:port``.
-            token: Of this Ray alone; None where the user's environment names it.
+            token: Token of this Ray; None if the user's environment names it.
         """
         import ray
 
@@ -61,7 +61,7 @@ class Dashboard:
         metrics = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
         with contextlib.ExitStack() as stack:
             where = ""
-            if os.environ.get("RAY_AUTH_MODE") == "token":  # Ray 2.60 guards a local dashboard too
+            if os.environ.get("RAY_AUTH_MODE") == "token":  # Ray 2.60 asks for a token on a local dashboard too
                 where = f" (it asks for a token: {stack.enter_context(_token_shown(token))})"
             self.tell(f"Ray's dashboard: http://{url}{where}; Prometheus metrics: {metrics}")
             yield

@@ -1,4 +1,4 @@
-"""Where a sweep runs: a Ray of its own on this host, or a cluster; what its hosts give to a trial, and their books."""
+"""The hosts of a sweep: this host with a Ray of its own, or a cluster; what they give to a trial, and their ledgers."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-BOOKS_TIMEOUT_S = 15.0
+CLOSE_TIMEOUT_S = 15.0
 _LOOK_S = 0.1
 _TAIL_BYTES = 4096
 
 
-class Site:
+class SweepHosts:
     """The hosts of one session of a sweep.
 
     Attributes:
-        remaining: Names of a cluster's hosts that were there to the end and write into the run folder; empty before
-            that, and on a host alone.
+        remaining: After the sweep, names of the cluster's hosts that stayed to the end and write into the run folder;
+            empty before, and always empty without a cluster.
 
     Args:
         plan: The sweep.
-        hosts: What they have to give.
-        cluster: The cluster that they are, None where the sweep has a Ray of its own.
+        hosts: Their resources.
+        cluster: The cluster that was joined, None if the sweep has a Ray of its own.
     """
 
     def __init__(self, plan: Plan, hosts: tuple[Host, ...], cluster: Cluster | None = None) -> None:
@@ -50,17 +50,17 @@ class Site:
         self.remaining: frozenset[str] = frozenset()
 
     def slots(self, n_trials: int) -> Slots:
-        """Return how many trials run at a time, of ``n_trials`` that could, and what each reserves.
+        """Return how many of ``n_trials`` trials run at a time, and what each reserves.
 
         Raises:
             ConfigError: A trial reserves more than any host has.
         """
-        if n_trials not in self._slots:  # what it warns of is told once
+        if n_trials not in self._slots:  # so that its warnings are logged once
             self._slots[n_trials] = same_share(self._plan.config, self._first, self._hosts, n_trials)
         return self._slots[n_trials]
 
     def describe(self, n_trials: int) -> str | None:
-        """Return in one line what the sweep found on the cluster that it has joined, None for a host alone.
+        """Describe in one line the cluster that the sweep has joined; None without a cluster.
 
         Args:
             n_trials: As in `slots`.
@@ -71,24 +71,24 @@ class Site:
         return "; ".join([f"Ray cluster: {found}", *self._cluster.left_out])
 
     def idle_sources(self) -> dict[str, str | None]:
-        """Return how idle power is known on the hosts of a cluster, by name; nothing for a host alone."""
+        """Return the sources of idle power by host of the cluster; empty without a cluster."""
         return {} if self._cluster is None else self._cluster.idle_sources()
 
     def callbacks(self) -> list[Callback]:
-        """Return what Tune calls before anything is recorded."""
-        if self._cluster is None or self._cluster.courier is None:
+        """Return the callbacks that Tune calls before a row is recorded."""
+        if self._cluster is None or self._cluster.collector is None:
             return []
-        from lwq_tune.sweep.ledger_sync.callback import BooksFirst
+        from lwq_tune.sweep.ledger_sync.callback import FetchLedgerBeforeRow
 
-        return [BooksFirst(self._cluster.courier)]
+        return [FetchLedgerBeforeRow(self._cluster.collector)]
 
 
 @contextlib.contextmanager
-def open_site(plan: Plan) -> Iterator[Site]:
-    """Be connected to the Ray that a plan asks for.
+def open_sweep_hosts(plan: Plan) -> Iterator[SweepHosts]:
+    """Connect to the Ray that a plan asks for, and disconnect after the body.
 
     Raises:
-        ConfigError: It could not be started or joined, or a node cannot run the trials.
+        ConfigError: Ray could not be started or joined, or a node cannot run the trials.
         ResultsError: The run folder could not be read or written.
     """
     if plan.config.address is None:
@@ -96,19 +96,19 @@ def open_site(plan: Plan) -> Iterator[Site]:
             import ray
 
             n_gpus = ray.cluster_resources().get("GPU", 0.0)  # type: ignore[no-untyped-call]
-            yield Site(plan, (Host(available_cpus(), n_gpus, usable_memory_mib()),))
+            yield SweepHosts(plan, (Host(available_cpus(), n_gpus, usable_memory_mib()),))
         return
     with joined_cluster(plan) as cluster:
-        site = Site(plan, cluster.hosts, cluster)
+        hosts = SweepHosts(plan, cluster.hosts, cluster)
         try:
-            yield site
+            yield hosts
         finally:
             alive = cluster.hosts_alive()
-            site.remaining = alive if plan.home is None else alive & {plan.home.host}
+            hosts.remaining = alive if plan.run_location is None else alive & {plan.run_location.host}
 
 
 def _first_hosts(file: Path, hosts: tuple[Host, ...]) -> tuple[Host, ...]:
-    """Return the hosts of the run's first session, which are noted in its folder: trials reserve by them."""
+    """Return the hosts of the run's first session, from its folder: they decide what a trial reserves."""
     try:
         return tuple(Host(**values) for values in json.loads(file.read_text(encoding="utf-8"))["hosts"])
     except FileNotFoundError:
@@ -116,30 +116,30 @@ def _first_hosts(file: Path, hosts: tuple[Host, ...]) -> tuple[Host, ...]:
         return hosts
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResultsError(
-            f"a run is continued as it was begun, {file} was changed ({error}); remove it, and trials reserve what "
-            "there is now"
+            f"a resumed run reserves what its first session did, {file} was changed ({error}); remove the file to "
+            "reserve by the hosts of now"
         ) from error
 
 
-def wait_for_books(folder: Path, session: str, names: Iterable[str]) -> None:
-    """Wait until the ledgers of some hosts have written what a sweep used to its end.
+def wait_for_ledgers(folder: Path, session: str, names: Iterable[str]) -> None:
+    """Wait until the ledgers of some hosts have written all that a sweep used.
 
     Args:
         folder: Folder of the energy logs.
-        session: Of the sweep.
-        names: The hosts.
+        session: Session of the sweep.
+        names: Names of the hosts.
     """
-    end_s = time.monotonic() + BOOKS_TIMEOUT_S
+    end_s = time.monotonic() + CLOSE_TIMEOUT_S
     for name in sorted(names):
         while not _is_closed(folder / f"{name}.jsonl", session):
             if time.monotonic() > end_s:
-                _log.warning("the ledger of %s has not closed its books: the last seconds there are missing", name)
+                _log.warning("the ledger of %s has not closed the run: the last seconds of that host are missing", name)
                 break
             time.sleep(_LOOK_S)
 
 
 def _is_closed(log: Path, session: str) -> bool:
-    """Return whether a log ends with the end of a session, or there is none."""
+    """Return whether a log ends with the end of a session, or does not exist."""
     try:
         with log.open("rb") as stream:
             stream.seek(max(0, log.stat().st_size - _TAIL_BYTES))

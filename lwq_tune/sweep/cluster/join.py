@@ -1,4 +1,4 @@
-"""Joins a running Ray cluster: reached, asked what its nodes have, checked; left as it was found."""
+"""Joins a running Ray cluster: finds it, reads what its nodes have, checks them, and leaves it unchanged."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ import lwq_tune
 from lwq_tune.config.sweep import AUTO
 from lwq_tune.errors import ConfigError
 from lwq_tune.sweep.cluster import node_report
-from lwq_tune.sweep.cluster.node_agent import open_books, start_agents
+from lwq_tune.sweep.cluster.node_agent import open_run_ledgers, start_agents
 from lwq_tune.sweep.cluster.node_requirements import check_nodes
 from lwq_tune.sweep.cluster.node_versions import check_machines, check_versions
 from lwq_tune.sweep.cluster.ray_session import joined_ray, prepare_for_cluster
 from lwq_tune.sweep.cluster.slots import Host
-from lwq_tune.sweep.ledger_sync.collector import Courier
+from lwq_tune.sweep.ledger_sync.collector import LedgerCollector
 from lwq_tune.sweep.plan import Plan
 
 REACH_TIMEOUT_S = 5.0
 REPORT_TIMEOUT_S = 240.0
-FEW_WORDS = {"RAY_BACKEND_LOG_LEVEL": "error", "RAY_NUM_REDIS_GET_RETRIES": "3"}  # attempts to reach the head
+SHORT_RAY_LOGS = {"RAY_BACKEND_LOG_LEVEL": "error", "RAY_NUM_REDIS_GET_RETRIES": "3"}  # attempts to reach the head
 
 
 @dataclass(frozen=True)
@@ -35,27 +35,27 @@ class Cluster:
     """A cluster that a sweep has joined.
 
     Attributes:
-        hosts: What its nodes with CPUs have to give.
+        hosts: Resources of its nodes with CPUs.
         agents: Handle of the `NodeAgent` of each node, by node id.
         names: Host name of each node, by node id.
-        left_out: Sentences on nodes that are there and that no trial can use, and on CPUs that others use now.
-        courier: Brings the books of the other hosts; None where all hosts share the run folder.
+        left_out: Sentences on nodes that no trial can use, and on CPUs that other jobs use now.
+        collector: Fetches the energy logs of the other hosts; None if all hosts share the run folder.
     """
 
     hosts: tuple[Host, ...]
     agents: Mapping[str, Any]
     names: Mapping[str, str]
     left_out: tuple[str, ...] = ()
-    courier: Courier | None = None
+    collector: LedgerCollector | None = None
 
     def idle_sources(self) -> dict[str, str | None]:
-        """Return how idle power is known, by host."""
+        """Return the source of idle power by host, see `MeterSources`."""
         import ray
 
         return {self.names[node_id]: ray.get(agent.idle_source.remote()) for node_id, agent in self.agents.items()}
 
     def hosts_alive(self) -> frozenset[str]:
-        """Return the names of the hosts that have not left since."""
+        """Return the names of the hosts that are still in the cluster."""
         import ray
 
         alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}  # type: ignore[no-untyped-call]
@@ -64,13 +64,13 @@ class Cluster:
 
 @contextlib.contextmanager
 def joined_cluster(plan: Plan) -> Iterator[Cluster]:
-    """Join the cluster that a plan asks for, see that every node can run its trials, and leave it after the body.
+    """Join the cluster that a plan asks for, check that every node can run its trials, and leave it after the body.
 
     Raises:
-        ConfigError: It cannot be joined, or lists what is wrong on which node.
+        ConfigError: It cannot be joined, or some nodes cannot run the trials; the message lists why.
     """
     workers = prepare_for_cluster()
-    found = survey(_reachable(plan.config.address or AUTO))
+    found = read_cluster(_reachable(plan.config.address or AUTO))
     nodes = found["nodes"]
     runtime_env: dict[str, Any] = {"env_vars": workers} if workers else {}
     if check_versions(found["driver"], nodes):
@@ -87,10 +87,10 @@ def joined_cluster(plan: Plan) -> Iterator[Cluster]:
             for node in nodes
             if node["cpus"] >= 1
         ]
-        open_books(agents, names, plan.spec)
-        courier = None if plan.home is None else Courier(plan, plan.home, agents, names)
-        with contextlib.nullcontext() if courier is None else contextlib.closing(courier):
-            yield Cluster(tuple(hosts), agents, names, tuple(left_out), courier)
+        open_run_ledgers(agents, names, plan.spec)
+        collector = None if plan.run_location is None else LedgerCollector(plan, plan.run_location, agents, names)
+        with contextlib.nullcontext() if collector is None else contextlib.closing(collector):
+            yield Cluster(tuple(hosts), agents, names, tuple(left_out), collector)
 
 
 def _without_cpus(names: Sequence[str]) -> list[str]:
@@ -98,25 +98,25 @@ def _without_cpus(names: Sequence[str]) -> list[str]:
 
 
 def _reserved_by_others() -> list[str]:
-    """Return a sentence on the CPUs that other jobs of the cluster have; the sweep's own tasks reserve none."""
+    """Return a sentence on the CPUs that other jobs have reserved; the sweep itself has reserved none yet."""
     import ray
 
     total, free = ray.cluster_resources(), ray.available_resources()  # type: ignore[no-untyped-call]
     taken = total.get("CPU", 0.0) - free.get("CPU", 0.0)
-    return [f"others have reserved {taken:g} of these CPUs, trials wait for them"] if taken > 0 else []
+    return [f"other jobs have reserved {taken:g} of these CPUs, trials wait for them"] if taken > 0 else []
 
 
-def survey(address: str) -> dict[str, Any]:
+def read_cluster(address: str) -> dict[str, Any]:
     """Return what the driver and the nodes of a cluster have installed, see `node_report.report`.
 
     Raises:
-        ConfigError: It cannot be joined from here.
+        ConfigError: It cannot be joined from this host.
     """
     command = [sys.executable, "-P", str(Path(node_report.__file__)), address, str(Path(lwq_tune.__file__).parent)]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=REPORT_TIMEOUT_S, check=False,
-            env={**FEW_WORDS, **os.environ},
+            env={**SHORT_RAY_LOGS, **os.environ},
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise ConfigError(
@@ -128,32 +128,32 @@ def survey(address: str) -> dict[str, Any]:
     return answer
 
 
-def _why_not_joined(address: str, words: str) -> str:
-    """Return in one sentence what Ray said when it could not join."""
-    if "AuthToken" in words or "AuthenticationError" in words:
+def _why_not_joined(address: str, output: str) -> str:
+    """Return in one sentence why Ray could not join, from what it wrote."""
+    if "AuthToken" in output or "AuthenticationError" in output:
         return (
             f"the Ray cluster at {address} must know the token of this sweep, it does not; set RAY_AUTH_MODE to what "
             "its nodes were started with (token or disabled), and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH too"
         )
-    if "raylet_ipc_client" in words or "node_ip_address.json" in words:
+    if "raylet_ipc_client" in output or "node_ip_address.json" in output:
         return (
             f"a sweep starts on a host of its cluster, on this one no Ray node of {address} runs; start one with "
             f"`ray start --address {address}`, if need be with --num-cpus 0, or use `ray job submit`"
         )
-    lines = [line.strip() for line in words.splitlines() if line.strip()]
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     mismatch = [line for line in lines if line.startswith(("Ray:", "Python:"))]
     if len(mismatch) == 4:
         there, here = ", ".join(mismatch[:2]), ", ".join(mismatch[2:])
         return f"a cluster and its sweep need the same versions, at {address} {there}, here {here}; install the same"
-    reason = lines[-1] if lines else "it left no word"
-    return f"the Ray cluster at {address} must take in this sweep, it did not ({reason}); see `ray status`"
+    reason = lines[-1] if lines else "Ray wrote no message"
+    return f"the Ray cluster at {address} must accept this sweep, it did not ({reason}); see `ray status`"
 
 
 def _reachable(address: str) -> str:
-    """Return the address to join, once something answers there: Ray itself would try for minutes.
+    """Return the address to join, after something has answered there: Ray itself would try for minutes.
 
     Raises:
-        ConfigError: Nothing does.
+        ConfigError: Nothing answers.
     """
     if address == AUTO:
         address = os.environ.get("RAY_ADDRESS", AUTO)

@@ -1,4 +1,4 @@
-"""A sweep's agent on each node of a cluster: keeps the books open there and accounts for Ray's processes."""
+"""A sweep's agent on each node of a cluster: keeps the run open in the ledger there, with an account for Ray."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lwq_tune.energy.service.client import LedgerClient, RunSpec, connect
-from lwq_tune.energy.service.host_spool import Outposts, Parcel
+from lwq_tune.energy.service.host_spool import HostSpools, LogChunk
 from lwq_tune.energy.service.location import FOLDER_VARIABLE, ledger_folder
 from lwq_tune.errors import ConfigError
 from lwq_tune.sweep.cluster.overhead_account import RAY, DriverAccount
 
 START_TIMEOUT_S = 120.0
-_RAYLET_PID = "RAY_RAYLET_PID"  # Ray tells its workers
+_RAYLET_PID = "RAY_RAYLET_PID"  # Ray sets it for its workers
 
 
 class RayAccount(DriverAccount):
     """Keeps a run open in the ledger of a host, and accounts for Ray's processes there.
 
-    All that descends from the raylet and is no trial counts as `RAY`, also what other jobs of the cluster run there.
+    All processes that descend from the raylet and are no trials count as `RAY`, including those of other Ray jobs.
 
     Args:
         spec: The run.
-        raylet_pid: Ray's process that starts the others.
+        raylet_pid: The Ray process that starts the others.
     """
 
     def __init__(self, spec: RunSpec, raylet_pid: int) -> None:
@@ -36,22 +36,22 @@ class RayAccount(DriverAccount):
         return client.register(RAY, self._raylet_pid, is_trial=False, rest=RAY)
 
 
-class Ledger(NamedTuple):
-    """A process that keeps the books of a host, and the folder of its socket."""
+class LedgerProcess(NamedTuple):
+    """The process that runs the ledger of a host, and the folder of its socket."""
 
     pid: int
     folder: str
 
 
-def this_ledger() -> Ledger:
-    """Return the ledger that this process reaches, which is started where none runs.
+def this_ledger() -> LedgerProcess:
+    """Return the ledger that this process connects to; if none runs, start one.
 
     Raises:
-        EnergyMeterError: There is none and none could be started.
+        EnergyMeterError: None runs and none could be started.
     """
     client, _ = connect(lambda client: None)
     client.close()
-    return Ledger(client.ledger_pid, str(ledger_folder()))
+    return LedgerProcess(client.ledger_pid, str(ledger_folder()))
 
 
 class NodeAgent:
@@ -59,34 +59,34 @@ class NodeAgent:
 
     _account: RayAccount
 
-    def ledger(self) -> Ledger:
-        """Return which ledger keeps the books of this host, before anything is written into them."""
+    def ledger(self) -> LedgerProcess:
+        """Return the ledger of this host; called before a run is opened in it."""
         return this_ledger()
 
     def open(self, spec: RunSpec) -> str | None:
-        """Open the books of a run, as the ledger has to know it, and return how idle power is known on this host."""
+        """Open a run in the ledger of this host and return the source of its idle power, see `MeterSources`."""
         self._account = RayAccount(spec, int(os.environ.get(_RAYLET_PID, os.getppid())))
         return self._account.idle_source()
 
     def idle_source(self) -> str | None:
-        """Return how idle power is known on this host, see `MeterSources`."""
+        """Return the source of the idle power of this host, see `MeterSources`."""
         return self._account.idle_source()
 
-    def parcels(self, key: str, session: str, have: Mapping[tuple[str, str], int]) -> list[Parcel]:
-        """Return what is new in the outposts of a run on this host, see `Outposts.read`."""
-        return _outposts(key).read(session, have)
+    def chunks(self, key: str, session: str, have: Mapping[tuple[str, str], int]) -> list[LogChunk]:
+        """Return what is new in the spools of a run on this host, see `HostSpools.read`."""
+        return _spools(key).read(session, have)
 
     def leave(self) -> None:
-        """End the account of Ray's processes; with the last of its clients, the ledger closes the books of the run."""
+        """Close the account of Ray's processes; the ledger closes a run when its last client has left."""
         self._account.close()
 
     def clear(self, key: str, have: Mapping[tuple[str, str], int]) -> None:
-        """Take away what has been fetched, see `Outposts.remove`."""
-        _outposts(key).remove(have)
+        """Remove spools that have been fetched, see `HostSpools.remove`."""
+        _spools(key).remove(have)
 
 
-def _outposts(key: str) -> Outposts:
-    return Outposts(ledger_folder(), key, socket.gethostname())
+def _spools(key: str) -> HostSpools:
+    return HostSpools(ledger_folder(), key, socket.gethostname())
 
 
 def start_agents(node_ids: Iterable[str]) -> dict[str, Any]:
@@ -99,16 +99,16 @@ def start_agents(node_ids: Iterable[str]) -> dict[str, Any]:
     return {node_id: agent.options(scheduling_strategy=where).remote() for node_id, where in there.items()}
 
 
-def open_books(agents: Mapping[str, Any], names: Mapping[str, str], spec: Callable[[str], RunSpec]) -> None:
-    """Have each agent open the books of a run in the ledger of its host.
+def open_run_ledgers(agents: Mapping[str, Any], names: Mapping[str, str], spec: Callable[[str], RunSpec]) -> None:
+    """Open a run in the ledger of each agent's host.
 
     Args:
         agents: As `start_agents` returns them.
         names: Host names by node id.
-        spec: Makes what the ledger of a host has to know of the run from the host's name.
+        spec: Returns what a ledger needs to know about the run, for the name of its host.
 
     Raises:
-        ConfigError: Lists the hosts that have no energy ledger, or two of them, and why.
+        ConfigError: Some hosts have no energy ledger, or two; the message lists them with the reason.
     """
     ledgers, problems = _ask({node_id: handle.ledger.remote() for node_id, handle in agents.items()}, names)
     problems += _two_ledgers([(socket.gethostname(), this_ledger()), *((names[n], one) for n, one in ledgers.items())])
@@ -117,12 +117,12 @@ def open_books(agents: Mapping[str, Any], names: Mapping[str, str], spec: Callab
     _refuse(problems)
 
 
-def _ask(asked: Mapping[str, Any], names: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
-    """Return the answers by node id, and a sentence for each that did not come."""
+def _ask(requests: Mapping[str, Any], names: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """Return the answers by node id, and a sentence for each node that did not answer."""
     import ray
 
     answers, problems = {}, []
-    for node_id, answer in asked.items():
+    for node_id, answer in requests.items():
         try:
             answers[node_id] = ray.get(answer, timeout=START_TIMEOUT_S)
         except ray.exceptions.RayError as error:
@@ -131,9 +131,9 @@ def _ask(asked: Mapping[str, Any], names: Mapping[str, str]) -> tuple[dict[str, 
     return answers, problems
 
 
-def _two_ledgers(found: Sequence[tuple[str, Ledger]]) -> list[str]:
-    """Return a sentence for each host of which two ledgers would write one log."""
-    first: dict[str, Ledger] = {}
+def _two_ledgers(found: Sequence[tuple[str, LedgerProcess]]) -> list[str]:
+    """Return a sentence for each host on which two ledgers would write the same log."""
+    first: dict[str, LedgerProcess] = {}
     others = {name: ledger for name, ledger in found if first.setdefault(name, ledger).pid != ledger.pid}
     return [
         f"{name}: it has two, in {first[name].folder} and {other.folder}; start Ray and the sweep with the same "

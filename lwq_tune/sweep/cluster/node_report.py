@@ -1,8 +1,9 @@
-"""What the nodes of a Ray cluster have installed, found out by a program of its own that is run as a file.
+"""Reports what the nodes of a Ray cluster have installed. A separate program, run as a file, for two reasons.
 
-Two reasons. To join from a host without a Ray node aborts the process in native code, and a refused token is told in
-Ray's log only: that befalls a child here, whose words become one sentence. And a node may lack lwq_tune: this file
-uses Ray and the standard library alone, and what is defined in a program's main file travels to the nodes by value.
+1. Joining from a host without a Ray node aborts the process in native code, and Ray reports a refused token in its log
+   only. Here, this happens in a child process, whose output the driver turns into one sentence.
+2. A node may lack lwq_tune. This file uses Ray and the standard library alone, and Ray sends what a program's main file
+   defines to the nodes by value.
 """
 
 from __future__ import annotations

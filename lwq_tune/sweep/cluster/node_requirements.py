@@ -1,4 +1,4 @@
-"""What every node of a cluster must have before the first trial starts; all that is missing is told at once."""
+"""Checks that every node of a cluster has what a trial needs, before the first trial starts; all problems at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lwq_tune.errors import ConfigError, DatasetError, ResultsError
 from lwq_tune.results.storage.storage import Storage
 from lwq_tune.sweep.cluster.node_versions import name_of, refuse
 from lwq_tune.sweep.plan import Plan
-from lwq_tune.sweep.worker.checkpoints import shelf_of_run
+from lwq_tune.sweep.worker.checkpoints import checkpoints_of_run
 
 CHECK_TIMEOUT_S = 600.0  # decoding a data set, once per node
 SEEN_TIMEOUT_S = 10.0  # a network file system may show a new file seconds later
@@ -28,15 +28,15 @@ REACH_IT = "give --storage what all hosts reach, and their Ray the same credenti
 
 @dataclass(frozen=True)
 class Requirements:
-    """What a node is to find.
+    """What a node must have.
 
     Attributes:
         run_dir: The run folder.
-        token: Content of the probe that the driver has left there, or in the storage.
+        token: Content of the probe file that the driver has written there, or into the storage.
         datasets: Data sets with their digests, None for built-in ones.
         data_dir: Folder of downloaded data sets.
-        init_run: Run folder whose networks trials start from, where they are not in a storage.
-        storage: Address of the folder of Ray Tune's files in the storage; with one, no other host has the run folder.
+        init_run: Run folder whose networks trials start from, if they are not in a storage.
+        storage: Address of the folder of Ray Tune's files in the storage; if set, no other host has the run folder.
     """
 
     run_dir: Path
@@ -71,7 +71,7 @@ def check_nodes(plan: Plan, nodes: Sequence[Mapping[str, Any]]) -> dict[str, flo
         ConfigError: Lists every node that cannot run a trial of this sweep, and why.
     """
     needed = _requirements(plan)
-    with _probe_laid(needed):
+    with _probe_files(needed):
         answers = _ask_all(needed, [node["node_id"] for node in nodes])
         problems = {}
         for node in nodes:
@@ -89,8 +89,8 @@ def check_nodes(plan: Plan, nodes: Sequence[Mapping[str, Any]]) -> dict[str, flo
 
 
 @contextlib.contextmanager
-def _probe_laid(needed: Requirements) -> Iterator[None]:
-    """Have the driver's probe where all hosts are to find it, during the body."""
+def _probe_files(needed: Requirements) -> Iterator[None]:
+    """Write the driver's probe file where all hosts must find it, and remove it after the body."""
     stored = needed.stored_probe
     try:
         if stored is None:
@@ -114,7 +114,7 @@ def _left_a_probe(needed: Requirements, node_id: str) -> bool:
 def _requirements(plan: Plan) -> Requirements:
     proposable = () if plan.search is None else (t for trials in plan.search.candidates.values() for t in trials)
     config = plan.config
-    has_own_networks = config.init_run is not None and not shelf_of_run(config.init_run).is_stored
+    has_own_networks = config.init_run is not None and not checkpoints_of_run(config.init_run).is_stored
     stored = None if config.storage is None else Storage.parse(config.storage).child(config.run).child("ray").uri
     datasets = {(trial.dataset, trial.dataset_digest) for trial in (*plan.trials.values(), *proposable)}
     return Requirements(
@@ -154,8 +154,8 @@ def check_this_node(needed: Requirements, node_id: str) -> dict[str, Any]:
     """Return what is wrong with the node that this runs on, and its memory for trials in MiB.
 
     Args:
-        needed: What it is to find.
-        node_id: Its name for the probe file.
+        needed: What the node must have.
+        node_id: Id of the node, for the name of its probe file.
     """
     from lwq_tune.sweep.cluster.slots import usable_memory_mib
 
@@ -215,7 +215,7 @@ def _check_dataset(dataset: str, digest: str | None, data_dir: Path) -> str | No
 
 
 def _appears(path: Path) -> bool:
-    """Return whether a file is there, or comes to be within `SEEN_TIMEOUT_S`."""
+    """Return whether a file exists, or appears within `SEEN_TIMEOUT_S`."""
     end_s = time.monotonic() + SEEN_TIMEOUT_S
     while not path.exists():
         if time.monotonic() > end_s:

@@ -40,7 +40,7 @@ def check_versions(driver: Mapping[str, Any], nodes: Sequence[Mapping[str, Any]]
 
 
 def check_machines(nodes: Sequence[Mapping[str, Any]]) -> None:
-    """See that no two nodes with CPUs are on one machine, for trials that are to have a machine each.
+    """Check that no two nodes with CPUs are on one machine, for trials that each need a whole machine.
 
     Raises:
         ConfigError: Some are.
@@ -76,7 +76,7 @@ def name_of(node: Mapping[str, Any], nodes: Sequence[Mapping[str, Any]]) -> str:
 
 
 def refuse(problems: Mapping[str, Sequence[str]]) -> None:
-    """Raise what is wrong with some nodes, by name, in one error; nothing where nothing is.
+    """Raise one error with all problems by node; do nothing if there are none.
 
     Raises:
         ConfigError: Lists all problems.

@@ -1,4 +1,4 @@
-"""The sweep's own footprint in the ledger: the driver's process, and Ray's."""
+"""The accounts of the sweep's own processes in the ledger: the driver and Ray."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ CHECK_PERIOD_S = 2.0
 
 
 class DriverAccount:
-    """Keeps the run open in the ledger of this host, and accounts for the driver and for what it started.
+    """Keeps the run open in the ledger of this host, with accounts for the driver and the processes that it started.
 
-    A thread looks every other second whether the ledger lives; a dead one is started again.
+    A thread checks every two seconds whether the ledger runs, and starts it again if it does not.
 
     Args:
         spec: The run.
@@ -39,15 +39,15 @@ class DriverAccount:
         self._thread.start()
 
     def close(self) -> None:
-        """End the accounts and wait until what they used is in the run's log."""
+        """Close the accounts and wait until what they used is in the run's log."""
         self._stop.set()
         self._thread.join()
-        with contextlib.suppress(OSError, EnergyMeterError):  # then the log ends a little earlier
+        with contextlib.suppress(OSError, EnergyMeterError):  # the last seconds are then missing from the log
             self._client.call("leave")
         self._client.close()
 
     def idle_source(self) -> str | None:
-        """Return how idle power is known on this host, see `MeterSources`."""
+        """Return the source of the idle power of this host, see `MeterSources`."""
         client, _ = connect(lambda client: client.open_run(self._spec))
         source: str | None = client.call("sources")["idle_source"]
         client.close()

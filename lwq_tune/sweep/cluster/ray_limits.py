@@ -1,4 +1,4 @@
-"""What keeps Ray from starting on a host: limits of the shell, memory, the folder of its files. No Ray."""
+"""Why Ray cannot start on a host: limits of the shell, memory, the folder of its files. No Ray."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NOT_THE_FOLDER = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 
 
 def check_address_space() -> None:
-    """Refuse a limit on which Ray does not even fail in words.
+    """Refuse a limit with which Ray aborts or hangs without a message.
 
     Raises:
         ConfigError: A process may map less than Ray needs to start.
@@ -107,7 +107,7 @@ def _host_limits(folder: Path) -> list[str]:
     found = []
     memory_mib = free_memory_mib()
     if memory_mib is not None and memory_mib < MEMORY_MIB:
-        found.append(f"{memory_mib:.0f} MiB of memory are free, Ray alone takes some 650; end other programs")
+        found.append(f"{memory_mib:.0f} MiB of memory are free, Ray alone needs some 650; end other programs")
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     disk_mib = shutil.disk_usage(there).free / _MIB
     if disk_mib < DISK_MIB:

@@ -1,4 +1,4 @@
-"""The Ray of a sweep: one of its own, quiet and on loopback, or a running cluster that it joins."""
+"""Starts a Ray of the sweep's own, on loopback, or connects to a running cluster."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ OBJECT_STORE_BYTES = 256 * 2**20
 
 @contextlib.contextmanager
 def local_ray(n_cpus: int, dashboard: Dashboard | None = None) -> Iterator[None]:
-    """Run a Ray of our own for the body; SIGTERM and SIGHUP end a sweep as Ctrl-C does.
+    """Run a local Ray during the body; SIGTERM and SIGHUP end a sweep as Ctrl-C does.
 
     Args:
-        n_cpus: CPUs it may hand out.
-        dashboard: What it is to have, if anything.
+        n_cpus: CPUs that it may assign to trials.
+        dashboard: Its dashboard, None without one.
 
     Raises:
         ConfigError: Ray could not start, or a limit of the shell is too low for it.
@@ -59,7 +59,7 @@ def local_ray(n_cpus: int, dashboard: Dashboard | None = None) -> Iterator[None]
             "RAY_ADDRESS names a cluster, but this sweep starts a Ray of its own; add --address auto to join that one"
         )
     check_address_space()
-    for limit in process_limits():  # where it ends in an abort after all, this has been said
+    for limit in process_limits():  # printed first, in case Ray aborts the process
         logging.getLogger(__name__).warning("%s", limit)
     if dashboard is None:
         _leave_out_helpers()
@@ -76,8 +76,8 @@ def local_ray(n_cpus: int, dashboard: Dashboard | None = None) -> Iterator[None]
 def _own_token() -> str | None:
     """Give the Ray of this process a token that ends with it; None where the environment names one.
 
-    Left to itself, Ray writes a token to ~/.ray/auth_token. From then on `ray start --head` asks for it, and refuses
-    what the user runs without RAY_AUTH_MODE, such as `ray start --address`. A token in the home is for other clusters.
+    By default, Ray writes a token to ~/.ray/auth_token. From then on `ray start --head` asks for it, and refuses what
+    the user runs without RAY_AUTH_MODE, such as `ray start --address`. That file is for other clusters.
     """
     if _environment_names_token():
         return None
@@ -106,7 +106,7 @@ def _start_ray(n_cpus: int, dashboard: Dashboard | None) -> str:
 
 @contextlib.contextmanager
 def _hangup_blocked() -> Iterator[None]:
-    """Let the processes that are started in the body outlive a terminal that is closed: they inherit the block.
+    """Block SIGHUP during the body: processes that are started in it inherit the block and outlive a closed terminal.
 
     The kernel sends SIGHUP to all of them as well as to the sweep, which needs them to end its trials in order. Ray
     itself blocks SIGINT for them.
@@ -119,11 +119,11 @@ def _hangup_blocked() -> Iterator[None]:
 
 
 def _leave_out_helpers() -> None:
-    """Start no autoscaler, log monitor and API server: processes of Ray's that a sweep on one host does not need.
+    """Prevent Ray from starting autoscaler, log monitor and API server, which a sweep on one host does not need.
 
-    No node is ever added, what trials have to say goes to logs of their own, and nobody asked for a dashboard; Ray
-    waits a second for the last of them. Where Ray has the packages of its dashboard, its agent looks for that server
-    all the time, so it stays. A version of Ray without these names only loses the gain.
+    No node is added during a sweep, trials log to files of their own, and the dashboard is off; Ray waits a second for
+    the API server. If the packages of Ray's dashboard are installed, its agent polls that server, so it is started.
+    With a version of Ray that lacks these names, only the saving is lost.
     """
     from ray._private import utils
     from ray._private.node import Node
@@ -138,11 +138,11 @@ def _leave_out_helpers() -> None:
 
 
 def prepare_for_cluster() -> dict[str, str]:
-    """Set up the environment for a driver that joins a cluster and return what its workers need of it.
+    """Set the environment variables of a driver that joins a cluster and return those that its workers need.
 
     Ray does not find the token of a cluster by itself where its address is given; a cluster without one takes any.
     """
-    # The variables of a submitted job reach its workers, and Ray refuses to be told of one twice.
+    # A submitted job passes its variables to its workers, and Ray refuses a variable that is given twice.
     reached = {name for name in WORKER_VARIABLES if name in os.environ and JOB_VARIABLE in os.environ}
     _set_environment(ENVIRONMENT | LOGGER_ENVIRONMENT)
     if AUTH_MODE not in os.environ and _has_token():
@@ -160,11 +160,11 @@ def _environment_names_token() -> bool:
 
 @contextlib.contextmanager
 def joined_ray(address: str, namespace: str, runtime_env: dict[str, Any]) -> Iterator[None]:
-    """Be connected to a running cluster for the body, which goes on without us; signals as in `local_ray`.
+    """Connect to a running cluster during the body; the cluster keeps running. Signals act as in `local_ray`.
 
     Args:
-        address: Of its head, ``host:port``.
-        namespace: Of whatever gets a name.
+        address: Address of its head, ``host:port``.
+        namespace: Ray namespace of named actors.
         runtime_env: What the workers of this driver need.
 
     Raises:
@@ -182,7 +182,7 @@ def joined_ray(address: str, namespace: str, runtime_env: dict[str, Any]) -> Ite
         )
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         reason = str(error).splitlines()[0]
-        raise ConfigError(f"the Ray cluster at {address} must take in this sweep, it did not: {reason}") from error
+        raise ConfigError(f"the Ray cluster at {address} must accept this sweep, it did not: {reason}") from error
     with _connected():
         yield
 
@@ -197,7 +197,7 @@ def _connected() -> Iterator[None]:
     """Disconnect after the body, and let SIGTERM, and a terminal that is closed, end it as Ctrl-C does."""
     import ray
 
-    # What Ray logs as an error comes as a traceback; it is told in one line at the end, and kept in the run folder.
+    # What Ray logs as an error has a traceback; the user gets one line at the end, and the rest is in the run folder.
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     # Tune ends a sweep on SIGINT and SIGUSR1, not on SIGTERM; until it takes SIGUSR1 over, that interrupts.
     handlers = {

@@ -1,4 +1,4 @@
-"""How many trials run at a time on the hosts of a sweep, and what each gets of them. No Ray."""
+"""How many trials run at a time on the hosts of a sweep, and what each reserves. No Ray."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ USABLE_SHARE = 0.8
 
 @dataclass(frozen=True)
 class Host:
-    """What a host has to give: CPUs, GPUs, and memory for trials in MiB, None where unknown."""
+    """Resources of a host: CPUs, GPUs, and memory for trials in MiB, None if unknown."""
 
     cpus: int
     gpus: float
@@ -32,7 +32,7 @@ class Host:
 
 @dataclass(frozen=True)
 class Slots:
-    """Trials at a time, on all hosts together, and what each reserves."""
+    """Number of trials at a time, on all hosts together, and what each reserves."""
 
     n_slots: int
     cpus: float
@@ -60,7 +60,7 @@ def share_hosts(config: SweepConfig, hosts: Sequence[Host], n_trials: int) -> Sl
 
     All trials reserve the same, so that it does not matter on which host one runs: unless asked for, the most whole
     CPUs with which as many trials as can run at a time still do. A host with fewer CPUs than that gets none. Where any
-    host has a GPU, trials run on the hosts that have one. No host takes in more trials than its memory holds, unless
+    host has a GPU, trials run on the hosts that have one. No host runs more trials than fit into its memory, unless
     the user says how many run at a time, or they run on GPUs.
 
     Args:
@@ -96,7 +96,7 @@ def _most_together(hosts: Sequence[Host], cpus: float, gpus: float, has_memory_l
     """Return how many trials that reserve so much run at a time on all hosts."""
     fitting = [min(_fits(host.cpus, cpus), _most_by_gpus(host, gpus)) for host in hosts]
     memory = [_most_by_memory(host) for host in hosts] if has_memory_limit else fitting
-    # Ray hands out the CPUs of a host until none is left, so one that could take in too many limits them all.
+    # Ray starts trials on a host until no CPU is left, so a host on which too many would fit limits them all.
     return min([sum(fitting), *(most for fits, most in zip(fitting, memory, strict=True) if fits > most)])
 
 

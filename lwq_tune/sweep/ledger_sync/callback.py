@@ -1,4 +1,4 @@
-"""Has the books of a host fetched before a row from there is recorded."""
+"""Fetches the energy log of a host before a row from that host is recorded."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ from typing import Any
 
 from ray import tune
 
-from lwq_tune.sweep.ledger_sync.collector import Courier
+from lwq_tune.sweep.ledger_sync.collector import LedgerCollector
 
 
-class BooksFirst(tune.Callback):
-    """Stands before the callback that records rows: what a recorded row used is in the books that the driver has.
+class FetchLedgerBeforeRow(tune.Callback):
+    """Fetches the energy log of a row's host; Tune calls it before the callback that records rows.
 
-    So the books are not behind the rows when a host is lost for good right after it has sent one.
+    The energy of every recorded row is therefore in the log on the driver's host, even if the row's host is lost
+    right after it has sent the row.
 
     Args:
-        courier: Fetches the books.
+        collector: Fetches the logs.
     """
 
-    def __init__(self, courier: Courier) -> None:
-        self._courier = courier
+    def __init__(self, collector: LedgerCollector) -> None:
+        self._collector = collector
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave nothing for Tune to pickle: threads stay with this process."""
+        """Return nothing for Tune to pickle: threads stay in this process."""
         return {}
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """Fetch the books of the host that an epoch comes from."""
+        """Fetch the energy log of the host that an epoch comes from."""
         for row in result.get("rows", ()):
-            self._courier.bring(row["hostname"])
+            self._collector.fetch(row["hostname"])

@@ -1,4 +1,4 @@
-"""Brings the books and logs of a cluster's hosts into the run folder, where only the driver's host has that."""
+"""Copies energy logs and trials' logs of a cluster's hosts into the run folder, which only the driver's host has."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lwq_tune.carbon.intensity import for_host
-from lwq_tune.energy.service.host_spool import BOOKS, LOGS, MAX_BYTES, Home, Outposts, Parcel
+from lwq_tune.energy.service.host_spool import ENERGY_LOG, LOGS, MAX_BYTES, HostSpools, LogChunk, RunLocation
 from lwq_tune.energy.service.location import ledger_folder
 from lwq_tune.errors import ResultsError
 from lwq_tune.results.store import RunFolder
@@ -29,161 +29,164 @@ _LOOK_S = 0.2
 Have = dict[tuple[str, str], int]
 
 
-class Outpost:
-    """A host that does not share the run folder, as the driver sees it; safe to use from several threads.
+class RemoteLedger:
+    """The ledger of a host that does not share the run folder, as the driver sees it; safe for several threads.
 
     Attributes:
-        is_silent: Whether it did not answer the last time.
+        is_unreachable: Whether the host did not answer the last request.
 
     Args:
         folder: The run folder.
-        home: Where that is.
-        session: The present session.
-        name: Of the host.
+        location: Where the run folder is.
+        session: This session.
+        name: Name of the host.
 
     Raises:
-        ResultsError: What is here of its books is damaged.
+        ResultsError: The copy of its energy log in the run folder is damaged.
     """
 
-    def __init__(self, folder: RunFolder, home: Home, session: str, name: str) -> None:
-        self._folder, self._home, self._session, self._name = folder, home, session, name
+    def __init__(self, folder: RunFolder, location: RunLocation, session: str, name: str) -> None:
+        self._folder, self._location, self._session, self._name = folder, location, session, name
         self._agents: list[Any] = []
-        self._books = LogCopy(folder.energy / f"{name}.jsonl")
+        self._energy_log = LogCopy(folder.energy / f"{name}.jsonl")
         self._logs: Have = {}
         self._lock = threading.Lock()
-        self.is_silent = False
+        self.is_unreachable = False
 
     def add(self, agent: Any) -> None:
-        """Take note of an agent there: of one of its nodes, or of one that came later."""
+        """Add an agent that runs on the host; a host may have several nodes, and nodes may join later."""
         self._agents.append(agent)
-        self.is_silent = False
+        self.is_unreachable = False
 
-    def bring(self) -> bool:
+    def fetch(self) -> bool:
         """Fetch what is new and return whether the host answered.
 
         Raises:
-            ResultsError: The run folder does not take it.
+            ResultsError: The run folder cannot be written.
         """
         with self._lock:
-            parcels: list[Parcel] | None = None
-            while parcels is None or any(len(parcel.content) > MAX_BYTES // 2 for parcel in parcels):
-                parcels = self._ask(lambda agent: agent.parcels.remote(self._home.key, self._session, self._have()))
-                if parcels is None:
+            chunks: list[LogChunk] | None = None
+            while chunks is None or any(len(chunk.content) > MAX_BYTES // 2 for chunk in chunks):
+                chunks = self._ask(lambda agent: agent.chunks.remote(self._location.key, self._session, self._have()))
+                if chunks is None:
                     return False
-                for parcel in parcels:
-                    self._take(parcel)
+                for chunk in chunks:
+                    self._take(chunk)
             return True
 
     def close(self, end_s: float) -> bool:
-        """Have the books closed there, fetch the last of them, and clear up; return whether they came whole.
+        """Close the run in the host's ledger, fetch the rest of its log and remove its spool.
 
         Args:
-            end_s: When to wait no longer, in `time.monotonic` seconds.
+            end_s: Time at which to stop waiting, in `time.monotonic` seconds.
+
+        Returns:
+            Whether the log is complete.
 
         Raises:
-            ResultsError: The run folder does not take them.
+            ResultsError: The run folder cannot be written.
         """
         for agent in self._agents:
             self._ask_one(agent.leave.remote())
-        while self.bring() and not self._books.is_closed(self._session):
+        while self.fetch() and not self._energy_log.is_closed(self._session):
             if time.monotonic() > end_s:
                 return False
             time.sleep(_LOOK_S)
-        if self.is_silent:
+        if self.is_unreachable:
             return False
-        self._ask(lambda agent: agent.clear.remote(self._home.key, self._have()))
+        self._ask(lambda agent: agent.clear.remote(self._location.key, self._have()))
         return True
 
     def _have(self) -> Have:
-        return {(session, BOOKS): n_bytes for session, n_bytes in self._books.n_bytes.items()} | self._logs
+        return {(session, ENERGY_LOG): n_bytes for session, n_bytes in self._energy_log.n_bytes.items()} | self._logs
 
-    def _take(self, parcel: Parcel) -> None:
-        if parcel.name == BOOKS:
-            self._books.add(parcel.session, parcel.offset, parcel.content)
+    def _take(self, chunk: LogChunk) -> None:
+        if chunk.name == ENERGY_LOG:
+            self._energy_log.add(chunk.session, chunk.offset, chunk.content)
             return
         try:
-            path = self._folder.path / LOGS / Path(parcel.name).name
+            path = self._folder.path / LOGS / Path(chunk.name).name
             path.parent.mkdir(exist_ok=True)
             with path.open("ab") as stream:
-                stream.write(parcel.content)
+                stream.write(chunk.content)
         except OSError as error:
-            raise ResultsError(f"a trial's log is added to, {path} could not be ({error.strerror})") from error
-        self._logs[parcel.session, parcel.name] = parcel.offset + len(parcel.content)
+            raise ResultsError(f"a trial's log must be writable, {path} is not ({error.strerror})") from error
+        self._logs[chunk.session, chunk.name] = chunk.offset + len(chunk.content)
 
     def _ask(self, request: Callable[[Any], Any]) -> Any:
-        """Return the answer of the newest agent that gives one, None where none does."""
+        """Return the answer of the newest agent that answers, None if none does."""
         for agent in reversed(self._agents):
             answer = self._ask_one(request(agent))
             if answer is not None:
-                self.is_silent = False
+                self.is_unreachable = False
                 return answer[0]
-        self.is_silent = True
+        self.is_unreachable = True
         return None
 
     @staticmethod
-    def _ask_one(asked: Any) -> tuple[Any] | None:
+    def _ask_one(answer: Any) -> tuple[Any] | None:
         import ray
 
         try:
-            return (ray.get(asked, timeout=ANSWER_TIMEOUT_S),)
+            return (ray.get(answer, timeout=ANSWER_TIMEOUT_S),)
         except (ray.exceptions.RayError, TimeoutError):
             return None
 
 
-class Courier:
-    """Fetches every second from all hosts but the driver's, those that join the cluster later among them.
+class LedgerCollector:
+    """Fetches logs every second from all hosts but the driver's, including hosts that join the cluster later.
 
     Args:
-        plan: The sweep, whose run folder this host has.
-        home: Where that is.
-        agents: Handle of the `NodeAgent` of each node, which has opened the books, by node id.
+        plan: The sweep; its run folder is on this host.
+        location: Where the run folder is.
+        agents: Handle of the `NodeAgent` of each node, by node id; each has opened the run in the ledger of its host.
         names: Host name of each node, by node id.
     """
 
-    def __init__(self, plan: Plan, home: Home, agents: Mapping[str, Any], names: Mapping[str, str]) -> None:
-        self._plan, self._home = plan, home
+    def __init__(self, plan: Plan, location: RunLocation, agents: Mapping[str, Any], names: Mapping[str, str]) -> None:
+        self._plan, self._location = plan, location
         self._known = set(agents)
-        self._outposts: dict[str, Outpost] = {}
-        self._told: set[str] = set()
+        self._remote_ledgers: dict[str, RemoteLedger] = {}
+        self._warned: set[str] = set()
         for node_id, agent in agents.items():
             self._add(names[node_id], agent)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="ledger-collector", daemon=True)
         self._thread.start()
 
-    def bring(self, hostname: str) -> None:
-        """Fetch from a host what it has booked up to now, unless it is silent: a row is never ahead of the books."""
-        outpost = self._outposts.get(hostname)
-        if outpost is not None and not outpost.is_silent:
-            self._try(outpost.bring)
+    def fetch(self, hostname: str) -> None:
+        """Fetch what a host has logged so far, unless it did not answer the last request."""
+        remote = self._remote_ledgers.get(hostname)
+        if remote is not None and not remote.is_unreachable:
+            self._try(remote.fetch)
 
     def close(self) -> None:
-        """Close the books everywhere and fetch the rest."""
+        """Close the run in the ledgers of all hosts and fetch the rest of their logs."""
         self._stop.set()
         self._thread.join()
         end_s = time.monotonic() + CLOSE_TIMEOUT_S
-        for name, outpost in sorted(self._outposts.items()):
-            if not self._try(functools.partial(outpost.close, end_s)):
+        for name, remote in sorted(self._remote_ledgers.items()):
+            if not self._try(functools.partial(remote.close, end_s)):
                 _log.warning(
-                    "not all books of %s have come: what it used after its last row is missing, until the run is "
-                    "resumed with it",
+                    "the energy log of %s is incomplete: what it used after its last row is missing, until the run is "
+                    "resumed with that host",
                     name,
                 )
 
     def _add(self, name: str, agent: Any) -> None:
-        if name != self._home.host:
-            if name not in self._outposts:
-                self._outposts[name] = Outpost(self._plan.folder, self._home, self._plan.session, name)
-            self._outposts[name].add(agent)
+        if name != self._location.host:
+            if name not in self._remote_ledgers:
+                self._remote_ledgers[name] = RemoteLedger(self._plan.folder, self._location, self._plan.session, name)
+            self._remote_ledgers[name].add(agent)
 
     def _run(self) -> None:
         while not self._stop.wait(PERIOD_S):
-            self._try(self._welcome)
-            for outpost in list(self._outposts.values()):
-                self._try(outpost.bring)
+            self._try(self._add_joined_nodes)
+            for remote in list(self._remote_ledgers.values()):
+                self._try(remote.fetch)
 
-    def _welcome(self) -> bool:
-        """Have the books opened on nodes that have joined the cluster since."""
+    def _add_joined_nodes(self) -> bool:
+        """Start agents on nodes that have joined the cluster since, and open the run in the ledgers there."""
         import ray
 
         for node in ray.nodes():  # type: ignore[no-untyped-call]
@@ -192,7 +195,7 @@ class Courier:
                 continue
             self._known.add(node_id)
             if for_host(self._plan.intensities, name) is None:
-                _log.warning("%s has joined the cluster and no carbon intensity is known there; its trials fail", name)
+                _log.warning("%s has joined the cluster, its carbon intensity is not known; trials on it fail", name)
                 continue
             agent = start_agents([node_id])[node_id]
             agent.open.remote(self._plan.spec(name))
@@ -200,31 +203,33 @@ class Courier:
         return True
 
     def _try(self, action: Callable[[], bool]) -> bool:
-        """Return what ``action`` returns, False where the run folder takes nothing; that is told once."""
+        """Return what ``action`` returns; if the run folder cannot be written, log that once and return False."""
         try:
             return action()
         except ResultsError as error:
-            if str(error) not in self._told:
-                _log.warning("%s; it is tried again while the sweep goes on", error)
-            self._told.add(str(error))
+            if str(error) not in self._warned:
+                _log.warning("%s; this is tried again while the sweep runs", error)
+            self._warned.add(str(error))
             return False
 
 
-def bring_home(plan: Plan) -> None:
-    """Take in what this host kept in outposts, when the run folder was elsewhere, before it writes the log itself.
+def import_host_spools(plan: Plan) -> None:
+    """Copy the spools of this host into the run folder, where they are from sessions with the run folder elsewhere.
+
+    It must be called before the ledger of this host writes into the run folder itself.
 
     Raises:
-        ResultsError: It cannot be read or written.
+        ResultsError: A spool or the run folder cannot be read or written.
     """
-    if plan.home is None:
+    if plan.run_location is None:
         return
-    outposts = Outposts(ledger_folder(), plan.home.key, plan.home.host)
-    books = LogCopy(plan.folder.energy / f"{plan.home.host}.jsonl")
+    spools = HostSpools(ledger_folder(), plan.run_location.key, plan.run_location.host)
+    energy_log = LogCopy(plan.folder.energy / f"{plan.run_location.host}.jsonl")
 
     def have() -> Have:
-        return {(session, BOOKS): n_bytes for session, n_bytes in books.n_bytes.items()}
+        return {(session, ENERGY_LOG): n_bytes for session, n_bytes in energy_log.n_bytes.items()}
 
-    while parcels := outposts.read(plan.session, have()):
-        for parcel in parcels:
-            books.add(parcel.session, parcel.offset, parcel.content)
-    outposts.remove(have())
+    while chunks := spools.read(plan.session, have()):
+        for chunk in chunks:
+            energy_log.add(chunk.session, chunk.offset, chunk.content)
+    spools.remove(have())

@@ -1,4 +1,4 @@
-"""The copy of a host's energy log in the run folder, where the host has no part in it: every line comes once."""
+"""The copy, in the run folder, of the energy log of a host that does not share that folder: each line once."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from lwq_tune.errors import ResultsError
 
 
 class LogCopy:
-    """Appends pieces of a log that a host keeps session by session, however often they are sent.
+    """Appends pieces of a log that a host keeps session by session; a piece that is sent again is not appended again.
 
-    How much of a session is here follows from the copy itself: its lines go from one that opens the session, or says
-    that it goes on, to one that says so of another. So nothing comes twice when the driver is killed at any moment.
+    The copy itself says how much of a session it holds: the lines of a session begin with one that opens or continues
+    it, and end where another session is opened or continued. So no line is doubled when the driver is killed.
 
     Args:
-        path: The copy; it need not exist. A last line that a killed driver left unfinished is cut off.
+        path: The copy; it need not exist. A last line that is incomplete, from a killed driver, is cut off.
 
     Raises:
-        ResultsError: It is damaged, or cannot be read or written.
+        ResultsError: The copy is damaged, or cannot be read or written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,33 +34,33 @@ class LogCopy:
             if path.exists():
                 self._read()
         except (OSError, ValueError) as error:
-            raise ResultsError(f"an energy log is read and added to, {path} could not be ({error})") from error
+            raise ResultsError(f"an energy log must be whole and writable, {path} is not ({error})") from error
 
     def add(self, session: str, offset: int, lines: bytes) -> None:
-        """Append what is not here yet.
+        """Append the lines that the copy does not hold yet.
 
         Args:
-            session: That the lines are of.
-            offset: Where they begin in the host's own log of that session.
-            lines: Whole ones.
+            session: Session of the lines.
+            offset: Byte at which they begin in the host's own log of that session.
+            lines: Complete lines.
 
         Raises:
-            ResultsError: The disk does not take them, or they follow lines that are not here.
+            ResultsError: They cannot be written, or they follow lines that the copy lacks.
         """
         known = self.n_bytes[session] - offset
         if known < 0:
-            raise ResultsError(f"an energy log comes without gaps, {self._path} lacks what is before byte {offset}")
+            raise ResultsError(f"an energy log must have no gap, {self._path} lacks what is before byte {offset}")
         new = lines[known:]
         if new and self.n_bytes[session] and self._session != session:
             new = json.dumps({EVENT: CONTINUED, "session": session}).encode() + b"\n" + new
         try:
             self._append(new)
         except OSError as error:
-            raise ResultsError(f"an energy log is added to, {self._path} could not be ({error})") from error
+            raise ResultsError(f"an energy log must be writable, {self._path} is not ({error})") from error
         for line in new.splitlines(keepends=True):
             self._count(line)
         if self.n_bytes[session] < offset + len(lines):
-            raise ResultsError(f"an energy log names its session, {self._path} got one of another than {session!r}")
+            raise ResultsError(f"lines must be of the session {session!r}, {self._path} got lines of another session")
 
     def is_closed(self, session: str) -> bool:
         """Return whether the last line of a session says that it has ended."""
@@ -76,7 +76,7 @@ class LogCopy:
             stream.truncate(whole)
 
     def _append(self, lines: bytes) -> None:
-        """Write lines, all of them or nothing."""
+        """Write all lines, or none of them."""
         self._path.parent.mkdir(exist_ok=True)
         with self._path.open("ab", buffering=0) as stream:
             end = stream.seek(0, os.SEEK_END)

@@ -1,7 +1,7 @@
-"""Which schedules are trained: a list, or what a search proposes while the sweep runs.
+"""Which trial is trained next: from a list, or as a search proposes during the sweep.
 
 Start at `trial_queue`.
 
 - proposer: Which schedule a search trains next.
-- trial_queue: Which trial is started next.
+- trial_queue: Decides which trial starts next.
 """

@@ -1,6 +1,6 @@
-"""Which schedule a search trains next: Optuna, asked in an order that outcomes alone can replay. No torch, no Ray.
+"""Which schedule a search trains next: Optuna, called in an order that the outcomes determine. No torch, no Ray.
 
-Both objectives of `Outcome` stand as they are, nothing is weighed into one figure. ``tpe`` is the multi-objective
+Both objectives of `Outcome` are used as they are and not combined into one figure. ``tpe`` is the multi-objective
 tree-structured Parzen estimator (Ozaki et al. 2022, J. Artif. Intell. Res. 73), ``nsga2`` the genetic algorithm of
 Deb et al. 2002. ``python -m benchmarks.search`` measures what either gains over a random draw.
 """
@@ -33,7 +33,7 @@ class Pause(Enum):
     """Why there is no next schedule.
 
     Attributes:
-        WAITING: The next proposal rests on an outcome that is not there yet.
+        WAITING: The next proposal depends on an outcome that is not known yet.
         EXHAUSTED: All proposals have been made.
     """
 
@@ -43,7 +43,7 @@ class Pause(Enum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a search learns of a schedule.
+    """The outcome of a schedule, for a search.
 
     Attributes:
         val_accuracy: Mean over seeds, a fraction; more is better.
@@ -67,7 +67,7 @@ Outcomes = Mapping[BitWidths, Outcome | None]
 class Proposer:
     """Propose schedules, each once, as a pure function of the arguments and of the outcomes so far.
 
-    Proposal k (from 0) rests on the outcomes of proposals 0 to k - lag, told to Optuna in that order, and on no other.
+    Proposal k (from 0) depends on the outcomes of proposals 0 to k - lag, passed to Optuna in that order, and no other.
     A search is therefore replayed by a new `Proposer` with the same arguments that is given the outcomes in the results
     table: it makes the same proposals again, whatever the order in which trials ended. The first two are the
     candidates of the fewest and of the most bits, the usual ends of a front. Where Optuna proposes what was proposed
@@ -79,9 +79,9 @@ class Proposer:
         candidates: Schedules that may be trained, in any order, all of one length.
         n_trials: How many schedules to propose; fewer where fewer candidates are left.
         seed: Of the sampler and of ties.
-        lag: Trials that run at a time. At 1 every proposal rests on all outcomes before it.
+        lag: Trials that run at a time. At 1 every proposal depends on all outcomes before it.
         known: Outcomes of schedules that were trained before the search began, None where the trial failed; they are
-            told first and never proposed. One outside the bit-widths of the candidates cannot be told.
+            passed to Optuna first and never proposed. Outcomes outside the candidates' bit-widths are left out.
         population: Individuals per generation of ``nsga2``; default `default_population`.
 
     Raises:
@@ -123,7 +123,7 @@ class Proposer:
         """Return the next proposal, or why there is none.
 
         Args:
-            outcomes: Of all schedules that have been trained, None where the trial failed.
+            outcomes: Outcomes of all schedules that have been trained, None if the trial failed.
         """
         if len(self._proposals) == self._n_proposals:
             return Pause.EXHAUSTED

@@ -1,4 +1,4 @@
-"""Which trial is started next: one of a list, or what a search proposes from the trials before. No Ray."""
+"""Decides which trial starts next: from a list, or as a search proposes from earlier trials. No Ray."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from lwq_tune.results.schema import ENDED
 from lwq_tune.sweep.search.proposer import Outcome, Pause, Proposer
 
 
-class Supply(Protocol):
-    """Keys of trials, one after the other."""
+class TrialQueue(Protocol):
+    """Keys of trials in the order in which they start."""
 
     def next(self) -> str | None:
-        """Return the key of the trial to start next, None where there is none now."""
+        """Return the key of the trial to start next, None if none can start now."""
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether no trial will follow any more."""
+        """Whether no trial will follow."""
 
 
-class ListSupply:
+class ListQueue:
     """The trials of a list, in order.
 
     Args:
-        keys: Of the trials.
+        keys: Keys of the trials.
     """
 
     def __init__(self, keys: Iterable[str]) -> None:
@@ -41,22 +41,22 @@ class ListSupply:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether all have been given out."""
+        """Whether all keys have been returned."""
         return not self._waiting
 
 
-class SearchSupply:
-    """The trials of the schedules that a search proposes, with every seed.
+class SearchQueue:
+    """The trials of the schedules that a search proposes, one per seed.
 
-    A trial that has ended in a session before is not given out again; the search goes through its proposals from the
-    beginning and comes to the same ones, since they follow from recorded outcomes alone.
+    A trial that has ended in an earlier session is not returned again. The search repeats its proposals from the
+    beginning and makes the same ones, since they depend on recorded outcomes alone.
 
     Args:
         proposer: The search.
         candidates: Trials of each schedule, one per seed.
         costs: Their modelled inference costs by key.
         recorder: Records of the run.
-        frozen: Trials that count as failed whatever they become: they had failed when the search went on without them.
+        frozen: Trials that count as failed even if a retry succeeds: they had failed when the search continued.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class SearchSupply:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether the search is over and all its trials have been given out."""
+        """Whether the search has ended and all its trials have been returned."""
         return self._is_exhausted and not self._waiting
 
     def _open_trials(self, bit_widths: BitWidths) -> None:
@@ -114,10 +114,10 @@ class SearchSupply:
 def outcome_of(
     recorder: RunRecorder, trials: Iterable[TrialConfig], frozen: frozenset[str] = frozenset()
 ) -> Outcome | None:
-    """Return what a search sees of a schedule: means over its seeds, None where all failed or no energy is known.
+    """Return the outcome of a schedule for a search: means over its seeds, None if all failed or no energy is known.
 
-    Emissions of a trial that was stopped before its last epoch are projected to its full length: cut short is not
-    cheap.
+    Emissions of a trial that was stopped early are projected to its full length, since a stopped schedule is not a
+    cheap one.
 
     Args:
         recorder: Records of the run.

@@ -1,4 +1,4 @@
-"""The parts of a search-space file and what they may say."""
+"""The parts of a search-space file and their values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OBJECTIVE_COLUMNS = (
 )  # fmt: skip
 
 
-class Objective(BaseModel):
+class ObjectiveSpec(BaseModel):
     """One axis of the front."""
 
     model_config = STRICT
@@ -30,7 +30,7 @@ class Objective(BaseModel):
     direction: Literal["maximize", "minimize"]
 
     @model_validator(mode="after")
-    def _check(self) -> Objective:
+    def _check(self) -> ObjectiveSpec:
         if self.column not in OBJECTIVE_COLUMNS:
             hint = near_miss(self.column, OBJECTIVE_COLUMNS)
             raise ValueError(f"column must be one of {', '.join(OBJECTIVE_COLUMNS)}, got {self.column!r}{hint}")
@@ -61,7 +61,7 @@ class WidthVariant(BaseModel):
 
 
 class Search(BaseModel):
-    """How the space is gone through.
+    """Which schedules of the space are trained.
 
     Attributes:
         method: ``grid`` trains every schedule, ``random`` as many as ``trials`` says, drawn without replacement;
@@ -96,7 +96,7 @@ class Search(BaseModel):
 
 
 class Limits(BaseModel):
-    """What schedules from ``bit_widths`` may cost at inference; dearer ones are left out before anything is trained.
+    """Limits on the inference costs of schedules from ``bit_widths``; costlier ones are never trained.
 
     Attributes:
         max_mean_weight_bits: Mean bits per weight over the residual stages.
@@ -111,7 +111,7 @@ class Limits(BaseModel):
     max_weight_mib: float | None = Field(default=None, gt=0)
 
 
-def _distinct(objectives: list[Objective]) -> list[Objective]:
+def _distinct(objectives: list[ObjectiveSpec]) -> list[ObjectiveSpec]:
     columns = [objective.column for objective in objectives]
     if len(set(columns)) != len(columns):
         raise ValueError(f"each objective is a column of its own, got {', '.join(columns)}")
@@ -129,7 +129,7 @@ def _known_version(version: int) -> int:
 
 
 class SpaceFile(BaseModel):
-    """What a search-space file may say. ``fixed`` holds the settings that all trials share."""
+    """The content of a search-space file. ``fixed`` holds the settings that all trials share."""
 
     model_config = STRICT
 
@@ -142,9 +142,9 @@ class SpaceFile(BaseModel):
     search: Search = Search()
     stopping: Stopping = Stopping()
     seeds: Annotated[list[Seed], BeforeValidator(_as_list), Field(min_length=1)] = [0]
-    objectives: Annotated[list[Objective], Field(min_length=2, max_length=3), AfterValidator(_distinct)] = [
-        Objective(column="test_accuracy", direction="maximize"),
-        Objective(column="emissions_kg_co2eq", direction="minimize"),
+    objectives: Annotated[list[ObjectiveSpec], Field(min_length=2, max_length=3), AfterValidator(_distinct)] = [
+        ObjectiveSpec(column="test_accuracy", direction="maximize"),
+        ObjectiveSpec(column="emissions_kg_co2eq", direction="minimize"),
     ]
 
 
@@ -160,5 +160,5 @@ NESTED: dict[str, type[BaseModel]] = {
     "stopping.plateau": Plateau,
     "stopping.target": Target,
     "stopping.marginal": Marginal,
-    "objectives": Objective,
+    "objectives": ObjectiveSpec,
 }

@@ -31,7 +31,7 @@ from lwq_tune.sweep.space.checks import (
     known_fixed,
     parse_space_file,
 )
-from lwq_tune.sweep.space.file_models import Limits, Objective, Search, SpaceFile
+from lwq_tune.sweep.space.file_models import Limits, ObjectiveSpec, Search, SpaceFile
 from lwq_tune.sweep.space.strict_yaml import read_yaml
 from lwq_tune.sweep.stopping.settings import Stopping, check_stopping
 
@@ -63,7 +63,7 @@ class SearchSpace:
     text: str
     overrides: tuple[str, ...]
     trials: tuple[TrialConfig, ...]
-    objectives: tuple[Objective, ...]
+    objectives: tuple[ObjectiveSpec, ...]
     listed: frozenset[BitWidths]
     limits: Limits
     search: Search

@@ -1,4 +1,4 @@
-"""YAML as a search space may use it: plain values, of bounded size, each key once. No torch, no Ray."""
+"""Reads the YAML of a search space: plain values, of bounded size, each key once. No torch, no Ray."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_VALUES = 100_000
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML without its traps.
+    """A YAML loader that is stricter than PyYAML's.
 
     A key given twice is an error, 1e-4 is a number, aliases cannot multiply a small file into a large value, and what
     is no number or date although its tag says so is an error with a line.

@@ -1,4 +1,4 @@
-"""A search space on its data set: all that a sweep trains, and the list of it."""
+"""All trials of a search space on its data set, and their table."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ NOT_CHECKED = (
 
 
 @dataclass(frozen=True)
-class Work:
-    """A space on its data set, with all that it trains.
+class TrialList:
+    """All trials of a search space on its data set.
 
     Attributes:
-        space: With what its limits and its search leave.
-        dataset: As it was found.
-        trials: All trials that are known before the first starts, by key, initial ones included.
-        initial: Those of them that are there only because others start from them.
+        space: The space, reduced by its limits and its search.
+        dataset: The data set, as it was found.
+        trials: All trials that are known before the first starts, by key, including initial ones.
+        initial: Keys of the trials that are trained only because others start from them.
         costs: Their modelled inference costs.
     """
 
@@ -52,11 +52,11 @@ def trial_costs(trial: TrialConfig, num_classes: int) -> ModelCosts:
     return model_costs(shapes, trial.bit_widths, trial.act_bit_widths, first_last)
 
 
-def plan_work(space: SearchSpace, config: SweepConfig) -> Work:
-    """Return what a space trains.
+def make_trial_list(space: SearchSpace, config: SweepConfig) -> TrialList:
+    """Return the trials of a space on its data set.
 
     Raises:
-        ConfigError: Its limits or its search leave nothing, or too little.
+        ConfigError: Its limits or its search leave no trial, or too few.
         DatasetError: There is no such data set.
     """
     dataset = describe_dataset(space.dataset)
@@ -72,46 +72,48 @@ def plan_work(space: SearchSpace, config: SweepConfig) -> Work:
         if trial.trial_key not in only_proposable
     }
     costs = {key: trial_costs(trial, dataset.num_classes) for key, trial in trials.items()}
-    return Work(space, dataset, trials, initial_keys(space.trials, trials.values()), costs)
+    return TrialList(space, dataset, trials, initial_keys(space.trials, trials.values()), costs)
 
 
 def _all_trials(trials: Iterable[TrialConfig], config: SweepConfig) -> tuple[TrialConfig, ...]:
-    """Return some trials and those they start from, without what another run has trained."""
+    """Return some trials and those that they start from, without those that another run has trained."""
     if config.init_run is None:
         return with_initial_trials(trials)
     from lwq_tune.results.reuse import trained_energies
-    from lwq_tune.sweep.worker.checkpoints import shelf_of_run
+    from lwq_tune.sweep.worker.checkpoints import checkpoints_of_run
 
-    trained_energies(config.init_run)  # refuses what is no run
-    shelf = shelf_of_run(config.init_run)
-    return with_initial_trials(trials, lambda trial: bool(shelf.final(trial.trial_key, trial.n_rows)))
+    trained_energies(config.init_run)  # raises if it is no run
+    checkpoints = checkpoints_of_run(config.init_run)
+    return with_initial_trials(trials, lambda trial: bool(checkpoints.final(trial.trial_key, trial.n_rows)))
 
 
-def count_trials(work: Work) -> str:
-    """Return how many trials a sweep has, in words."""
-    listed = f"{len(work.trials) - len(work.initial)} trials"
-    parts = [f"{listed} and {len(work.initial)} that they start from" if work.initial else listed]
-    search = work.space.search
+def count_trials(trial_list: TrialList) -> str:
+    """Return how many trials a sweep has, as text."""
+    listed = f"{len(trial_list.trials) - len(trial_list.initial)} trials"
+    parts = [f"{listed} and {len(trial_list.initial)} that they start from" if trial_list.initial else listed]
+    search = trial_list.space.search
     if search.is_adaptive:
-        n_seeds = len(work.space.seeds)
-        parts.append(f"{search.trials} of {len(work.space.candidates)} schedules proposed by {search.method}")
+        n_seeds = len(trial_list.space.seeds)
+        parts.append(f"{search.trials} of {len(trial_list.space.candidates)} schedules proposed by {search.method}")
         parts[-1] += f", each with {n_seeds} seeds" if n_seeds > 1 else ""
     return ", then ".join(parts)
 
 
-def list_trials(work: Work) -> str:
+def list_trials(trial_list: TrialList) -> str:
     """Return a table of the trials with their modelled costs."""
     header = ["trial", "schedule", "family", "seed", "bits", "mean weight bits", "weights MiB", "BitOps M", "role"]
     rows = []
-    name = name_trials(work.trials.values())
-    for key, trial in work.trials.items():
-        cost = work.costs[key]
+    name = name_trials(trial_list.trials.values())
+    for key, trial in trial_list.trials.items():
+        cost = trial_list.costs[key]
         bits = "-".join(str(bit_width) for bit_width in trial.bit_widths)
         rows.append(
             [key, name(trial), trial.family, str(trial.seed), bits,
              f"{cost.mean_weight_bits:.2f}", f"{cost.weight_mib:.4f}", f"{cost.bitops / 1e6:.0f}",
-             "initial" if key in work.initial else "trial"]
+             "initial" if key in trial_list.initial else "trial"]
         )  # fmt: skip
-    epochs = sum(trial.n_rows for trial in work.trials.values())
-    summary = f"{count_trials(work)}, {epochs} epochs {'listed' if work.space.search.is_adaptive else 'in all'}"
+    epochs = sum(trial.n_rows for trial in trial_list.trials.values())
+    summary = (
+        f"{count_trials(trial_list)}, {epochs} epochs {'listed' if trial_list.space.search.is_adaptive else 'in all'}"
+    )
     return f"{format_columns(header, rows)}\n{summary}; {NOT_CHECKED}"

@@ -1,4 +1,4 @@
-"""Asynchronous successive halving: who reaches a rung goes on when among the best that have reached it so far."""
+"""Asynchronous successive halving: at a rung, a configuration continues if it is among the best so far."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Standing:
-    """How a configuration stands at a rung.
+    """The rank of a configuration at a rung.
 
     Attributes:
         n_arrived: Configurations that have reached the rung, this one included.
-        n_kept: How many of them are the best that go on.
-        cutoff: Accuracy of the worst of these; minus infinity as long as nobody is judged.
-        goes_on: Whether this one does.
+        n_kept: How many of them, the best, continue.
+        cutoff: Accuracy of the worst of these; minus infinity while no configuration is judged.
+        goes_on: Whether this one continues.
     """
 
     n_arrived: int
@@ -28,8 +28,9 @@ class Rungs:
     """The rungs of a sweep, at ``grace_epochs`` times 1, eta, eta², … epochs.
 
     The stopping form of Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning": of the n accuracies
-    seen at a rung so far the best floor(n / eta) go on, and whoever equals the worst of these. Nobody is judged before
-    eta have come, and who went on is not called back when better ones come later. An arrival costs O(log n).
+    seen at a rung so far the best floor(n / eta) continue, and those that equal the worst of these. None is judged
+    before eta have arrived, and one that continued is not stopped when better ones arrive later. An arrival costs
+    O(log n).
 
     A configuration enters a rung once, with the first of its seeds to get there, and its other seeds follow it. Were
     each seed judged alone, a configuration would have to be among the best as many times as it has seeds.

@@ -1,7 +1,7 @@
 """Dominance stopping: a trial ends when its configuration can no longer reach the front.
 
 Training emissions only grow. So once a configuration has emitted more than a finished one that is at least as accurate
-as it can still become, it is dominated for good. What it can still become is an assumption, the bound below; the rest
+as it can still become, it stays dominated. What it can still become is an assumption, the bound below; the rest
 is arithmetic. A stop can be false only where a trial would have broken its bound, which `benchmarks.stopping` counts.
 """
 
@@ -10,14 +10,14 @@ from __future__ import annotations
 import math
 
 from lwq_tune.sweep.stopping.front import Front
-from lwq_tune.sweep.stopping.history import Configuration, Trial
+from lwq_tune.sweep.stopping.history import ConfigurationHistory, TrialHistory
 from lwq_tune.sweep.stopping.settings import Dominance
 
 NO_KG = 0.0  # the least that a trial can have emitted, where its emissions are not known
 
 
 def accuracy_bound(best: float, epoch: int, n_epochs: int, *, optimism: float, margin: float) -> float:
-    """Return the validation accuracy that a trial is assumed to end at most with.
+    """Return the assumed upper bound on the validation accuracy with which a trial ends.
 
     ``min(1, best + margin + optimism * (1 + cos(pi * epoch / n_epochs)) / 2)``. The last factor is the learning rate
     of a cosine curve over its initial value. What the noise of SGD costs is about proportional to the learning rate,
@@ -40,17 +40,17 @@ def accuracy_bound(best: float, epoch: int, n_epochs: int, *, optimism: float, m
 
 
 def judge_dominance(
-    configuration: Configuration, trial: Trial, front: Front, dominance: Dominance, n_seeds: int
+    configuration: ConfigurationHistory, trial: TrialHistory, front: Front, dominance: Dominance, n_seeds: int
 ) -> str | None:
-    """Return why the configuration of a trial cannot reach the front any more, None while it may.
+    """Return why the configuration of a trial can no longer reach the front, None if it still can.
 
     A point of the front is a mean over seeds. So the bound is a mean too: of each trial that is done its accuracy, of
     a running one what it can reach, of one that has not begun 1; likewise what each has emitted up to now, at least 0.
 
     Args:
         configuration: That of the trial.
-        trial: Which has just ended an epoch.
-        front: What is finished.
+        trial: The trial, which has just ended an epoch.
+        front: Front of the finished configurations.
         dominance: The bound.
         n_seeds: Trials of a configuration.
     """
@@ -72,10 +72,10 @@ def judge_dominance(
     )
 
 
-def _reach(trial: Trial, dominance: Dominance) -> tuple[float, float]:
-    """Return the accuracy that a trial can end at most with, and the emissions that it has at least.
+def _reach(trial: TrialHistory, dominance: Dominance) -> tuple[float, float]:
+    """Return an upper bound on the final accuracy of a trial, and a lower bound on its emissions.
 
-    A failed trial may start again or be left out of the mean: nothing is known of it.
+    A failed trial may start again, or be left out of the mean, so nothing is known about it.
     """
     if trial.status == "failed":
         return 1.0, NO_KG

@@ -1,4 +1,4 @@
-"""The front of what is finished, kept while a sweep runs: validation accuracy up, training emissions down."""
+"""The front of finished configurations during a sweep: validation accuracy up, training emissions down."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Point:
 
 
 class Front:
-    """Finished configurations that no other dominates, from the cheapest to the dearest and most accurate.
+    """Finished configurations that no other dominates, in order of rising emissions and accuracy.
 
-    Of configurations that are equal in both the first stays. Adding one costs O(front), asking O(log front).
+    Of configurations that are equal in both, the first stays. Adding one costs O(front), a query O(log front).
 
     >>> front = Front()
     >>> for point in (Point("a", 0.9, 2.0), Point("b", 0.8, 1.0), Point("c", 0.85, 3.0)):
@@ -40,7 +40,7 @@ class Front:
 
     @property
     def points(self) -> tuple[Point, ...]:
-        """The front in order of emissions, which is that of accuracy too."""
+        """The front in order of emissions, which is the order of accuracy too."""
         return tuple(self._points)
 
     def add(self, point: Point) -> None:

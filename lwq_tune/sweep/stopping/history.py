@@ -9,17 +9,17 @@ from typing import Literal
 
 
 @dataclass
-class Trial:
-    """What was told of a trial.
+class TrialHistory:
+    """What the rules have received about a trial.
 
     Attributes:
         status: ``running`` from its first epoch on.
-        epoch: Its furthest epoch.
+        epoch: Its highest epoch.
         n_epochs: Epochs of the whole trial.
-        val_accuracy: Of the epoch that was told last.
-        best: Best of all that was told.
-        emissions_kg: Training emissions up to the epoch that was told last, kg CO2eq.
-        charged_kg: What of these is in the sweep's account.
+        val_accuracy: Validation accuracy of the last epoch received.
+        best: Best validation accuracy so far.
+        emissions_kg: Training emissions up to the last epoch received, kg CO2eq.
+        charged_kg: The part of them that is already in the sum of the sweep.
         gained: Accuracy at its last gain that the plateau counts.
         gain_epoch: Epoch of that gain.
     """
@@ -36,16 +36,17 @@ class Trial:
 
 
 @dataclass
-class Configuration:
-    """The trials of a configuration that were told of, by key.
+class ConfigurationHistory:
+    """What the rules have received about a configuration.
 
     Attributes:
-        name: Of the configuration.
+        name: Name of the configuration.
+        trials: Its trials, by key.
         is_stopped: Whether a rule stopped one of them.
-        rung: Epoch of the furthest rung of successive halving that one of them has reached.
+        rung: Epoch of the highest rung of successive halving that one of them has reached.
     """
 
     name: Hashable
-    trials: dict[str, Trial] = field(default_factory=dict)
+    trials: dict[str, TrialHistory] = field(default_factory=dict)
     is_stopped: bool = False
     rung: int = 0

@@ -27,8 +27,8 @@ def hypervolume(front: Sequence[Point], reference_kg: float) -> float:
 
 
 @dataclass(frozen=True)
-class _Moment:
-    """What there was when a configuration had finished."""
+class _FrontRecord:
+    """The state when a configuration had finished."""
 
     front: tuple[Point, ...]
     spent_kg: float
@@ -49,7 +49,7 @@ class MarginalGain:
 
     def __init__(self, settings: Marginal) -> None:
         self._settings = settings
-        self._moments: deque[_Moment] = deque(maxlen=settings.last + 1)
+        self._moments: deque[_FrontRecord] = deque(maxlen=settings.last + 1)
         self._spent_kg = 0.0
         self._n_unmeasured = 0
         self._dearest_kg = 0.0
@@ -63,14 +63,14 @@ class MarginalGain:
             self._spent_kg += emissions_kg
 
     def finish(self, front: Front, emissions_kg: float | None) -> None:
-        """Look back when a configuration has finished; ``verdict`` then says why the sweep should end, and stays.
+        """Compare the fronts after a configuration has finished; ``verdict`` then says why the sweep should end.
 
         Args:
             front: With that configuration.
             emissions_kg: Its emissions, mean over seeds, None where they were not measured.
         """
         self._dearest_kg = max(self._dearest_kg, emissions_kg or 0.0)
-        self._moments.append(_Moment(front.points, self._spent_kg, self._n_unmeasured))
+        self._moments.append(_FrontRecord(front.points, self._spent_kg, self._n_unmeasured))
         before, now = self._moments[0], self._moments[-1]
         spent_kg = now.spent_kg - before.spent_kg
         is_known = before.n_unmeasured == now.n_unmeasured and before.front and spent_kg > 0

@@ -1,6 +1,6 @@
-"""The rules that stop trials and sweeps early, told of each epoch and each end. Pure: no torch, no Ray, no clock.
+"""The rules that stop trials and sweeps early; they receive each epoch and each end. Pure: no torch, no Ray, no clock.
 
-Their state is a function of what they were told, in order: told again from the tables, a resumed sweep decides as an
+Their state is a function of what they received, in order. So a resumed sweep, which replays its tables, decides like an
 uninterrupted one. A call costs O(log n) of the n trials so far, and O(front) where a configuration finishes.
 """
 
@@ -14,7 +14,7 @@ from typing import Literal
 from lwq_tune.sweep.stopping.asha import Rungs
 from lwq_tune.sweep.stopping.dominance import judge_dominance
 from lwq_tune.sweep.stopping.front import Front, Point
-from lwq_tune.sweep.stopping.history import Configuration, Trial
+from lwq_tune.sweep.stopping.history import ConfigurationHistory, TrialHistory
 from lwq_tune.sweep.stopping.marginal import MarginalGain
 from lwq_tune.sweep.stopping.settings import Stopping
 
@@ -23,12 +23,12 @@ EndStatus = Literal["done", "failed", "stopped"]
 
 @dataclass(frozen=True)
 class Decision:
-    """That a trial is to end now.
+    """The decision that a trial ends now.
 
     Attributes:
         rule: ``target``, ``plateau``, ``asha``, ``dominance``, or ``replicate``: another of its seeds was stopped.
         reason: One sentence with the figures.
-        is_end: Whether the trial counts as done, its protocol's end; otherwise it is stopped, and on no front.
+        is_end: Whether the trial counts as done, since its protocol ends there; if not, it counts as stopped.
     """
 
     rule: str
@@ -39,7 +39,7 @@ class Decision:
 class StopRules:
     """The rules of a sweep.
 
-    They are not told of trials that others start from: a stopped one would leave the others without a start.
+    They receive nothing about trials that others start from: if one were stopped, the others could not start.
 
     Args:
         settings: Which rules, and how strict.
@@ -49,7 +49,7 @@ class StopRules:
     def __init__(self, settings: Stopping, n_seeds: int) -> None:
         self._settings = settings
         self._n_seeds = n_seeds
-        self._configurations: dict[Hashable, Configuration] = {}
+        self._configurations: dict[Hashable, ConfigurationHistory] = {}
         self._decisions: dict[str, Decision] = {}
         self._rungs = (
             None if settings.asha is None else Rungs(settings.asha.grace_epochs, settings.asha.reduction_factor)
@@ -66,7 +66,7 @@ class StopRules:
         val_accuracy: float,
         cumulative_emissions_kg: float | None,
     ) -> Decision | None:
-        """Take in an epoch and return whether its trial is to end now.
+        """Add an epoch and return the decision that its trial ends now, None if it continues.
 
         An epoch that was trained again after a crash does not count again; its accuracy and emissions replace the
         former, as in the tables. A decision stays: later epochs of the trial return it again.
@@ -95,7 +95,7 @@ class StopRules:
         return self._decisions.get(trial_key)
 
     def end_trial(self, trial_key: str, configuration: Hashable, status: EndStatus) -> None:
-        """Take in how a trial ended; a failed one may start again.
+        """Add the end of a trial; a failed one may start again.
 
         Raises:
             ValueError: A configuration has more trials than seeds.
@@ -109,7 +109,7 @@ class StopRules:
             self._finish(found)
 
     def decision(self, trial_key: str) -> Decision | None:
-        """Return what was decided on a trial; a crash may have come before it was carried out."""
+        """Return the decision on a trial; after a crash, it may not have been carried out yet."""
         return self._decisions.get(trial_key)
 
     def is_stopped(self, configuration: Hashable) -> bool:
@@ -118,21 +118,21 @@ class StopRules:
         return found is not None and found.is_stopped
 
     def should_end_sweep(self) -> str | None:
-        """Return why no further trial is to start, None as long as they are worth it."""
+        """Return why no further trial may start, None if they may."""
         return None if self._marginal is None else self._marginal.verdict
 
-    def _find(self, trial_key: str, configuration: Hashable) -> tuple[Configuration, Trial]:
-        found = self._configurations.setdefault(configuration, Configuration(configuration))
+    def _find(self, trial_key: str, configuration: Hashable) -> tuple[ConfigurationHistory, TrialHistory]:
+        found = self._configurations.setdefault(configuration, ConfigurationHistory(configuration))
         if trial_key not in found.trials:
             if len(found.trials) == self._n_seeds:
                 raise ValueError(
                     f"a configuration has one trial per seed ({self._n_seeds}), got another for {configuration}: "
                     f"{trial_key}; trials that differ in more than the seed need names of their own"
                 )
-            found.trials[trial_key] = Trial()
+            found.trials[trial_key] = TrialHistory()
         return found, found.trials[trial_key]
 
-    def _decide(self, configuration: Configuration, trial: Trial) -> Decision | None:
+    def _decide(self, configuration: ConfigurationHistory, trial: TrialHistory) -> Decision | None:
         """Return the first decision; every rule is asked, so that each rung is entered whatever another rule says."""
         decisions = (
             self._target(trial),
@@ -143,14 +143,14 @@ class StopRules:
         )
         return next((decision for decision in decisions if decision is not None), None)
 
-    def _target(self, trial: Trial) -> Decision | None:
+    def _target(self, trial: TrialHistory) -> Decision | None:
         target = self._settings.target
         if target is None or trial.val_accuracy < target.val_accuracy:
             return None
         reason = f"val_accuracy {trial.val_accuracy:.4f} at epoch {trial.epoch} reaches {target.val_accuracy:g}"
         return Decision("target", reason, is_end=True)
 
-    def _plateau(self, trial: Trial) -> Decision | None:
+    def _plateau(self, trial: TrialHistory) -> Decision | None:
         plateau = self._settings.plateau
         if plateau is None:
             return None
@@ -164,7 +164,7 @@ class StopRules:
         )
         return Decision("plateau", reason, is_end=True)
 
-    def _asha(self, configuration: Configuration, trial: Trial) -> Decision | None:
+    def _asha(self, configuration: ConfigurationHistory, trial: TrialHistory) -> Decision | None:
         if self._rungs is None or trial.epoch <= configuration.rung or not self._rungs.is_rung(trial.epoch):
             return None
         configuration.rung = trial.epoch
@@ -177,15 +177,15 @@ class StopRules:
         )
         return Decision("asha", reason, is_end=False)
 
-    def _dominance(self, configuration: Configuration, trial: Trial) -> Decision | None:
+    def _dominance(self, configuration: ConfigurationHistory, trial: TrialHistory) -> Decision | None:
         dominance = self._settings.dominance
         if dominance is None:
             return None
         reason = judge_dominance(configuration, trial, self._front, dominance, self._n_seeds)
         return None if reason is None else Decision("dominance", reason, is_end=False)
 
-    def _finish(self, configuration: Configuration) -> None:
-        """Put a configuration whose seeds are all done on the front."""
+    def _finish(self, configuration: ConfigurationHistory) -> None:
+        """Add a configuration whose seeds are all done to the front."""
         trials = configuration.trials.values()
         if len(trials) < self._n_seeds or any(trial.status != "done" for trial in trials):
             return
@@ -197,7 +197,7 @@ class StopRules:
         if self._marginal is not None:
             self._marginal.finish(self._front, mean_kg)
 
-    def _charge(self, trial: Trial) -> None:
+    def _charge(self, trial: TrialHistory) -> None:
         """Count what the epochs of a trial have emitted, once where it failed and ran again."""
         if self._marginal is None or trial.epoch == 0:
             return
@@ -208,7 +208,7 @@ class StopRules:
         trial.charged_kg = max(trial.charged_kg, trial.emissions_kg)
 
 
-def _replicate(configuration: Configuration) -> Decision | None:
+def _replicate(configuration: ConfigurationHistory) -> Decision | None:
     if not configuration.is_stopped:
         return None
     return Decision("replicate", "a trial of the same configuration with another seed was stopped", is_end=False)

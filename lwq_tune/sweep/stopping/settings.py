@@ -20,7 +20,7 @@ class Asha(BaseModel):
 
     Attributes:
         grace_epochs: Epochs of the first rung.
-        reduction_factor: One in so many configurations goes on at a rung; each rung is as many times longer.
+        reduction_factor: One in so many configurations continues at a rung; each rung is as many times longer.
     """
 
     model_config = STRICT

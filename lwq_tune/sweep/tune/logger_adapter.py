@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class NamedTrial:
-    """Stands in for Ray's trial before its loggers, which would show paths of this machine and nested settings.
+    """Replaces Ray's trial in its loggers, which would otherwise show paths of this machine and nested settings.
 
     Attributes:
         trial_id: Unique over sessions, as one trial may be trained in several.
@@ -44,13 +44,13 @@ class NamedTrial:
 
 
 class TrialLogger(tune.Callback):
-    """Hands epochs to one of Ray's logger callbacks, until that fails: told once, then dropped, the sweep goes on.
+    """Passes epochs to one of Ray's logger callbacks; at its first error, it is dropped and the sweep continues.
 
     Args:
-        flag: What asked for it, for messages.
+        flag: Flag that asked for the logger, for messages.
         make: Makes Ray's callback; called each time that Tune starts.
         run: Name of the run folder.
-        tag: Gives Ray's callback the tags of a trial, from its hyperparameters, before it is told of the trial.
+        tag: Sets the tags of a trial in Ray's callback, from its hyperparameters, before the trial starts there.
         folder_of: Folder of a trial's files by its key.
     """
 
@@ -69,48 +69,48 @@ class TrialLogger(tune.Callback):
         self._failed: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave nothing for Tune to pickle: a resumed sweep has loggers of its own."""
+        """Return nothing for Tune to pickle: a resumed sweep has loggers of its own."""
         return {}
 
     def setup(self, *arguments: Any, **named: Any) -> None:
         """Make Ray's callback and set it up."""
         self._open, self._failed = {}, set()
-        self._guarded(self._start, *arguments, **named)
+        self._call(self._start, *arguments, **named)
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Tell of a trial, or that it goes on in another process."""
+        """Report a trial that starts, or continues in another process."""
         job = trial.config["job"]
         key = job["trial_key"]
         if key not in self._open:
             config = {"run": self._run, **hyperparameters(TrialConfig(**job["trial"]))}
             self._open[key] = NamedTrial(f"{key}-{trial.trial_id}", config, self._folder_of(key))
-        self._guarded(self._tell_start, self._open[key])
+        self._call(self._tell_start, self._open[key])
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """Tell of an epoch."""
+        """Report an epoch."""
         key = trial.config["job"]["trial_key"]
         if "failure" in result:
             self._failed.add(key)
         for row in result.get("rows", ()):
             values = {"training_iteration": row["epoch"], **scalars(row)}
-            self._guarded(self._tell_row, iteration, self._open[key], values)
+            self._call(self._tell_row, iteration, self._open[key], values)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Tell of the end of a trial."""
+        """Report the end of a trial."""
         key = trial.config["job"]["trial_key"]
         self._end(key, failed=key in self._failed)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Tell of a trial that Tune gave up."""
+        """Report a trial that Tune does not retry."""
         self._end(trial.config["job"]["trial_key"], failed=True)
 
     def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
-        """End what an interrupted sweep leaves open, for which W&B would wait, and let the logger finish."""
+        """End the trials that an interrupted sweep leaves open, since W&B would wait for them, and close the logger."""
         for key in list(self._open):
             self._end(key, failed=True)
-        self._guarded(lambda: self._inner.on_experiment_end(trials))
+        self._call(lambda: self._inner.on_experiment_end(trials))
         self._inner = None
 
     def _start(self, *arguments: Any, **named: Any) -> None:
@@ -129,10 +129,10 @@ class TrialLogger(tune.Callback):
     def _end(self, key: str, *, failed: bool) -> None:
         if key in self._open:
             trial = self._open.pop(key)
-            self._guarded(lambda: self._inner.log_trial_end(trial, failed=failed))
+            self._call(lambda: self._inner.log_trial_end(trial, failed=failed))
 
-    def _guarded(self, action: Callable[..., None], *arguments: Any, **named: Any) -> None:
-        """Do something with Ray's callback; its first error is its end."""
+    def _call(self, action: Callable[..., None], *arguments: Any, **named: Any) -> None:
+        """Call Ray's callback; drop it at its first error."""
         if self._is_dropped:
             return
         try:
@@ -140,7 +140,7 @@ class TrialLogger(tune.Callback):
         except Exception as error:  # noqa: BLE001 (foreign code at a boundary: Tune would end the sweep)
             self._is_dropped, self._inner = True, None
             _log.warning(
-                "%s failed and was dropped, the sweep and its tables go on without it: %s: %s",
+                "%s failed and was dropped, the sweep and its tables continue without it: %s: %s",
                 self._flag, type(error).__name__, error,
             )  # fmt: skip
 

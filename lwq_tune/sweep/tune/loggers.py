@@ -1,7 +1,7 @@
-"""TensorBoard, MLflow and Weights & Biases beside our own tables, each through Ray's callback for it.
+"""TensorBoard, MLflow and Weights & Biases in addition to our own tables, each through Ray's callback for it.
 
-They show what happens and decide nothing: the tables are written without them, and a logger that fails is dropped.
-Nothing is sent anywhere unless the user says so: MLflow keeps a database in the run folder, W&B runs offline.
+They do not affect the sweep: the tables are written without them, and a logger that fails is dropped. No data is sent
+unless the user asks for it: MLflow writes a database in the run folder, W&B runs offline.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 RUN_STORE = "run-folder"
 DEFAULT_PROJECT = "lwq-tune"
-# To be set before Ray starts, for its processes too; what the user has set stands.
+# Set before Ray starts, so that its processes have them too; a value that the user has set is kept.
 ENVIRONMENT = {
     "WANDB_MODE": "offline",
     "WANDB_ERROR_REPORTING": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_LOGGING_LEVEL": "WARNING",  # else it tells of every table that it makes
+    "MLFLOW_LOGGING_LEVEL": "WARNING",  # otherwise it logs every table that it creates
 }
 # Ray waits for W&B at the end of a sweep; its own limit is half an hour.
 UPLOAD_TIMEOUT_S = 120
@@ -55,7 +55,7 @@ class LoggerChoice:
     wandb: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what must not be written down."""
+        """Refuse a password, which would be written into the manifest."""
         if self.mlflow is not None and urlsplit(self.mlflow).password is not None:
             raise ConfigError(
                 "--mlflow must be a URI without a password, since the manifest keeps it, got one with a password; "
@@ -128,7 +128,7 @@ def _missing(flag: str, packages: dict[str, str]) -> list[str]:
 
 def _is_installed(module: str) -> bool:
     spec = importlib.util.find_spec(module)
-    return spec is not None and spec.origin is not None  # a mere folder, as W&B leaves one behind, has no origin
+    return spec is not None and spec.origin is not None  # a folder without a package, such as W&B writes, has no origin
 
 
 def _make_tensorboard() -> Any:

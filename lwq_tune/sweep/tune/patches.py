@@ -1,4 +1,4 @@
-"""What Tune keeps of trials that are over, and nobody reads again."""
+"""Drops what Tune keeps of trials that have ended and never reads again."""
 
 from __future__ import annotations
 
@@ -6,33 +6,34 @@ from typing import Any
 
 from ray.tune import Callback
 
-# What identifies a trial; Tune goes on holding an object for each.
+# What identifies a trial; Tune keeps an object for each.
 KEPT = frozenset({"trial_id", "trainable_name", "custom_trial_name", "status"})
 
 
-class ForgettingCallback(Callback):
-    """Lets Tune forget trials that are over, at the end of the step in which they ended.
+class DropEndedTrials(Callback):
+    """Drops trials that have ended, at the end of the step in which they ended.
 
-    Tune looks through the list of all trials in each step, and holds their results, settings and statistics of each
-    metric for good: work and memory that grow with the sweep. By then it and all other callbacks are done with them.
+    Tune reads the list of all trials in each step, and keeps their results, settings and statistics of each metric
+    until the sweep ends, so that time and memory grow with the sweep. At the end of a step, neither Tune nor any other
+    callback needs the trials that have ended.
     """
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Take trials that are over out of Tune's own list; the last of them stays, since it must not be empty.
+        """Remove trials that have ended from Tune's own list; the last one stays, since the list must not be empty.
 
         Args:
             iteration: Not used.
             trials: That list.
             **info: Not used.
         """
-        over = [trial for trial in trials if trial.is_finished()]
-        for trial in over[:-1]:
+        ended = [trial for trial in trials if trial.is_finished()]
+        for trial in ended[:-1]:
             trials.remove(trial)
-            forget(trial)
+            drop_state(trial)
 
 
-def forget(trial: Any) -> None:
-    """Leave of a trial that is over what identifies it.
+def drop_state(trial: Any) -> None:
+    """Delete all of a trial that has ended but what identifies it.
 
     Args:
         trial: A `ray.tune.experiment.trial.Trial`.

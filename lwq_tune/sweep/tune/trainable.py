@@ -17,13 +17,13 @@ from ray import tune
 
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.energy.meter import EnergyMeter
-from lwq_tune.energy.service.host_spool import Home
+from lwq_tune.energy.service.host_spool import RunLocation
 from lwq_tune.energy.service.location import ledger_folder
 from lwq_tune.errors import EnergyMeterError
 from lwq_tune.host.provenance import cpu_model
 from lwq_tune.host.threads import let_idle_threads_sleep
 from lwq_tune.results.store import RunFolder
-from lwq_tune.sweep.worker.checkpoints import CheckpointShelf, local_copy
+from lwq_tune.sweep.worker.checkpoints import RunCheckpoints, local_copy
 from lwq_tune.sweep.worker.time_limit import time_limit
 from lwq_tune.sweep.worker.trial_log import TrialLog
 
@@ -37,13 +37,13 @@ class Trainable(tune.Trainable):
     """Trains one trial, an epoch per step.
 
     The configuration holds one ``job``: ``trial_key``, ``trial`` (a `TrialConfig` as plain values), ``machine``
-    (``data_dir``, ``n_threads``, ``n_cpus``, ``n_gpus``, ``epoch_limit_s``), ``books`` (``run_dir``, ``intensities``
-    by host, ``pue``, ``session``, and ``home`` where not all hosts share the run folder), ``initial`` (checkpoints of
-    the trial that this one starts from), ``resume_from`` (its own checkpoints, newest first) and ``storage``
-    (``address``, ``run``).
+    (``data_dir``, ``n_threads``, ``n_cpus``, ``n_gpus``, ``epoch_limit_s``), ``energy`` (``run_dir``, ``intensities``
+    by host, ``pue``, ``session``, and ``run_location`` if not all hosts share the run folder), ``initial``
+    (checkpoints of the trial that this one starts from), ``resume_from`` (its own checkpoints, newest first) and
+    ``storage`` (``address``, ``run``).
 
-    An error inside a trial is reported as its result and not raised: it would come again on a retry, whereas
-    the death of the process, which Tune sees by itself, may not.
+    An error inside a trial is returned as its result and not raised: a retry would fail in the same way. Only the
+    death of the process, which Tune detects, is worth a retry.
     """
 
     _trial: Trial | None
@@ -53,12 +53,12 @@ class Trainable(tune.Trainable):
     _trial_log: TrialLog | None = None
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Build the trial, from its newest whole checkpoint where there is one."""
+        """Build the trial, and load its newest intact checkpoint if there is one."""
         self.cleanup()  # of the trial that used this process before
         self._trial, self._failure = None, None
         try:
             job = config["job"]
-            self._trial_log = TrialLog(_folder_here(job["books"]), job["trial_key"])
+            self._trial_log = TrialLog(_folder_here(job["energy"]), job["trial_key"])
             self._epoch_limit_s = job["machine"]["epoch_limit_s"]
             with time_limit(self._epoch_limit_s, f"the setup of {job['trial_key']}"):
                 self._meter = _open_account(job)
@@ -70,13 +70,13 @@ class Trainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Train one epoch and return its row.
 
-        It stands in a list, since Tune keeps statistics of every number of a result that it can reach by name: of one
-        row some 100 KiB per trial, in the driver, for as long as the sweep lasts.
+        The row is put into a list, since Tune keeps statistics of every number in a result that has a name: for one row
+        about 100 KiB per trial, in the driver, until the sweep ends.
         """
         if self._trial is None:
             return {"failure": self._failure or "the trial was not set up", "done": True}
         if self._trial.is_finished:
-            return {"done": True}  # cut off between its last checkpoint and its end: nothing is left to train
+            return {"done": True}  # it was interrupted between its last checkpoint and its end
         try:
             with time_limit(self._epoch_limit_s, f"epoch {self._trial.epochs_done + 1}"):
                 row = self._trial.run_epoch()
@@ -91,30 +91,30 @@ class Trainable(tune.Trainable):
         }
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Write the state after the last whole epoch; a failed trial has none worth keeping."""
+        """Write the state after the last complete epoch; a failed trial has no state."""
         from lwq_tune.training.checkpoint import save_checkpoint
 
         if self._trial is not None:
             save_checkpoint(self._trial.state_dict(), Path(checkpoint_dir))
             if self._trial.is_finished:
-                self.cleanup()  # what this process does from now on is not the trial's
+                self.cleanup()  # what this process uses from now on does not belong to the trial
 
     def load_checkpoint(self, checkpoint: str) -> None:  # type: ignore[override]
-        """Continue from a checkpoint folder, or from an older one beside it or in the storage where that is damaged."""
+        """Continue from a checkpoint folder; if it is damaged, from an older one beside it or in the storage."""
         folder = Path(checkpoint)
         siblings = sorted(folder.parent.glob("checkpoint_*"), reverse=True)
         beside = [str(sibling) for sibling in siblings if sibling != folder]
         self._continue_from(itertools.chain([checkpoint], beside, self._stored()))
 
     def _stored(self) -> Iterator[str]:
-        """Yield the checkpoints of this trial in the storage of the run, where it has one, latest epoch first."""
+        """Yield the checkpoints of this trial in the storage of the run, if it has one, latest epoch first."""
         job = self.config["job"]
         if job["storage"]["address"] is not None:
-            shelf = CheckpointShelf(RunFolder(Path(job["books"]["run_dir"])), **job["storage"])
-            yield from (location for _, location in shelf.find([job["trial_key"]])[job["trial_key"]])
+            checkpoints = RunCheckpoints(RunFolder(Path(job["energy"]["run_dir"])), **job["storage"])
+            yield from (location for _, location in checkpoints.find([job["trial_key"]])[job["trial_key"]])
 
     def cleanup(self) -> None:
-        """End the trial's account in the ledger, and its log."""
+        """Close the trial's account in the ledger, and its log."""
         if self._meter is not None:
             self._meter.close()
             self._meter = None
@@ -123,7 +123,7 @@ class Trainable(tune.Trainable):
             self._trial_log = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take on another trial in the same process, which saves importing torch again."""
+        """Set up another trial in the same process, which saves importing torch again."""
         self.setup(new_config)
         return True
 
@@ -143,21 +143,21 @@ class Trainable(tune.Trainable):
             "gpu_model": torch.cuda.get_device_name() if uses_gpu else None,
         }
         trial = TrialConfig(**job["trial"])
-        state = self._first_whole(job["initial"])
+        state = self._first_intact(job["initial"])
         dataset = load_dataset(trial.dataset, Path(machine["data_dir"]))
         if self._meter is None:
-            raise EnergyMeterError("a trial has an account before it is built")
+            raise EnergyMeterError("a trial must have an account before it is built, this one has none")
         device = "cuda" if uses_gpu else "cpu"
         return Trial(trial, dataset, self._meter, device, initial=None if state is None else state["model"])
 
     def _continue_from(self, locations: Iterable[str]) -> None:
-        """Load the first whole checkpoint; with none, the trial starts from its first epoch."""
-        state = self._first_whole(locations)
+        """Load the first intact checkpoint; without one, the trial starts from its first epoch."""
+        state = self._first_intact(locations)
         if self._trial is not None and state is not None:
             self._trial.load_state_dict(state)
 
     @staticmethod
-    def _first_whole(locations: Iterable[str]) -> dict[str, Any] | None:
+    def _first_intact(locations: Iterable[str]) -> dict[str, Any] | None:
         from lwq_tune.training.checkpoint import CheckpointError, load_checkpoint
 
         for location in locations:
@@ -165,7 +165,7 @@ class Trainable(tune.Trainable):
                 try:
                     return load_checkpoint(local_copy(location, Path(spare)))
                 except (CheckpointError, FileNotFoundError) as error:
-                    _log.warning("checkpoint left out: %s", error)
+                    _log.warning("checkpoint skipped: %s", error)
         return None
 
     def _fail(self, error: Exception) -> None:
@@ -176,29 +176,29 @@ class Trainable(tune.Trainable):
         self.cleanup()
 
 
-def _home_of(books: dict[str, Any]) -> Home | None:
-    return None if books.get("home") is None else Home(**books["home"])
+def _run_location(energy: dict[str, Any]) -> RunLocation | None:
+    return None if energy.get("run_location") is None else RunLocation(**energy["run_location"])
 
 
-def _folder_here(books: dict[str, Any]) -> Path:
-    """Return where this host keeps logs: the run folder, or its own outpost of that."""
-    home = _home_of(books)
-    outpost = None if home is None else home.outpost(socket.gethostname(), books["session"])
-    return Path(books["run_dir"]) if outpost is None else ledger_folder() / outpost
+def _folder_here(energy: dict[str, Any]) -> Path:
+    """Return where this host writes logs: the run folder, or the spool of this host."""
+    location = _run_location(energy)
+    spool = None if location is None else location.spool_name(socket.gethostname(), energy["session"])
+    return Path(energy["run_dir"]) if spool is None else ledger_folder() / spool
 
 
 def _open_account(job: dict[str, Any]) -> EnergyMeter:
-    """Return the meter of a trial in this process, from now on."""
+    """Open the trial's account for this process and return its meter."""
     from lwq_tune.carbon.intensity import IntensitySeries
     from lwq_tune.energy.sensors.nvml import find_gpus
     from lwq_tune.energy.sensors.visible_gpus import owned_gpus
     from lwq_tune.energy.service.client import run_spec
     from lwq_tune.energy.trial_meter import LedgerMeter
 
-    books, machine = job["books"], job["machine"]
-    intensities = {host: IntensitySeries.from_dict(values) for host, values in books["intensities"].items()}
-    where = socket.gethostname(), books["session"], _home_of(books)
-    spec = run_spec(Path(books["run_dir"]), intensities, books["pue"], *where)
+    energy, machine = job["energy"], job["machine"]
+    intensities = {host: IntensitySeries.from_dict(values) for host, values in energy["intensities"].items()}
+    where = socket.gethostname(), energy["session"], _run_location(energy)
+    spec = run_spec(Path(energy["run_dir"]), intensities, energy["pue"], *where)
     gpus: dict[str, float] = {}
     if machine["n_gpus"] > 0:
         reader = find_gpus()

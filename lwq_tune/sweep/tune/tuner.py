@@ -1,4 +1,4 @@
-"""One run of Ray Tune over a supply of trials."""
+"""Runs Ray Tune once over a queue of trials."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from lwq_tune.results.store import RunFolder
 from lwq_tune.sweep.cluster.slots import Slots
 from lwq_tune.sweep.plan import Plan, make_job
 from lwq_tune.sweep.progress import Progress
-from lwq_tune.sweep.search.trial_queue import Supply
-from lwq_tune.sweep.stopping.controller import Control
+from lwq_tune.sweep.search.trial_queue import TrialQueue
+from lwq_tune.sweep.stopping.controller import StopController
 
 if TYPE_CHECKING:
     from ray.tune import Callback, Tuner
@@ -26,32 +26,37 @@ CHECKPOINTS_KEPT = 2
 
 
 @dataclass(frozen=True)
-class Desk:
-    """Where what happens in a sweep comes together: its records, its display, what ends it early, other loggers.
+class SweepSinks:
+    """The receivers of a sweep's events.
 
-    ``before`` is called before anything is recorded.
+    Attributes:
+        recorder: Records of the run.
+        progress: Display on the terminal.
+        controller: Ends trials and the sweep early.
+        loggers: Other loggers, such as TensorBoard.
+        before: Callbacks that Tune calls before a row is recorded.
     """
 
     recorder: RunRecorder
     progress: Progress
-    control: Control
+    controller: StopController
     loggers: Sequence[Callback] = ()
     before: Sequence[Callback] = ()
 
 
 def _leave_out_snapshots() -> bool:
-    """Keep Tune from writing, and from keeping in memory as text, the state of all trials.
+    """Prevent Tune from writing the state of all trials, and from keeping it in memory as text.
 
-    It writes them every ten seconds and, where few checkpoints are kept, after every other checkpoint of any of them:
-    work that grows with the square of the trials. A resumed sweep reads our own records instead. A version of Ray
-    without these methods only loses the gain.
+    Tune writes it every ten seconds and, if few checkpoints are kept, after every second checkpoint of any trial; the
+    cost grows with the square of the number of trials. A resumed sweep reads our own records instead. With a version
+    of Ray that lacks these methods, only the saving is lost.
 
     Returns:
-        Whether Tune leaves them out, so that it needs nothing of a trial that is over.
+        Whether Tune writes no state, so that it needs nothing of a trial that has ended.
     """
     from ray.tune.execution import experiment_state, tune_controller
 
-    are_left_out = True
+    is_left_out = True
     for module, name, method in (
         (experiment_state, "_ExperimentCheckpointManager", "on_trial_checkpoint"),
         (tune_controller, "TuneController", "_mark_trial_to_checkpoint"),
@@ -60,15 +65,15 @@ def _leave_out_snapshots() -> bool:
         if hasattr(kind, method):
             setattr(kind, method, lambda self, trial: None)
         else:
-            are_left_out = False
-    return are_left_out
+            is_left_out = False
+    return is_left_out
 
 
 def _use_waiting_workers() -> None:
-    """Let trials run in the processes that a local Ray starts beforehand, one per CPU, instead of in further ones.
+    """Let trials run in the processes that a local Ray starts in advance, one per CPU, instead of in new ones.
 
-    Tune gives its trials an environment of their own, for which those do not count as fit; but the processes of a local
-    Ray have inherited ours. A version of Ray without these names only loses the gain, a second at the start.
+    Tune sets environment variables for its trials, so Ray does not use those processes; but the processes of a local
+    Ray have inherited the same variables. With a version of Ray that lacks these names, a second at the start is lost.
     """
     from ray.tune.execution import class_cache
 
@@ -77,30 +82,30 @@ def _use_waiting_workers() -> None:
             setattr(class_cache, name, nothing)
 
 
-def run_tune(plan: Plan, supply: Supply, slots: Slots, desk: Desk) -> str | None:
-    """Train what a supply hands out until it is exhausted.
+def run_tune(plan: Plan, queue: TrialQueue, slots: Slots, sinks: SweepSinks) -> str | None:
+    """Train the trials of a queue until it is exhausted.
 
     Args:
         plan: The sweep.
-        supply: Which trial is next.
-        slots: Trials at a time, and what each reserves.
-        desk: Where events go.
+        queue: Returns the next trial.
+        slots: Number of trials at a time, and what each reserves.
+        sinks: Receivers of events.
 
     Returns:
-        Why Ray ended early, None where it did not.
+        Why Ray ended early, None if it did not.
 
     Raises:
-        ResultsError: Something could not be recorded.
+        ResultsError: An event could not be recorded.
     """
     from lwq_tune.sweep.tune.recording import RecordingCallback
 
-    forgets = _leave_out_snapshots()
+    drops_ended = _leave_out_snapshots()
     if plan.config.address is None:
         _use_waiting_workers()
-    callback = RecordingCallback(desk.recorder, desk.progress, desk.control, plan.config.epoch_limit)
+    callback = RecordingCallback(sinks.recorder, sinks.progress, sinks.controller, plan.config.epoch_limit)
     stopped_by = None
     try:
-        _make_tuner(plan, supply, slots, desk, callback, forgets=forgets).fit()
+        _make_tuner(plan, queue, slots, sinks, callback, drops_ended=drops_ended).fit()
     except Exception as error:  # noqa: BLE001 (Tune raises anything; it is reported, and the run can be resumed)
         stopped_by = _keep_error(plan.folder, error)
     if callback.error is not None:
@@ -109,21 +114,21 @@ def run_tune(plan: Plan, supply: Supply, slots: Slots, desk: Desk) -> str | None
 
 
 def _make_tuner(
-    plan: Plan, supply: Supply, slots: Slots, desk: Desk, callback: RecordingCallback, *, forgets: bool
+    plan: Plan, queue: TrialQueue, slots: Slots, sinks: SweepSinks, callback: RecordingCallback, *, drops_ended: bool
 ) -> Tuner:
     from ray import tune
 
     from lwq_tune.sweep.tune.recording import EarlyStop, key_of
-    from lwq_tune.sweep.tune.searcher import SupplySearcher
+    from lwq_tune.sweep.tune.searcher import QueueSearcher
     from lwq_tune.sweep.tune.trainable import Trainable
 
     def job(key: str) -> dict[str, Any]:
-        return make_job(plan, desk.recorder.config(key), slots)
+        return make_job(plan, sinks.recorder.config(key), slots)
 
     return tune.Tuner(
         tune.with_resources(Trainable, {"cpu": slots.cpus, "gpu": slots.gpus}),
         tune_config=tune.TuneConfig(
-            search_alg=SupplySearcher(supply, job, desk.control.is_over, callback),
+            search_alg=QueueSearcher(queue, job, sinks.controller.is_over, callback),
             num_samples=-1,
             max_concurrent_trials=slots.n_slots,
             reuse_actors=True,
@@ -131,10 +136,10 @@ def _make_tuner(
             trial_dirname_creator=lambda trial: key_of(trial.config),
         ),
         run_config=tune.RunConfig(
-            **plan.shelf().tune_settings(),
+            **plan.checkpoints().tune_settings(),
             verbose=0,
-            callbacks=_callbacks(plan, desk, callback, forgets=forgets),
-            stop=EarlyStop(callback, desk.control),
+            callbacks=_callbacks(plan, sinks, callback, drops_ended=drops_ended),
+            stop=EarlyStop(callback, sinks.controller),
             failure_config=tune.FailureConfig(max_failures=MAX_PROCESS_DEATHS),
             checkpoint_config=tune.CheckpointConfig(
                 checkpoint_frequency=1, num_to_keep=CHECKPOINTS_KEPT, checkpoint_at_end=False
@@ -143,19 +148,19 @@ def _make_tuner(
     )
 
 
-def _callbacks(plan: Plan, desk: Desk, callback: RecordingCallback, *, forgets: bool) -> list[Callback]:
-    """Return what Tune calls, in that order: records before other loggers, and forgetting when all have seen it."""
-    from lwq_tune.sweep.tune.patches import ForgettingCallback
-    from lwq_tune.sweep.tune.stall_detection import SilenceCallback
+def _callbacks(plan: Plan, sinks: SweepSinks, callback: RecordingCallback, *, drops_ended: bool) -> list[Callback]:
+    """Return Tune's callbacks in order: recording before other loggers; trials that have ended are dropped last."""
+    from lwq_tune.sweep.tune.patches import DropEndedTrials
+    from lwq_tune.sweep.tune.stall_detection import StallCallback
 
-    last = [ForgettingCallback()] if forgets else []
-    return [*desk.before, callback, SilenceCallback(plan.config.epoch_limit), *desk.loggers, *last]
+    last = [DropEndedTrials()] if drops_ended else []
+    return [*sinks.before, callback, StallCallback(plan.config.epoch_limit), *sinks.loggers, *last]
 
 
 def _keep_error(folder: RunFolder, error: Exception) -> str:
-    """Write an error that ended Tune as a whole into the run folder and return it in one line.
+    """Write an error that ended all of Tune into the run folder and return it in one line.
 
-    Tune gives up on some faults of a host, such as a worker killed for lack of memory, or a full disk.
+    Some faults of a host end Tune, such as a worker that is killed for lack of memory, or a full disk.
     """
     lines = [line for line in str(error).splitlines() if line.strip()]
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Where the checkpoints of a run lie: in its folder, or in its storage. No Ray, no torch."""
+"""The checkpoints of a run: in its folder, or in its storage. No Ray, no torch."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from lwq_tune.results.storage.storage import Storage
 
 
-class CheckpointShelf:
+class RunCheckpoints:
     """The checkpoints of one run, as Ray Tune writes them.
 
     Args:
         folder: The run folder.
-        address: Of the storage that holds them, None where they are in the run folder.
+        address: Address of the storage that holds them, None if they are in the run folder.
         run: Name of the run in the storage.
     """
 
@@ -32,11 +32,11 @@ class CheckpointShelf:
 
     @property
     def is_stored(self) -> bool:
-        """Whether they are in a storage, which every host reaches."""
+        """Whether they are in a storage that every host can access."""
         return self._storage is not None
 
     def find(self, trial_keys: Iterable[str]) -> dict[str, list[tuple[int, str]]]:
-        """Return epoch and location of the checkpoints of some trials, over all sessions, latest epoch first.
+        """Return epoch and location of the checkpoints of some trials in all sessions, latest epoch first.
 
         Raises:
             ResultsError: The storage does not answer.
@@ -52,7 +52,7 @@ class CheckpointShelf:
         return {key: [(one.epoch, one.location) for one in of_trial] for key, of_trial in found.items()}
 
     def final(self, trial_key: str, last_epoch: int) -> list[str]:
-        """Return the locations of the checkpoints of a trial's last epoch; none where it has not finished.
+        """Return the locations of the checkpoints of a trial's last epoch; none if it has not finished.
 
         Raises:
             ResultsError: The storage does not answer.
@@ -60,7 +60,7 @@ class CheckpointShelf:
         return [location for epoch, location in self.find([trial_key])[trial_key] if epoch == last_epoch]
 
     def tune_settings(self) -> dict[str, Any]:
-        """Return what `ray.tune.RunConfig` has to know: where to write, under which name.
+        """Return the arguments of `ray.tune.RunConfig` that say where to write, and under which name.
 
         Raises:
             ResultsError: The storage does not answer.
@@ -77,27 +77,27 @@ class CheckpointShelf:
         }
 
 
-def shelf_of_run(run_dir: Path) -> CheckpointShelf:
-    """Return the checkpoints of a run whose folder is given.
+def checkpoints_of_run(run_dir: Path) -> RunCheckpoints:
+    """Return the checkpoints of the run in a folder.
 
     Raises:
-        ResultsError: It holds no run.
+        ResultsError: The folder holds no run.
     """
     from lwq_tune.results.manifest import read_manifest
 
     manifest = read_manifest(run_dir)
-    return CheckpointShelf(RunFolder(run_dir), manifest["sweep"].get("storage"), manifest["run"])
+    return RunCheckpoints(RunFolder(run_dir), manifest["sweep"].get("storage"), manifest["run"])
 
 
 def local_copy(location: str, spare: Path) -> Path:
     """Return a local folder with a checkpoint.
 
     Args:
-        location: From `CheckpointShelf.find`.
-        spare: Folder to fill where the checkpoint is elsewhere.
+        location: From `RunCheckpoints.find`.
+        spare: Folder to copy the checkpoint to, if it is not local.
 
     Raises:
-        FileNotFoundError: It is gone.
+        FileNotFoundError: The checkpoint no longer exists.
         ResultsError: The storage does not answer.
     """
     if "://" not in location:

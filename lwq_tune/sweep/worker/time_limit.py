@@ -1,4 +1,4 @@
-"""A limit on the time that a piece of work may take: past it, the process is killed. No Ray."""
+"""Kills this process if a block of code takes longer than a limit. No Ray."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if not select.select([0], [], [], limit_s)[0]:
 def time_limit(limit_s: float | None, what: str) -> Iterator[None]:
     """Kill this process when the body takes longer than a limit.
 
-    A process that is gone is tried again by Ray. Another process does the watching: a call into a library may hold the
-    interpreter's lock, and a process that was stopped runs no thread.
+    Ray then retries the trial. Another process watches the time: a call into a library may hold the interpreter's lock,
+    and a process that was stopped runs no thread.
 
     Args:
         limit_s: Longest time, None without a limit.

@@ -1,8 +1,8 @@
 """A log file for each trial, `RUN_DIR/logs/TRIAL_KEY.log`, written by the process that trains it. No Ray, no torch.
 
-Ray keeps the output of a worker process in files of its own, named by the process. A process that trains several
-trials mixes them there, and the folder is on the node and outlives the run folder or not. This file is the trial's:
-what `lwq_tune` logs, what Python warns of, and failures with their tracebacks, over all attempts.
+Ray keeps the output of a worker process in files of its own, named by the process, on the node. A process that trains
+several trials mixes them there, and Ray may delete the files. This file belongs to one trial: what `lwq_tune` logs,
+Python's warnings, and failures with their tracebacks, over all attempts.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class UtcFormatter(logging.Formatter):
 class TrialLog:
     """The log of one trial in this process, open from its construction to `close`.
 
-    A later attempt appends. A file that cannot be opened or written, on a full disk for instance, is told on stderr
-    and costs the trial nothing but its log.
+    A later attempt appends. If the file cannot be opened or written, for instance on a full disk, one line on stderr
+    says so and the trial continues.
 
     Args:
         run_dir: The run folder; made where it is missing, as on a node that does not share it.
@@ -65,7 +65,7 @@ class TrialLog:
         _log.info("%s begins in process %d on %s%s", trial_key, os.getpid(), socket.gethostname(), _where_output_goes())
 
     def close(self) -> None:
-        """End the log; again is no error."""
+        """Close the log; a second call has no effect."""
         if self._handler not in logging.getLogger(LOGGERS[0]).handlers:
             return
         _log.info("%s leaves process %d", self._trial_key, os.getpid())
@@ -73,7 +73,7 @@ class TrialLog:
         logging.getLogger(LOGGERS[0]).setLevel(self._previous_level)
         for name in LOGGERS:
             logging.getLogger(name).removeHandler(self._handler)
-        with contextlib.suppress(OSError):  # what could not be written was told when it was logged
+        with contextlib.suppress(OSError):  # what could not be written was reported when it was logged
             self._handler.close()
 
 
@@ -89,7 +89,7 @@ def _open(path: Path) -> logging.Handler:
 
 
 def _where_output_goes() -> str:
-    """Return the file that takes what else the process says, such as a crash in native code; empty where unknown."""
+    """Return the file with the other output of the process, such as of a crash in native code; empty if unknown."""
     with contextlib.suppress(OSError):
         target = Path("/proc/self/fd/2").readlink()
         if target.is_file():

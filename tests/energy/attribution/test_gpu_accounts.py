@@ -92,11 +92,11 @@ def test_an_account_that_is_closed_owns_nothing() -> None:
 
 
 def test_a_meter_that_says_something_else_than_the_counters_is_noticed_and_a_small_delay_is_not() -> None:
-    agreeing, apart, silent = GpuCheck(), GpuCheck(), GpuCheck()
+    agreeing, apart, unknown = GpuCheck(), GpuCheck(), GpuCheck()
     assert not any(agreeing.disagrees(300.0, 300.0 if step else 260.0) for step in range(100))
     seen = [apart.disagrees(300.0, 600.0) for _ in range(100)]
     assert (seen[0], seen[-1]) == (False, True)
-    assert not any(silent.disagrees(300.0, None) for _ in range(100))
+    assert not any(unknown.disagrees(300.0, None) for _ in range(100))
 
 
 @pytest.mark.parametrize("n", [0, 1])

@@ -13,13 +13,15 @@ from lwq_tune.energy.attribution.split import (
     UNALLOCATED,
     AccountUse,
     GpuUse,
-    Interval,
+    HostInterval,
     Part,
     residuals,
     split,
 )
 
-seconds = st.floats(0, 1e4, allow_nan=False)
+# Not the smallest floats, of a few bits: /proc counts in hundredths of a second, and NVML in percent.
+seconds = st.just(0.0) | st.floats(1e-9, 1e4)
+percents = st.just(0.0) | st.floats(1e-9, 100)
 joules = st.just(0.0) | st.floats(1e-9, 1e9)
 shares = st.floats(0, 1, allow_nan=False)
 names = st.sampled_from(["a", "b", "c", "d"])
@@ -29,11 +31,11 @@ gpu_uses = st.builds(
     energy_j=joules,
     idle_w=st.floats(0, 500),
     owners=st.dictionaries(names, st.floats(0.1, 1)),
-    utilization=st.none() | st.dictionaries(names | st.just(OTHER), st.floats(0, 100)),
+    utilization=st.none() | st.dictionaries(names | st.just(OTHER), percents),
     has_foreign=st.booleans(),
 )
 intervals = st.builds(
-    Interval,
+    HostInterval,
     time_s=st.floats(1e-3, 1e5),
     host_cpus=st.integers(1, 256),
     busy_s=seconds,
@@ -46,14 +48,14 @@ intervals = st.builds(
 
 
 @given(intervals)
-def test_in_every_domain_the_parts_are_what_the_host_used(interval: Interval) -> None:
+def test_in_every_domain_the_parts_are_what_the_host_used(interval: HostInterval) -> None:
     divided = split(interval)
     for domain, rest in residuals(divided).items():
-        assert abs(rest) <= 1e-9 * divided.node_j[domain]
+        assert abs(rest) <= 1e-9 * divided.host_j[domain]
 
 
 @given(intervals)
-def test_no_part_is_negative(interval: Interval) -> None:
+def test_no_part_is_negative(interval: HostInterval) -> None:
     for by_account in split(interval).parts.values():
         for part in by_account.values():
             assert part.active_j >= 0
@@ -61,9 +63,9 @@ def test_no_part_is_negative(interval: Interval) -> None:
 
 
 @given(intervals)
-def test_the_order_of_accounts_does_not_matter(interval: Interval) -> None:
+def test_the_order_of_accounts_does_not_matter(interval: HostInterval) -> None:
     reversed_accounts = dict(reversed(interval.accounts.items()))
-    turned = Interval(**{**vars(interval), "accounts": reversed_accounts})
+    turned = HostInterval(**{**vars(interval), "accounts": reversed_accounts})
     one, other = split(interval).parts, split(turned).parts
     for domain, by_account in one.items():
         for name, part in by_account.items():
@@ -71,8 +73,8 @@ def test_the_order_of_accounts_does_not_matter(interval: Interval) -> None:
 
 
 @given(intervals, st.floats(0.1, 0.9))
-def test_splitting_an_interval_of_constant_rates_changes_nothing(interval: Interval, cut: float) -> None:
-    def piece(share: float) -> Interval:
+def test_splitting_an_interval_of_constant_rates_changes_nothing(interval: HostInterval, cut: float) -> None:
+    def piece(share: float) -> HostInterval:
         def scaled(value: float | None) -> float | None:
             return None if value is None else value * share
 
@@ -81,7 +83,7 @@ def test_splitting_an_interval_of_constant_rates_changes_nothing(interval: Inter
             for name, use in interval.accounts.items()
         }
         gpus = {g: GpuUse(**{**vars(use), "energy_j": use.energy_j * share}) for g, use in interval.gpus.items()}
-        return Interval(
+        return HostInterval(
             interval.time_s * share, interval.host_cpus, interval.busy_s * share, scaled(interval.cpu_j),
             scaled(interval.ram_j), interval.cpu_idle_w, accounts, gpus,
         )  # fmt: skip
@@ -90,15 +92,15 @@ def test_splitting_an_interval_of_constant_rates_changes_nothing(interval: Inter
     for domain, by_account in whole.parts.items():
         for name, part in by_account.items():
             pieces = first.parts[domain][name].total_j + second.parts[domain][name].total_j
-            assert pieces == pytest.approx(part.total_j, rel=1e-9, abs=1e-9 * whole.node_j[domain])
+            assert pieces == pytest.approx(part.total_j, rel=1e-9, abs=1e-9 * whole.host_j[domain])
 
 
-def interval_of(accounts: dict[str, AccountUse], **changes: object) -> Interval:
+def interval_of(accounts: dict[str, AccountUse], **changes: object) -> HostInterval:
     values = {
         "time_s": 10.0, "host_cpus": 4, "busy_s": 20.0, "cpu_j": 1000.0, "ram_j": 200.0, "cpu_idle_w": 20.0,
         "accounts": accounts, **changes,
     }  # fmt: skip
-    return Interval(**values)  # type: ignore[arg-type]
+    return HostInterval(**values)  # type: ignore[arg-type]
 
 
 def test_identical_trials_get_identical_parts_and_the_rest_is_others() -> None:

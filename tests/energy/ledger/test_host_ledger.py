@@ -100,9 +100,9 @@ def test_the_log_adds_up_to_the_host_in_every_interval_and_marks_are_in_it(tmp_p
     records = read_intervals(log_of(tmp_path))
     assert len(records) > 2
     for record in records:
-        for domain, node_j in record["node"].items():
+        for domain, host_j in record["node"].items():
             parts_j = [value for pair in record["parts"][domain].values() for value in pair]
-            assert math.fsum(parts_j) == pytest.approx(node_j, rel=1e-9)
+            assert math.fsum(parts_j) == pytest.approx(host_j, rel=1e-9)
     logged_j = math.fsum(sum(r["parts"]["cpu"].get(trial_part("a", "s"), [0.0])) for r in records)
     assert logged_j == pytest.approx(final.parts["cpu"].total_j, rel=1e-12)
     assert math.fsum(r["node"]["cpu"] for r in records) == pytest.approx(host.node.read().cpu_j)
@@ -248,7 +248,7 @@ def test_a_client_that_comes_back_keeps_its_account_when_its_old_connection_ends
     assert cpu_j(ledger, new) == pytest.approx((2.0 * W_PER_BUSY_CPU, IDLE_W * (2 + 1) / 4))
 
 
-def test_clients_that_open_a_run_together_keep_one_set_of_books(tmp_path: Path) -> None:
+def test_clients_that_open_a_run_together_share_one_run_ledger(tmp_path: Path) -> None:
     host = FakeHost()
     opened(host, tmp_path).close_run("run")
     ledger = host.ledger()

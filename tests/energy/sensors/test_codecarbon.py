@@ -20,8 +20,8 @@ from tests.conftest import run_python
 READINGS = """
 import json, threading, time
 from dataclasses import asdict
-from lwq_tune.energy.sensors.codecarbon import CodecarbonNode
-node = CodecarbonNode()
+from lwq_tune.energy.sensors.codecarbon import CodeCarbonMeter
+node = CodeCarbonMeter()
 readings = []
 for _ in range(4):
     readings.append({"now_s": time.monotonic(), **asdict(node.read())})
@@ -98,7 +98,7 @@ def test_an_error_that_codecarbon_swallows_is_raised(tmp_path: Path) -> None:
 import lwq_tune.energy.sensors.codecarbon as m
 from lwq_tune.errors import EnergyMeterError
 from codecarbon import OfflineEmissionsTracker
-node = m.CodecarbonNode()
+node = m.CodeCarbonMeter()
 OfflineEmissionsTracker._prepare_emissions_data = lambda self: 1 / 0
 try:
     node.read()

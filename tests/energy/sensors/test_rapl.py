@@ -24,7 +24,7 @@ make = cpu.IntelRAPL.__init__
 cpu.IntelRAPL.__init__ = lambda self, *args, **kwargs: make(self, *args, **{**kwargs, "rapl_dir": str(tree)})
 
 from lwq_tune.energy.ledger.run_ledger import RunTerms
-from lwq_tune.energy.sensors.codecarbon import CodecarbonNode
+from lwq_tune.energy.sensors.codecarbon import CodeCarbonMeter
 from lwq_tune.energy.ledger.host_ledger import HostLedger
 from lwq_tune.energy.ledger.sampler import Reservation
 from lwq_tune.carbon.intensity import IntensitySeries
@@ -33,7 +33,7 @@ from lwq_tune.energy.ledger.totals import trial_part
 from tests.support.fake_host import IDLE_W, W_PER_BUSY_CPU, FakeHost
 
 host, counter = FakeHost(), tree / "intel-rapl:0" / "energy_uj"
-node = CodecarbonNode()
+node = CodeCarbonMeter()
 ledger = HostLedger(node, NoGpus(), host, host_cpus=4, clock=lambda: host.now_s, wall=lambda: 1e9 + host.now_s)
 ledger.open_run("run", log, RunTerms(IntensitySeries.constant(100.0, "user")))
 

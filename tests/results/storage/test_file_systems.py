@@ -29,17 +29,17 @@ def address(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_server_that_never_answers_is_given_up(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_systems, "_SILENCE_S", 0.5)
-    monkeypatch.setattr(storage, "_PATIENCE_S", 0.1)
-    with socket.create_server((HOST, 0)) as silent:
-        place = Storage.parse(address.format(f"{HOST}:{silent.getsockname()[1]}"))
+    monkeypatch.setattr(file_systems, "_ANSWER_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(storage, "_RETRY_LIMIT_S", 0.1)
+    with socket.create_server((HOST, 0)) as unanswering:
+        place = Storage.parse(address.format(f"{HOST}:{unanswering.getsockname()[1]}"))
         with pytest.raises(ResultsError, match=r"it does not answer \(no answer within .* s\); check the network"):
             place.probe()
 
 
 @pytest.mark.slow
 def test_a_server_that_is_not_there_is_a_clear_error(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "_PATIENCE_S", 0.1)
+    monkeypatch.setattr(storage, "_RETRY_LIMIT_S", 0.1)
     place = Storage.parse(address.format(f"{HOST}:{free_port()}"))
     with pytest.raises(ResultsError, match=r"it does not answer \(.*connect to server\); check the network"):
         place.probe()
@@ -47,7 +47,7 @@ def test_a_server_that_is_not_there_is_a_clear_error(address: str, monkeypatch: 
 
 def test_a_store_that_is_asked_for_minutes_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     limits_s = [
-        file_systems.silence_limit_s(Storage.parse(uri).address)
+        file_systems.no_answer_limit_s(Storage.parse(uri).address)
         for uri in ("/a", "gs://anonymous@bucket", "gs://anonymous@bucket?retry_limit_seconds=300")
     ]
     assert limits_s == [None, 60.0, 600.0]

@@ -210,7 +210,7 @@ def test_a_thread_says_once_that_a_storage_fails_and_goes_on_when_it_is_back(
     _wait_until(lambda: "nothing is lost" in caplog.text)
     time.sleep(0.2)
     (tmp_path / "storage").unlink()
-    _wait_until(lambda: "takes the results of the run again" in caplog.text)
+    _wait_until(lambda: "accepts the results of the run again" in caplog.text)
     thread.close()
     assert caplog.text.count("nothing is lost") == 1
     assert stored(storage) == MIRRORED

@@ -160,12 +160,12 @@ def test_a_request_is_carried_over_the_restart_of_a_store(s3_server: S3Server, m
 @pytest.mark.slow
 def test_a_store_that_never_answers_is_given_up(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_systems, "_REQUEST_TIMEOUT_S", 2.0)
-    monkeypatch.setattr(storage, "_PATIENCE_S", 5.0)  # three tries of the SDK take 6 s
+    monkeypatch.setattr(storage, "_RETRY_LIMIT_S", 5.0)  # three tries of the SDK take 6 s
     with (
-        socket.create_server((HOST, 0)) as silent,
+        socket.create_server((HOST, 0)) as unanswering,
         pytest.raises(ResultsError, match=r"it does not answer \(.*\); check the network"),
     ):
-        Storage.parse(s3_server.uri("bucket", silent.getsockname()[1])).probe()
+        Storage.parse(s3_server.uri("bucket", unanswering.getsockname()[1])).probe()
 
 
 def test_an_upload_cut_off_leaves_the_old_object_whole(

@@ -144,7 +144,7 @@ def test_a_fetched_run_is_the_run_without_tunes_files(ray: Storage, tmp_path: Pa
         file.relative_to(fetched).as_posix(): file.read_bytes() for file in fetched.rglob("*") if file.is_file()
     } == RUN
     assert [file.name for file in (tmp_path / "second ü").iterdir()] == [fetched.name]
-    with pytest.raises(ResultsError, match="is fetched where none is, .* exists; go on with it"):
+    with pytest.raises(ResultsError, match="is fetched where none is, .* exists; resume it"):
         fetch_run(address, tmp_path / "second ü")
 
 
@@ -160,5 +160,5 @@ def test_a_place_without_a_run_is_refused_and_nothing_is_made(ray: Storage, tmp_
 def test_a_new_run_needs_a_place_of_its_own(ray: Storage) -> None:
     check_new_run(ray)
     ray.write("manifest.json", b"{}")
-    with pytest.raises(ResultsError, match="choose another --run, or go on with it: python -m lwq_tune resume"):
+    with pytest.raises(ResultsError, match="choose another --run, or resume it: python -m lwq_tune resume"):
         check_new_run(ray)

@@ -1,4 +1,4 @@
-"""Ray's dashboard beside a sweep: refused before anything starts, or there, on loopback, and booked to the sweep."""
+"""Ray's dashboard beside a sweep: refused before anything starts, or there, on loopback, and charged to the sweep."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.errors import ResultsError
 from lwq_tune.results.store import RunFolder
 from lwq_tune.sweep.cluster import hosts as site_module
-from lwq_tune.sweep.cluster.hosts import Site, wait_for_books
+from lwq_tune.sweep.cluster.hosts import SweepHosts, wait_for_ledgers
 from lwq_tune.sweep.cluster.slots import Host, Slots
 from lwq_tune.sweep.plan import Plan
 
@@ -29,18 +29,18 @@ def plan_in(folder: Path) -> Plan:
 
 def test_a_later_session_on_other_hosts_gives_a_trial_what_the_first_one_did(tmp_path: Path) -> None:
     plan = plan_in(tmp_path)
-    assert Site(plan, (LARGE, SMALL)).slots(3) == Slots(3, 4.0, 0.0)
-    assert Site(plan, (LARGE,)).slots(3) == Slots(2, 4.0, 0.0)
-    assert Site(plan, (SMALL,)).slots(3) == Slots(1, 4.0, 0.0)
-    assert Site(plan_in(tmp_path), (LARGE, LARGE, LARGE)).slots(3) == Slots(3, 4.0, 0.0)
+    assert SweepHosts(plan, (LARGE, SMALL)).slots(3) == Slots(3, 4.0, 0.0)
+    assert SweepHosts(plan, (LARGE,)).slots(3) == Slots(2, 4.0, 0.0)
+    assert SweepHosts(plan, (SMALL,)).slots(3) == Slots(1, 4.0, 0.0)
+    assert SweepHosts(plan_in(tmp_path), (LARGE, LARGE, LARGE)).slots(3) == Slots(3, 4.0, 0.0)
 
 
 def test_a_note_of_the_hosts_that_was_changed_is_refused(tmp_path: Path) -> None:
     plan = plan_in(tmp_path)
-    Site(plan, (LARGE,))
+    SweepHosts(plan, (LARGE,))
     (tmp_path / "run" / "hosts.json").write_text('{"hosts": [{"cores": 8}]}')
     with pytest.raises(ResultsError, match="was changed"):
-        Site(plan, (LARGE,))
+        SweepHosts(plan, (LARGE,))
 
 
 def line(**values: object) -> str:
@@ -51,9 +51,9 @@ CLOSED = line(event="closed", session="now", at_s=2.0)
 INTERVAL = line(begin_s=1.0, parts={"cpu": "x" * 9000})
 
 
-def test_books_that_are_closed_or_were_never_opened_keep_nobody_waiting(tmp_path: Path) -> None:
+def test_a_log_that_is_closed_or_was_never_opened_is_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(INTERVAL + CLOSED)
-    wait_for_books(tmp_path, "now", ["a", "b"])
+    wait_for_ledgers(tmp_path, "now", ["a", "b"])
 
 
 def test_the_sweep_waits_until_the_last_line_of_its_own_session_is_whole(
@@ -71,7 +71,7 @@ def test_the_sweep_waits_until_the_last_line_of_its_own_session_is_whole(
     writer = threading.Thread(target=write_the_rest)
     writer.start()
     with caplog.at_level(logging.WARNING):
-        wait_for_books(tmp_path, "now", ["a"])
+        wait_for_ledgers(tmp_path, "now", ["a"])
     assert log.read_text().endswith(CLOSED)
     assert caplog.records == []
     writer.join()
@@ -80,8 +80,8 @@ def test_the_sweep_waits_until_the_last_line_of_its_own_session_is_whole(
 def test_a_ledger_that_hangs_is_named_and_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(site_module, "BOOKS_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(site_module, "CLOSE_TIMEOUT_S", 0.2)
     (tmp_path / "a.jsonl").write_text(INTERVAL)
     with caplog.at_level(logging.WARNING):
-        wait_for_books(tmp_path, "now", ["a"])
-    assert "the ledger of a has not closed its books" in caplog.records[0].message
+        wait_for_ledgers(tmp_path, "now", ["a"])
+    assert "the ledger of a has not closed the run" in caplog.records[0].message

@@ -58,7 +58,7 @@ def test_sessions_that_follow_each_other_stand_there_as_they_were_written(tmp_pa
 
 
 def test_a_log_of_another_session_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ResultsError, match="got one of another than 'one'"):
+    with pytest.raises(ResultsError, match="must be of the session 'one'"):
         LogCopy(tmp_path / "node-b.jsonl").add("one", 0, SECOND)
 
 
@@ -85,5 +85,5 @@ def test_lines_that_follow_missing_ones_are_refused_and_no_copy_is_made_of_nothi
 
 def test_a_damaged_copy_is_named(tmp_path: Path) -> None:
     (tmp_path / "node-b.jsonl").write_bytes(b"{\n" + FIRST)
-    with pytest.raises(ResultsError, match=r"node-b\.jsonl could not be"):
+    with pytest.raises(ResultsError, match=r"node-b\.jsonl is not"):
         LogCopy(tmp_path / "node-b.jsonl")

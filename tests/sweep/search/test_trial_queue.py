@@ -12,7 +12,7 @@ from lwq_tune.results.asked import read_trials
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.store import RunFolder
 from lwq_tune.sweep.search.proposer import Proposer
-from lwq_tune.sweep.search.trial_queue import ListSupply, SearchSupply, outcome_of
+from lwq_tune.sweep.search.trial_queue import ListQueue, SearchQueue, outcome_of
 from tests.conftest import small_config
 from tests.support.small_run import epoch_row, recorder_of, train
 
@@ -37,13 +37,13 @@ def folder(tmp_path: Path) -> RunFolder:
     return folder
 
 
-def supply_of(
+def queue_of(
     recorder: RunRecorder, candidates: dict[BitWidths, tuple[TrialConfig, ...]], *, frozen: tuple[str, ...] = ()
-) -> SearchSupply:
+) -> SearchQueue:
     proposer = Proposer("tpe", list(candidates), n_trials=N_PROPOSALS, seed=1)
     trials = {trial.trial_key: trial for trials in candidates.values() for trial in trials}
     costs = dict(recorder_of(RunFolder(Path("nowhere")), trials)._costs)
-    return SearchSupply(proposer, candidates, costs, recorder, frozen)
+    return SearchQueue(proposer, candidates, costs, recorder, frozen)
 
 
 def accuracy_of(trial: TrialConfig) -> float:
@@ -56,13 +56,13 @@ def run_trial(recorder: RunRecorder, key: str) -> None:
     recorder.end_trial(key, "done")
 
 
-def go_through(recorder: RunRecorder, supply: SearchSupply, n_trials: int | None = None) -> list[str]:
-    """Run what the supply hands out, one trial at a time."""
+def go_through(recorder: RunRecorder, queue: SearchQueue, n_trials: int | None = None) -> list[str]:
+    """Run what the queue hands out, one trial at a time."""
     keys = []
     while n_trials is None or len(keys) < n_trials:
-        key = supply.next()
+        key = queue.next()
         if key is None:
-            assert supply.is_exhausted
+            assert queue.is_exhausted
             break
         keys.append(key)
         run_trial(recorder, key)
@@ -70,8 +70,8 @@ def go_through(recorder: RunRecorder, supply: SearchSupply, n_trials: int | None
 
 
 def test_a_list_is_handed_out_in_order() -> None:
-    supply = ListSupply(["a", "b"])
-    assert [supply.next(), supply.is_exhausted, supply.next(), supply.is_exhausted, supply.next()] == [
+    queue = ListQueue(["a", "b"])
+    assert [queue.next(), queue.is_exhausted, queue.next(), queue.is_exhausted, queue.next()] == [
         "a", False, "b", True, None
     ]  # fmt: skip
 
@@ -80,7 +80,7 @@ def test_a_schedule_is_trained_with_every_seed_and_none_twice(
     folder: RunFolder, candidates: dict[BitWidths, tuple[TrialConfig, ...]]
 ) -> None:
     recorder = recorder_of(folder, {})
-    keys = go_through(recorder, supply_of(recorder, candidates))
+    keys = go_through(recorder, queue_of(recorder, candidates))
     assert len(set(keys)) == len(keys) == N_PROPOSALS * len(SEEDS)
     trials = [recorder.config(key) for key in keys]
     for first, second in zip(trials[::2], trials[1::2], strict=True):
@@ -91,16 +91,16 @@ def test_the_search_waits_until_all_seeds_of_a_schedule_have_ended(
     folder: RunFolder, candidates: dict[BitWidths, tuple[TrialConfig, ...]]
 ) -> None:
     recorder = recorder_of(folder, {})
-    supply = supply_of(recorder, candidates)
-    first, second = supply.next(), supply.next()
+    queue = queue_of(recorder, candidates)
+    first, second = queue.next(), queue.next()
     assert first is not None
     assert second is not None
-    assert supply.next() is None
+    assert queue.next() is None
     run_trial(recorder, first)
-    assert supply.next() is None
-    assert not supply.is_exhausted
+    assert queue.next() is None
+    assert not queue.is_exhausted
     run_trial(recorder, second)
-    assert supply.next() is not None
+    assert queue.next() is not None
 
 
 @pytest.mark.parametrize("n_before", [0, 1, 2, 5, 11])
@@ -111,12 +111,12 @@ def test_a_resumed_search_hands_out_what_the_first_one_would_have(
     whole.create()
     broken.create()
     recorder = recorder_of(whole, {})
-    all_keys = go_through(recorder, supply_of(recorder, candidates))
+    all_keys = go_through(recorder, queue_of(recorder, candidates))
     before = recorder_of(broken, {})
-    started = go_through(before, supply_of(before, candidates), n_before)
+    started = go_through(before, queue_of(before, candidates), n_before)
     asked = read_trials({"space": {"is_adaptive": True}, "trials": []}, broken)
     after = recorder_of(broken, asked.all)
-    assert started + go_through(after, supply_of(after, candidates)) == all_keys
+    assert started + go_through(after, queue_of(after, candidates)) == all_keys
     assert asked.lag == (1 if n_before else None)
 
 
@@ -126,9 +126,9 @@ def test_a_failed_trial_that_is_trained_again_does_not_change_what_follows(
     folder = RunFolder(tmp_path / "run")
     folder.create()
     recorder = recorder_of(folder, {})
-    supply = supply_of(recorder, candidates)
+    queue = queue_of(recorder, candidates)
     failed = []
-    for key in iter(supply.next, None):
+    for key in iter(queue.next, None):
         if len(failed) < len(SEEDS):
             recorder.start_attempt(key)
             recorder.end_trial(key, "failed", "out of luck")
@@ -139,7 +139,7 @@ def test_a_failed_trial_that_is_trained_again_does_not_change_what_follows(
     for key in failed:
         run_trial(recorder, key)
     resumed = recorder_of(folder, {key: recorder.config(key) for key in proposed})
-    assert go_through(resumed, supply_of(resumed, candidates, frozen=tuple(failed))) == []
+    assert go_through(resumed, queue_of(resumed, candidates, frozen=tuple(failed))) == []
     assert list(resumed.statuses()) == proposed
 
 

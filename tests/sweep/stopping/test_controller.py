@@ -10,7 +10,7 @@ from lwq_tune.config.trial import TrialConfig
 from lwq_tune.energy.ledger.totals import trial_part
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.store import RunFolder, read_log
-from lwq_tune.sweep.stopping.controller import Control
+from lwq_tune.sweep.stopping.controller import StopController
 from lwq_tune.sweep.stopping.rules import StopRules
 from lwq_tune.sweep.stopping.settings import Stopping, Target
 from tests.conftest import small_config
@@ -38,7 +38,7 @@ def recorder(folder: RunFolder, trials: dict[str, TrialConfig]) -> RunRecorder:
     return recorder_of(folder, trials)
 
 
-def book(folder: RunFolder, **joules: float) -> None:
+def charge(folder: RunFolder, **joules: float) -> None:
     """Write an interval as a ledger does, with so many joules for each part."""
     folder.energy.mkdir(exist_ok=True)
     opened = {"event": "opened", "session": "s", "at_s": 0.0}
@@ -54,47 +54,47 @@ def book(folder: RunFolder, **joules: float) -> None:
 def test_what_a_sweep_uses_itself_counts_and_what_others_use_does_not(
     folder: RunFolder, recorder: RunRecorder, trials: dict[str, TrialConfig]
 ) -> None:
-    control = Control(recorder, None, Budget(1.0, "kWh"))
+    controller = StopController(recorder, None, Budget(1.0, "kWh"))
     key = next(iter(trials))
-    book(
+    charge(
         folder,
         **{trial_part(key, "s"): 0.3 * JOULES_PER_KWH, "driver": 0.3 * JOULES_PER_KWH, "other": 9 * JOULES_PER_KWH},
     )
-    assert not control.is_over()
-    assert not control.ends_trial(key, epoch_row(1), is_last=False)
-    book(folder, ray=0.3 * JOULES_PER_KWH, ledger=0.2 * JOULES_PER_KWH)
-    assert control.ends_trial(key, epoch_row(2), is_last=False)
-    assert control.is_cut(key)
-    assert control.is_over()
-    assert control.ended_by == (
+    assert not controller.is_over()
+    assert not controller.ends_trial(key, epoch_row(1), is_last=False)
+    charge(folder, ray=0.3 * JOULES_PER_KWH, ledger=0.2 * JOULES_PER_KWH)
+    assert controller.ends_trial(key, epoch_row(2), is_last=False)
+    assert controller.is_cut(key)
+    assert controller.is_over()
+    assert controller.ended_by == (
         "the carbon budget of 1 kWh is used (1.1 kWh); resume with a larger --carbon-budget to go on"
     )
-    assert control.decision(key) is None, "a trial that is cut can go on"
+    assert controller.decision(key) is None, "a trial that is cut can go on"
 
 
 def test_a_trial_that_is_over_anyway_is_not_cut(
     folder: RunFolder, recorder: RunRecorder, trials: dict[str, TrialConfig]
 ) -> None:
-    control = Control(recorder, StopRules(RULES, 2), Budget(0.1, "kg"))
-    book(folder, driver=JOULES_PER_KWH)
+    controller = StopController(recorder, StopRules(RULES, 2), Budget(0.1, "kg"))
+    charge(folder, driver=JOULES_PER_KWH)
     key = next(iter(trials))
-    assert not control.ends_trial(key, epoch_row(4, val_accuracy=0.95), is_last=True)
-    assert not control.is_cut(key)
-    assert control.is_over()
+    assert not controller.ends_trial(key, epoch_row(4, val_accuracy=0.95), is_last=True)
+    assert not controller.is_cut(key)
+    assert controller.is_over()
 
 
 def test_a_rule_ends_a_trial_and_spares_those_that_others_start_from(
     recorder: RunRecorder, trials: dict[str, TrialConfig]
 ) -> None:
     first, second = trials
-    control = Control(recorder, StopRules(RULES, 2), None, spared=[second])
-    assert not control.ends_trial(first, epoch_row(1, val_accuracy=0.5), is_last=False)
+    controller = StopController(recorder, StopRules(RULES, 2), None, exempt=[second])
+    assert not controller.ends_trial(first, epoch_row(1, val_accuracy=0.5), is_last=False)
     for key in trials:
-        assert control.ends_trial(key, epoch_row(2, val_accuracy=0.95), is_last=False) == (key == first)
-    decision = control.decision(first)
+        assert controller.ends_trial(key, epoch_row(2, val_accuracy=0.95), is_last=False) == (key == first)
+    decision = controller.decision(first)
     assert decision is not None
     assert (decision.rule, decision.is_end) == ("target", True)
-    assert not control.is_over()
+    assert not controller.is_over()
 
 
 def test_a_resumed_sweep_decides_as_the_one_before(folder: RunFolder) -> None:
@@ -102,7 +102,7 @@ def test_a_resumed_sweep_decides_as_the_one_before(folder: RunFolder) -> None:
     found = [small_config(bit_widths=bits, epochs=4) for bits in ((4, 4, 4), (3, 3, 3), (2, 2, 2))]
     trials = {trial.trial_key: trial for trial in found}
     recorder = recorder_of(folder, trials)
-    live = Control(recorder, StopRules(rules, 1), None)
+    live = StopController(recorder, StopRules(rules, 1), None)
     for key, accuracy in zip(trials, (0.8, 0.7, 0.6), strict=True):
         assert live.ended_by is None or key == found[2].trial_key
         recorder.start_attempt(key)
@@ -112,7 +112,7 @@ def test_a_resumed_sweep_decides_as_the_one_before(folder: RunFolder) -> None:
         recorder.end_trial(key, "done")
         live.end_trial(key, "done")
         live.check()
-    resumed = Control(recorder_of(folder, trials), StopRules(rules, 1), None)
+    resumed = StopController(recorder_of(folder, trials), StopRules(rules, 1), None)
     resumed.replay(read_log(folder.log))
     resumed.check()
     assert live.ended_by is not None

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from ray.tune.experiment.trial import Trial
 
-from lwq_tune.sweep.tune.patches import ForgettingCallback
+from lwq_tune.sweep.tune.patches import DropEndedTrials
 
 
 def tune_trial(name: str, status: str) -> Trial:
@@ -17,7 +17,7 @@ def test_what_is_over_leaves_the_list_of_tune_and_takes_its_results_along() -> N
     statuses = {"a": Trial.TERMINATED, "b": Trial.RUNNING, "c": Trial.ERROR, "d": Trial.TERMINATED, "e": Trial.PENDING}
     trials = {name: tune_trial(name, status) for name, status in statuses.items()}
     listed = list(trials.values())
-    ForgettingCallback().on_step_end(1, listed)
+    DropEndedTrials().on_step_end(1, listed)
     assert [trial.trial_id for trial in listed] == ["b", "d", "e"], "one that is over stays: Tune wants one at its end"
     for name in "ac":
         assert (trials[name].trial_id, trials[name].status) == (name, statuses[name])
@@ -30,5 +30,5 @@ def test_what_is_over_leaves_the_list_of_tune_and_takes_its_results_along() -> N
 def test_a_list_in_which_nothing_is_over_stays_as_it_is() -> None:
     listed = [tune_trial("a", Trial.RUNNING), tune_trial("b", Trial.PAUSED)]
     before = list(listed)
-    ForgettingCallback().on_step_end(1, listed)
+    DropEndedTrials().on_step_end(1, listed)
     assert listed == before

@@ -8,7 +8,7 @@ from typing import Any
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.errors import ResultsError
 from lwq_tune.sweep.progress import PlainProgress
-from lwq_tune.sweep.stopping.controller import Control
+from lwq_tune.sweep.stopping.controller import StopController
 from lwq_tune.sweep.stopping.rules import StopRules
 from lwq_tune.sweep.stopping.settings import Stopping
 from lwq_tune.sweep.tune.recording import EarlyStop, RecordingCallback
@@ -49,15 +49,15 @@ class Recorder:
         return CONFIG
 
 
-def control_of(recorder: Recorder, **rules: Any) -> Control:
-    return Control(recorder, StopRules(Stopping.model_validate(rules), 1), None)  # type: ignore[arg-type]
+def control_of(recorder: Recorder, **rules: Any) -> StopController:
+    return StopController(recorder, StopRules(Stopping.model_validate(rules), 1), None)  # type: ignore[arg-type]
 
 
 def callback_of(
-    recorder: Recorder, control: Control | None = None, epoch_limit_s: float | None = None
+    recorder: Recorder, controller: StopController | None = None, epoch_limit_s: float | None = None
 ) -> RecordingCallback:
     progress = PlainProgress({KEY: CONFIG}, io.StringIO(), 2)
-    return RecordingCallback(recorder, progress, control or control_of(recorder), epoch_limit_s)  # type: ignore[arg-type]
+    return RecordingCallback(recorder, progress, controller or control_of(recorder), epoch_limit_s)  # type: ignore[arg-type]
 
 
 def drive(callback: RecordingCallback, *results: dict[str, Any]) -> None:
@@ -108,24 +108,24 @@ def test_tune_can_pickle_what_it_is_given() -> None:
 
 def test_a_rule_ends_a_trial_with_its_reason() -> None:
     recorder = Recorder()
-    control = control_of(recorder, target={"val_accuracy": 0.5})
-    callback = callback_of(recorder, control)
+    controller = control_of(recorder, target={"val_accuracy": 0.5})
+    callback = callback_of(recorder, controller)
     result = {
         "config": TRIAL.config, "done": False,
         "rows": [{"epoch": 1, "val_accuracy": 0.6, "cumulative_emissions_kg_co2eq": None}],
     }  # fmt: skip
-    assert EarlyStop(callback, control)("ray1", result)
+    assert EarlyStop(callback, controller)("ray1", result)
     drive(callback, result)
     assert recorder.calls[-1] == ("end", KEY, "done", "target: val_accuracy 0.6000 at epoch 1 reaches 0.5")
 
 
 def test_a_trial_that_a_rule_ended_before_a_crash_does_not_start_again() -> None:
     recorder = Recorder()
-    control = control_of(recorder, target={"val_accuracy": 0.5})
-    callback = callback_of(recorder, control)
+    controller = control_of(recorder, target={"val_accuracy": 0.5})
+    callback = callback_of(recorder, controller)
     assert callback.admits(KEY)
     row = {"epoch": 1, "val_accuracy": 0.6, "cumulative_emissions_kg_co2eq": None}
-    control.replay([{"kind": "epoch", "trial_key": KEY, **row}])
+    controller.replay([{"kind": "epoch", "trial_key": KEY, **row}])
     assert not callback.admits(KEY)
     assert recorder.calls == [("end", KEY, "done", "target: val_accuracy 0.6000 at epoch 1 reaches 0.5")]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lwq_tune.sweep.tune.stall_detection import MAX_STEP_S, Silence
+from lwq_tune.sweep.tune.stall_detection import MAX_STEP_S, StallDetector
 from tests.conftest import run_python
 
 
@@ -18,52 +18,52 @@ class Clock:
         return self.now_s
 
 
-def looks(silence: Silence, clock: Clock, time_s: float, step_s: float = 0.1) -> list[str]:
-    """Let a time pass in small steps, asking at each, and return who was silent for too long at the last."""
+def looks(detector: StallDetector, clock: Clock, time_s: float, step_s: float = 0.1) -> list[str]:
+    """Let a time pass in small steps, asking at each, and return who had stalled at the last."""
     found: list[str] = []
     for _ in range(round(time_s / step_s)):
         clock.now_s += step_s
-        found = silence.too_long()
+        found = detector.find_stalled()
     return found
 
 
 def test_a_trial_is_silent_for_too_long_after_the_limit_and_not_before() -> None:
     clock = Clock()
-    silence = Silence(10.0, clock)
-    silence.hear("a")
-    assert looks(silence, clock, 5.0) == []
-    silence.hear("b")
-    assert looks(silence, clock, 4.9) == []
-    assert looks(silence, clock, 0.3) == ["a"]
-    silence.hear("a")
-    assert looks(silence, clock, 5.0) == ["b"]
-    silence.forget("b")
-    assert looks(silence, clock, 4.0) == []
-    assert looks(silence, clock, 2.0) == ["a"]
+    detector = StallDetector(10.0, clock)
+    detector.note_report("a")
+    assert looks(detector, clock, 5.0) == []
+    detector.note_report("b")
+    assert looks(detector, clock, 4.9) == []
+    assert looks(detector, clock, 0.3) == ["a"]
+    detector.note_report("a")
+    assert looks(detector, clock, 5.0) == ["b"]
+    detector.remove("b")
+    assert looks(detector, clock, 4.0) == []
+    assert looks(detector, clock, 2.0) == ["a"]
 
 
 def test_the_silence_of_a_driver_that_was_stopped_itself_is_nobodys() -> None:
     clock = Clock()
-    silence = Silence(10.0, clock)
-    silence.hear("a")
-    looks(silence, clock, 5.0)
+    detector = StallDetector(10.0, clock)
+    detector.note_report("a")
+    looks(detector, clock, 5.0)
     clock.now_s += 3600
-    assert silence.too_long() == []
-    assert looks(silence, clock, 10.0 - 5.0 - MAX_STEP_S - 0.1) == []
-    assert looks(silence, clock, 0.3) == ["a"]
+    assert detector.find_stalled() == []
+    assert looks(detector, clock, 10.0 - 5.0 - MAX_STEP_S - 0.1) == []
+    assert looks(detector, clock, 0.3) == ["a"]
 
 
 @given(st.lists(st.floats(0, 0.99 * MAX_STEP_S), min_size=1), st.floats(0.1, 20))
 def test_steps_of_any_length_add_up(steps: list[float], limit_s: float) -> None:
     clock = Clock()
-    silence = Silence(limit_s, clock)
-    silence.hear("a")
+    detector = StallDetector(limit_s, clock)
+    detector.note_report("a")
     for step_s in steps:
         clock.now_s += step_s
-        found = silence.too_long()
-    silent_s = sum(steps)
-    if abs(silent_s - limit_s) > 1e-6:
-        assert (found == ["a"]) == (silent_s > limit_s)
+        found = detector.find_stalled()
+    without_report_s = sum(steps)
+    if abs(without_report_s - limit_s) > 1e-6:
+        assert (found == ["a"]) == (without_report_s > limit_s)
 
 
 STOPPED = """
@@ -71,7 +71,7 @@ import os, signal, sys
 from pathlib import Path
 from ray import tune
 from lwq_tune.sweep.cluster.ray_session import local_ray
-from lwq_tune.sweep.tune.stall_detection import SilenceCallback
+from lwq_tune.sweep.tune.stall_detection import StallCallback
 
 class Stopped(tune.Trainable):
     def setup(self, config):
@@ -104,7 +104,7 @@ with local_ray(2):
         tune.with_resources(Stopped, {"cpu": 1}),
         param_space={"log": str(here / "log"), "name": tune.grid_search(["stopped", "other"])},
         run_config=tune.RunConfig(
-            storage_path=str(here / "ray"), verbose=0, callbacks=[SilenceCallback(float(sys.argv[1])), Ends()],
+            storage_path=str(here / "ray"), verbose=0, callbacks=[StallCallback(float(sys.argv[1])), Ends()],
             failure_config=tune.FailureConfig(max_failures=1),
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1),
         ),

@@ -26,10 +26,10 @@ def counting_meter(monkeypatch: pytest.MonkeyPatch) -> None:
 def job(config: TrialConfig, resume_from: list[str] | None = None) -> dict[str, Any]:
     machine = {"data_dir": "/none", "n_threads": 1, "n_cpus": 1.0, "n_gpus": 0.0, "epoch_limit_s": None}
     trial = {"trial_key": config.trial_key, "trial": config.model_dump(mode="json")}
-    books = {"run_dir": tempfile.mkdtemp()}
+    energy = {"run_dir": tempfile.mkdtemp()}
     storage = {"address": None, "run": "run"}
     start = {"initial": [], "resume_from": resume_from or [], "storage": storage}
-    return {"job": {**trial, **start, "machine": machine, "books": books}}
+    return {"job": {**trial, **start, "machine": machine, "energy": energy}}
 
 
 def make(config: TrialConfig, resume_from: list[str] | None = None) -> Trainable:

@@ -27,11 +27,11 @@ def lines_of(run_dir: Path, key: str = KEY) -> list[str]:
 def test_a_line_has_its_time_in_utc_its_level_and_its_logger(tmp_path: Path) -> None:
     before = datetime.datetime.now(datetime.UTC)
     log = TrialLog(tmp_path, KEY)
-    LOG.warning("checkpoint left out: %s", "damaged")
+    LOG.warning("checkpoint skipped: %s", "damaged")
     log.close()
     (line,) = (line for line in lines_of(tmp_path) if "damaged" in line)
     stamp, rest = line.split(" ", 1)
-    assert rest == "WARNING lwq_tune.sweep.tune.trainable: checkpoint left out: damaged"
+    assert rest == "WARNING lwq_tune.sweep.tune.trainable: checkpoint skipped: damaged"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", stamp)
     elapsed = datetime.datetime.fromisoformat(stamp) - before
     assert datetime.timedelta(milliseconds=-1) <= elapsed < datetime.timedelta(minutes=1)
