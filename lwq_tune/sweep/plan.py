@@ -5,20 +5,17 @@ from __future__ import annotations
 import secrets
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.energy.service.client import RunSpec, run_spec
 from lwq_tune.energy.service.host_spool import RunLocation
-from lwq_tune.host.threads import n_threads
 from lwq_tune.models.inference_costs import ModelCosts
 from lwq_tune.quantization.schedules import BitWidths
 from lwq_tune.results.store import RunFolder
 from lwq_tune.sweep.cluster.dashboard import Dashboard
-from lwq_tune.sweep.cluster.slots import Slots
 from lwq_tune.sweep.space.file_models import Search
 from lwq_tune.sweep.space.search_space import SearchSpace
 from lwq_tune.sweep.stopping.settings import Stopping
@@ -121,39 +118,13 @@ class CannotStartError(Exception):
     """A trial cannot start, since the trial whose network it starts from did not finish."""
 
 
-def make_job(plan: Plan, trial: TrialConfig, slots: Slots) -> dict[str, Any]:
-    """Return the configuration that `Trainable` takes.
+def find_initial(plan: Plan, trial: TrialConfig) -> list[str]:
+    """Return the last checkpoints of the trial that a trial starts from, in this run or in that of ``--init-run``.
 
     Raises:
-        CannotStartError: The network that it starts from does not exist.
+        CannotStartError: There is none.
         ResultsError: A storage does not answer.
     """
-    config = plan.config
-    return {
-        "trial_key": trial.trial_key,
-        "trial": trial.model_dump(mode="json"),
-        "resume_from": plan.resume_from.get(trial.trial_key, []),
-        "initial": _find_initial(plan, trial),
-        "storage": {"address": config.storage, "run": config.run},
-        "machine": {
-            "data_dir": str(config.data_dir.resolve()),
-            "n_threads": n_threads(slots.cpus),
-            "n_cpus": slots.cpus,
-            "n_gpus": slots.gpus,
-            "epoch_limit_s": config.epoch_limit,
-        },
-        "energy": {
-            "run_dir": str(plan.folder.path.resolve()),
-            "intensities": {host: series.to_dict() for host, series in plan.intensities.items()},
-            "pue": config.pue,
-            "session": plan.session,
-            "run_location": None if plan.run_location is None else asdict(plan.run_location),
-        },
-    }
-
-
-def _find_initial(plan: Plan, trial: TrialConfig) -> list[str]:
-    """Return the last checkpoints of the trial that a trial starts from, in this run or in that of ``--init-run``."""
     initial = trial.initial
     if initial is None:
         return []

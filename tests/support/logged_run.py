@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lwq_tune.config.trial import TrialConfig
 from lwq_tune.sweep.cluster.ray_session import local_ray
+from lwq_tune.sweep.tune.job import TrialJob
 from lwq_tune.sweep.tune.loggers import DEFAULT_PROJECT, RUN_STORE, LoggerChoice, check_installed, make_loggers
 from tests.conftest import small_config
 
@@ -29,9 +31,12 @@ def row_of(seed: int, epoch: int) -> dict[str, Any]:
 
 
 def config_of(seed: int) -> dict[str, Any]:
-    trial = small_config(seed=seed, dataset="/data/birds", dataset_digest="ab12")
-    job = {"trial_key": trial.trial_key, "trial": trial.model_dump(mode="json"), "machine": {"data_dir": "/secret"}}
-    return {"job": job}
+    return {"job": job_of(small_config(seed=seed, dataset="/data/birds", dataset_digest="ab12"))}
+
+
+def job_of(trial: TrialConfig) -> TrialJob:
+    secret = Path("/secret")
+    return TrialJob(trial, secret, secret, n_cpus=1.0, n_gpus=0.0, n_threads=1, intensities={}, session="test")
 
 
 def main(run_dir: Path, flags: list[str]) -> None:
@@ -47,7 +52,7 @@ def main(run_dir: Path, flags: list[str]) -> None:
 
         class Trainable(tune.Trainable):
             def setup(self, config: dict[str, Any]) -> None:
-                self._seed, self._epoch = config["job"]["trial"]["seed"], 0
+                self._seed, self._epoch = config["job"].trial.seed, 0
 
             def step(self) -> dict[str, Any]:
                 self._epoch += 1

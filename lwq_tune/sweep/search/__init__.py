@@ -1,4 +1,4 @@
-"""Which trial is trained next: from a list, or as a search proposes during the sweep.
+"""Which schedules are trained: a list, or what a search proposes while the sweep runs.
 
 Start at `trial_queue`.
 

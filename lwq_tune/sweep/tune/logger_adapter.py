@@ -80,9 +80,9 @@ class TrialLogger(tune.Callback):
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Report a trial that starts, or continues in another process."""
         job = trial.config["job"]
-        key = job["trial_key"]
+        key = job.trial_key
         if key not in self._open:
-            config = {"run": self._run, **hyperparameters(TrialConfig(**job["trial"]))}
+            config = {"run": self._run, **hyperparameters(job.trial)}
             self._open[key] = NamedTrial(f"{key}-{trial.trial_id}", config, self._folder_of(key))
         self._call(self._tell_start, self._open[key])
 
@@ -90,7 +90,7 @@ class TrialLogger(tune.Callback):
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         """Report an epoch."""
-        key = trial.config["job"]["trial_key"]
+        key = trial.config["job"].trial_key
         if "failure" in result:
             self._failed.add(key)
         for row in result.get("rows", ()):
@@ -99,12 +99,12 @@ class TrialLogger(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Report the end of a trial."""
-        key = trial.config["job"]["trial_key"]
+        key = trial.config["job"].trial_key
         self._end(key, failed=key in self._failed)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Report a trial that Tune does not retry."""
-        self._end(trial.config["job"]["trial_key"], failed=True)
+        self._end(trial.config["job"].trial_key, failed=True)
 
     def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
         """End the trials that an interrupted sweep leaves open, since W&B would wait for them, and close the logger."""

@@ -141,7 +141,7 @@ class EarlyStop(tune.Stopper):
 
 def key_of(config: dict[str, Any]) -> str:
     """Return the trial key in a configuration of Tune."""
-    key: str = config["job"]["trial_key"]
+    key: str = config["job"].trial_key
     return key
 
 

@@ -9,6 +9,7 @@ from ray.tune.search import Searcher
 
 from lwq_tune.sweep.plan import CannotStartError
 from lwq_tune.sweep.search.trial_queue import TrialQueue
+from lwq_tune.sweep.tune.job import TrialJob
 
 
 class StartCheck(Protocol):
@@ -34,7 +35,7 @@ class QueueSearcher(Searcher):
     def __init__(
         self,
         queue: TrialQueue,
-        job: Callable[[str], dict[str, Any]],
+        job: Callable[[str], TrialJob],
         is_closed: Callable[[], bool],
         start_check: StartCheck,
     ) -> None:

@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
-from lwq_tune.config.trial import TrialConfig
 from lwq_tune.energy.meter import EnergyMeter
-from lwq_tune.energy.service.host_spool import RunLocation
-from lwq_tune.energy.service.location import ledger_folder
 from lwq_tune.errors import EnergyMeterError
 from lwq_tune.host.provenance import cpu_model
 from lwq_tune.host.threads import let_idle_threads_sleep
 from lwq_tune.results.store import RunFolder
+from lwq_tune.sweep.tune.job import TrialJob
 from lwq_tune.sweep.worker.checkpoints import RunCheckpoints, local_copy
 from lwq_tune.sweep.worker.time_limit import time_limit
 from lwq_tune.sweep.worker.trial_log import TrialLog
@@ -36,11 +34,7 @@ _log = logging.getLogger(__name__)
 class Trainable(tune.Trainable):
     """Trains one trial, an epoch per step.
 
-    The configuration holds one ``job``: ``trial_key``, ``trial`` (a `TrialConfig` as plain values), ``machine``
-    (``data_dir``, ``n_threads``, ``n_cpus``, ``n_gpus``, ``epoch_limit_s``), ``energy`` (``run_dir``, ``intensities``
-    by host, ``pue``, ``session``, and ``run_location`` if not all hosts share the run folder), ``initial``
-    (checkpoints of the trial that this one starts from), ``resume_from`` (its own checkpoints, newest first) and
-    ``storage`` (``address``, ``run``).
+    The configuration holds one ``job``, a `TrialJob`.
 
     An error inside a trial is returned as its result and not raised: a retry would fail in the same way. Only the
     death of the process, which Tune detects, is worth a retry.
@@ -57,13 +51,13 @@ class Trainable(tune.Trainable):
         self.cleanup()  # of the trial that used this process before
         self._trial, self._failure = None, None
         try:
-            job = config["job"]
-            self._trial_log = TrialLog(_folder_here(job["energy"]), job["trial_key"])
-            self._epoch_limit_s = job["machine"]["epoch_limit_s"]
-            with time_limit(self._epoch_limit_s, f"the setup of {job['trial_key']}"):
+            job: TrialJob = config["job"]
+            self._trial_log = TrialLog(job.folder_here(), job.trial_key)
+            self._epoch_limit_s = job.epoch_limit_s
+            with time_limit(self._epoch_limit_s, f"the setup of {job.trial_key}"):
                 self._meter = _open_account(job)
                 self._trial = self._build(job)
-                self._continue_from(job["resume_from"])
+                self._continue_from(job.resume_from)
         except Exception as error:  # noqa: BLE001 (the boundary: any error of a trial becomes its record)
             self._fail(error)
 
@@ -108,10 +102,10 @@ class Trainable(tune.Trainable):
 
     def _stored(self) -> Iterator[str]:
         """Yield the checkpoints of this trial in the storage of the run, if it has one, latest epoch first."""
-        job = self.config["job"]
-        if job["storage"]["address"] is not None:
-            checkpoints = RunCheckpoints(RunFolder(Path(job["energy"]["run_dir"])), **job["storage"])
-            yield from (location for _, location in checkpoints.find([job["trial_key"]])[job["trial_key"]])
+        job: TrialJob = self.config["job"]
+        if job.storage is not None:
+            checkpoints = RunCheckpoints(RunFolder(job.run_dir), job.storage, job.run)
+            yield from (location for _, location in checkpoints.find([job.trial_key])[job.trial_key])
 
     def cleanup(self) -> None:
         """Close the trial's account in the ledger, and its log."""
@@ -127,28 +121,26 @@ class Trainable(tune.Trainable):
         self.setup(new_config)
         return True
 
-    def _build(self, job: dict[str, Any]) -> Trial:
+    def _build(self, job: TrialJob) -> Trial:
         let_idle_threads_sleep()
         import torch
 
         from lwq_tune.data.loading import load_dataset
         from lwq_tune.training.trial import Trial
 
-        machine = job["machine"]
-        torch.set_num_threads(machine["n_threads"])
-        uses_gpu = machine["n_gpus"] > 0
+        torch.set_num_threads(job.n_threads)
+        uses_gpu = job.n_gpus > 0
         self._host = {
             "hostname": socket.gethostname(),
             "cpu_model": cpu_model(),
             "gpu_model": torch.cuda.get_device_name() if uses_gpu else None,
         }
-        trial = TrialConfig(**job["trial"])
-        state = self._first_intact(job["initial"])
-        dataset = load_dataset(trial.dataset, Path(machine["data_dir"]))
+        state = self._first_intact(job.initial)
+        dataset = load_dataset(job.trial.dataset, job.data_dir)
         if self._meter is None:
             raise EnergyMeterError("a trial must have an account before it is built, this one has none")
         device = "cuda" if uses_gpu else "cpu"
-        return Trial(trial, dataset, self._meter, device, initial=None if state is None else state["model"])
+        return Trial(job.trial, dataset, self._meter, device, initial=None if state is None else state["model"])
 
     def _continue_from(self, locations: Iterable[str]) -> None:
         """Load the first intact checkpoint; without one, the trial starts from its first epoch."""
@@ -176,32 +168,15 @@ class Trainable(tune.Trainable):
         self.cleanup()
 
 
-def _run_location(energy: dict[str, Any]) -> RunLocation | None:
-    return None if energy.get("run_location") is None else RunLocation(**energy["run_location"])
-
-
-def _folder_here(energy: dict[str, Any]) -> Path:
-    """Return where this host writes logs: the run folder, or the spool of this host."""
-    location = _run_location(energy)
-    spool = None if location is None else location.spool_name(socket.gethostname(), energy["session"])
-    return Path(energy["run_dir"]) if spool is None else ledger_folder() / spool
-
-
-def _open_account(job: dict[str, Any]) -> EnergyMeter:
+def _open_account(job: TrialJob) -> EnergyMeter:
     """Open the trial's account for this process and return its meter."""
-    from lwq_tune.carbon.intensity import IntensitySeries
     from lwq_tune.energy.sensors.nvml import find_gpus
     from lwq_tune.energy.sensors.visible_gpus import owned_gpus
-    from lwq_tune.energy.service.client import run_spec
     from lwq_tune.energy.trial_meter import LedgerMeter
 
-    energy, machine = job["energy"], job["machine"]
-    intensities = {host: IntensitySeries.from_dict(values) for host, values in energy["intensities"].items()}
-    where = socket.gethostname(), energy["session"], _run_location(energy)
-    spec = run_spec(Path(energy["run_dir"]), intensities, energy["pue"], *where)
     gpus: dict[str, float] = {}
-    if machine["n_gpus"] > 0:
+    if job.n_gpus > 0:
         reader = find_gpus()
-        gpus = owned_gpus(os.environ.get("CUDA_VISIBLE_DEVICES"), reader.gpus, machine["n_gpus"])
+        gpus = owned_gpus(os.environ.get("CUDA_VISIBLE_DEVICES"), reader.gpus, job.n_gpus)
         reader.close()
-    return LedgerMeter(spec, job["trial_key"], os.getpid(), machine["n_cpus"], gpus)
+    return LedgerMeter(job.spec(), job.trial_key, os.getpid(), job.n_cpus, gpus)

@@ -6,15 +6,16 @@ import contextlib
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.store import RunFolder
 from lwq_tune.sweep.cluster.slots import Slots
-from lwq_tune.sweep.plan import Plan, make_job
+from lwq_tune.sweep.plan import Plan
 from lwq_tune.sweep.progress import Progress
 from lwq_tune.sweep.search.trial_queue import TrialQueue
 from lwq_tune.sweep.stopping.controller import StopController
+from lwq_tune.sweep.tune.job import TrialJob, make_job
 
 if TYPE_CHECKING:
     from ray.tune import Callback, Tuner
@@ -122,7 +123,7 @@ def _make_tuner(
     from lwq_tune.sweep.tune.searcher import QueueSearcher
     from lwq_tune.sweep.tune.trainable import Trainable
 
-    def job(key: str) -> dict[str, Any]:
+    def job(key: str) -> TrialJob:
         return make_job(plan, sinks.recorder.config(key), slots)
 
     return tune.Tuner(

@@ -12,10 +12,11 @@ from ray.tune.logger import LoggerCallback
 
 from lwq_tune.sweep.tune.logger_adapter import NamedTrial, TrialLogger, hyperparameters, scalars
 from tests.conftest import small_config
+from tests.support.logged_run import job_of
 
 CONFIG = small_config(dataset="/data/birds", dataset_digest="ab12")
 KEY = CONFIG.trial_key
-JOB = {"trial_key": KEY, "trial": CONFIG.model_dump(mode="json"), "machine": {"data_dir": "/secret"}}
+JOB = job_of(CONFIG)
 TRIAL = SimpleNamespace(config={"job": JOB}, trial_id="ray1")
 ROW = {"epoch": 2, "train_loss": 0.5, "gpu_energy_kwh": None, "engine": "eager", "peak_memory_mib": 12}
 RESULT = {"rows": [ROW], "val_accuracy": 0.5, "done": False, "pid": 1, "config": {"job": JOB}}

@@ -20,7 +20,7 @@ EPOCHS_OF = {seed: 1 if seed == FAILING_SEED else EPOCHS for seed in SEEDS}
 
 
 def key_of(seed: int) -> str:
-    key: str = config_of(seed)["job"]["trial_key"]
+    key: str = config_of(seed)["job"].trial_key
     return key
 
 

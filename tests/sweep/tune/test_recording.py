@@ -16,7 +16,9 @@ from tests.conftest import small_config
 
 CONFIG = small_config(epochs=2)
 KEY = CONFIG.trial_key
-TRIAL = SimpleNamespace(config={"job": {"trial_key": KEY}}, trial_id="ray1", num_failures=3, error_file=None)
+TRIAL = SimpleNamespace(
+    config={"job": SimpleNamespace(trial_key=KEY)}, trial_id="ray1", num_failures=3, error_file=None
+)
 ROW = {
     "trial_key": KEY, "epoch": 1, "config_epochs": 2, "val_accuracy": 0.5, "test_accuracy": 0.5, "energy_kwh": None,
     "epoch_time_s": 1.0,

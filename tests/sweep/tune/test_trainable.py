@@ -12,6 +12,7 @@ from lwq_tune.config.trial import TrialConfig
 from lwq_tune.energy.meter import EnergyReading
 from lwq_tune.errors import EnergyMeterError
 from lwq_tune.sweep.tune import trainable as trainable_module
+from lwq_tune.sweep.tune.job import TrialJob
 from lwq_tune.sweep.tune.trainable import Trainable
 from tests.conftest import small_config
 from tests.support.fake_meter import CountingMeter
@@ -24,12 +25,19 @@ def counting_meter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def job(config: TrialConfig, resume_from: list[str] | None = None) -> dict[str, Any]:
-    machine = {"data_dir": "/none", "n_threads": 1, "n_cpus": 1.0, "n_gpus": 0.0, "epoch_limit_s": None}
-    trial = {"trial_key": config.trial_key, "trial": config.model_dump(mode="json")}
-    energy = {"run_dir": tempfile.mkdtemp()}
-    storage = {"address": None, "run": "run"}
-    start = {"initial": [], "resume_from": resume_from or [], "storage": storage}
-    return {"job": {**trial, **start, "machine": machine, "energy": energy}}
+    return {
+        "job": TrialJob(
+            trial=config,
+            run_dir=Path(tempfile.mkdtemp()),
+            data_dir=Path("/none"),
+            n_cpus=1.0,
+            n_gpus=0.0,
+            n_threads=1,
+            intensities={},
+            session="test",
+            resume_from=tuple(resume_from or ()),
+        )
+    }
 
 
 def make(config: TrialConfig, resume_from: list[str] | None = None) -> Trainable:
