@@ -23,7 +23,8 @@ def run(parsed: argparse.Namespace) -> int:
     Raises:
         AnalysisError: The runs cannot be drawn, or the files not be written.
     """
-    from analysis.effects.curves import FIGURES, curve_note, curves_over_seeds, draw_curves
+    from analysis.effects.curves import FIGURES, curves_over_seeds
+    from analysis.figures.curves import curve_note, draw_curves
     from analysis.figures.style import save_print_figure
     from analysis.paper.table3 import caption
     from analysis.runs.load import read_epochs

@@ -31,7 +31,8 @@ def run(parsed: argparse.Namespace) -> int:
     Raises:
         AnalysisError: The runs cannot be drawn, or the files not be written.
     """
-    from analysis.effects.heatmap import draw_heatmap, heatmap_frame, heatmap_note
+    from analysis.effects.heatmap import heatmap_frame
+    from analysis.figures.heatmap import draw_heatmap, heatmap_note
     from analysis.figures.style import save_print_figure
     from analysis.paper.table3 import caption
 

@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from analysis.energy.ledgers import energy_kind
-from analysis.figures.front import FAMILY_STYLE, make_axis
-from analysis.figures.style import COLUMN_WIDTH_IN, PRINT_STYLE, add_note, make_figure
+from analysis.figures.style import COLUMN_WIDTH_IN, FAMILY_STYLE, PRINT_STYLE, add_note, make_axis, make_figure
 from analysis.runs.load import Objective
 
 ROW_IN = 0.17
@@ -94,4 +93,4 @@ def _draw_training(axes: Axes, rows: pd.DataFrame) -> None:
     if len(base) == 1:
         axes.axvline(base.iloc[0] * axis.factor, color="0.4", linewidth=0.7, linestyle="--", zorder=0)
     axes.set_xlim(0, axes.get_xlim()[1] * 1.03)
-    axes.set_xlabel(axis.label.replace("training energy", "recorded training\n", 1).replace("\n ", "\n"))
+    axes.set_xlabel(f"recorded training\n({axis.drawn_unit})")

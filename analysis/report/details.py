@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.effects.curves import QUANTITIES
-from analysis.figures.front import Axis, make_axis
+from analysis.figures.style import Axis, make_axis
 from analysis.report.evidence import Evidence, Missing
 from analysis.report.figures.figure import interval_text, plain, rounded
 from analysis.report.figures.styles import Values
@@ -33,7 +33,7 @@ def describe(evidence: Evidence) -> dict[int, Facts]:
     return {
         int(row["number"]): [
             *_identity(row),
-            *((axis.label.rpartition(" (")[0] or axis.label, interval_text(row, axis)) for axis in axes),
+            *((axis.name, interval_text(row, axis)) for axis in axes),
             *_verdict(row),
             *(origins[int(row["number"])] if origins else []),
         ]

@@ -63,7 +63,7 @@ def configurations_table(evidence: Evidence) -> str:
         {
             "configuration": row["label"], "bits": "-".join(map(str, row["bit_widths"])),
             "family": str(row["family"]).replace("_", " "), "seeds": row["n_seeds"],
-            **{axis.label.rpartition(" (")[0] or axis.label: interval_text(row, axis) for axis in axes},
+            **{axis.name: interval_text(row, axis) for axis in axes},
             "rank": str(row["rank"]) if pd.notna(row["rank"]) else "-",
             "share of resamples on the front": probability_words(row), "verdict": verdict_words(row),
         }

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.effects.sensitivity import sensitivity_words
 from analysis.energy.ledgers import energy_kind, ledger_words
-from analysis.figures.front import make_axis
+from analysis.figures.style import make_axis
 from analysis.report.evidence import Evidence, Missing
 from analysis.report.figures.figure import interval_text
 from analysis.report.markup import join_words
@@ -194,11 +194,10 @@ def _best_words(evidence: Evidence) -> str:
     if known.empty:
         return f"No configuration has a {column.replace('_', ' ')} in every seed."
     row = known.iloc[int(known[column].to_numpy(dtype=float).argmax())]
-    name = axis.label.rpartition(" (")[0]
     if len(known) == 1:
-        return f"Mean {name}: {row['label']}, {interval_text(dict(row), axis)}."
+        return f"Mean {axis.name}: {row['label']}, {interval_text(dict(row), axis)}."
     return (
-        f"Highest mean {name}: {row['label']}, {interval_text(dict(row), axis)}; of several that are close, the "
+        f"Highest mean {axis.name}: {row['label']}, {interval_text(dict(row), axis)}; of several that are close, the "
         "highest is partly the luckiest."
     )
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.effects.curves import IMAGE_WORDS, MOST_NAMED, QUANTITIES, curve_note
-from analysis.figures.front import FAMILY_STYLE
+from analysis.effects.curves import QUANTITIES
+from analysis.figures.curves import IMAGE_NAMES, MOST_NAMED, curve_note
+from analysis.figures.style import FAMILY_STYLE
 from analysis.report.details import curve_numbers
 from analysis.report.evidence import Evidence, Missing
 from analysis.report.figures.figure import Figure, Panel, axis_layout, plain
@@ -34,7 +35,7 @@ def draw_curves(evidence: Evidence) -> Figure | Missing:
             part = drawn[(drawn["images"] == images) & (drawn["quantity"] == quantity)]
             if part["mean"].isna().all():  # calibration trains nothing
                 continue
-            panel = Panel(len(panels) + 1, f"{IMAGE_WORDS[images]} {quantity}")
+            panel = Panel(len(panels) + 1, f"{IMAGE_NAMES[images]} {quantity}")
             data += _panel_traces(part, panel, is_first=panel.number == 1)
             unit = "accuracy (%)" if quantity == QUANTITIES[0] else "loss (nat)"
             layout |= axis_layout(panel, "x", text="epoch", **epoch_ticks) | axis_layout(panel, "y", text=unit)

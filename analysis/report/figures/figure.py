@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from analysis.figures.front import Axis
+from analysis.figures.style import Axis
 from analysis.report.figures.styles import AXIS, Values
 from analysis.uncertainty.replicates import EXACT_COLUMNS
 
@@ -103,17 +103,24 @@ def rounded(value: float, digits: int = 6) -> float | None:
     return float(f"{value:.{digits}g}") if math.isfinite(value) else None
 
 
+def number_text(value: float, axis: Axis) -> str:
+    """Return a figure in the drawn unit as text, without the unit.
+
+    >>> number_text(0.9123, Axis("test_accuracy", "test accuracy", "%"))
+    '91.23'
+    """
+    return f"{100 * value:.2f}" if axis.is_fraction else f"{value * axis.factor:.4g}"
+
+
 def quantity(value: float, axis: Axis) -> str:
     """Return a figure with its unit as text.
 
-    >>> quantity(0.9123, Axis("test_accuracy", 1.0, "test accuracy (%)", True))
+    >>> quantity(0.9123, Axis("test_accuracy", "test accuracy", "%"))
     '91.23 %'
     """
     if not math.isfinite(value):
         return "not measured"
-    unit = axis.label.rpartition("(")[2].rstrip(")") if "(" in axis.label else ""
-    number = f"{100 * value:.2f}" if axis.is_fraction else f"{value * axis.factor:.4g}"
-    return f"{number} {unit}".rstrip()
+    return f"{number_text(value, axis)} {axis.drawn_unit}".rstrip()
 
 
 def interval_text(row: Mapping[Any, Any], axis: Axis) -> str:
@@ -137,6 +144,5 @@ def interval_text(row: Mapping[Any, Any], axis: Axis) -> str:
         return quantity(value, axis)
     if ends[1] - ends[0] <= 1e-9 * abs(value):  # figures are rounded, so equal ones say little of their spread
         return f"{quantity(value, axis)} (seeds alike, no interval)"
-    number, _, unit = quantity(value, axis).partition(" ")
-    half = quantity((ends[1] - ends[0]) / 2, axis).partition(" ")[0]
-    return f"{number} ± {half} {unit}".rstrip()
+    half = number_text((ends[1] - ends[0]) / 2, axis)
+    return f"{number_text(value, axis)} ± {half} {axis.drawn_unit}".rstrip()

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.energy.ledgers import energy_kind
-from analysis.figures.front import FAMILY_STYLE, MOST_LABELS, Axis, make_axis
+from analysis.figures.front import MOST_LABELS
+from analysis.figures.style import FAMILY_STYLE, GRAMS, WATT_HOURS, Axis, make_axis
 from analysis.fronts.pareto import is_nondominated, to_costs
 from analysis.report.evidence import Evidence, Missing
 from analysis.report.figures.figure import Figure, Panel, axis_layout, plain, scaled
@@ -73,10 +74,10 @@ def _finite(rows: pd.DataFrame, x: Axis, y: Axis) -> pd.DataFrame:
 
 def _label(axis: Axis, evidence: Evidence) -> str:
     """Return the label of a cost, with whether an energy is estimated."""
-    if not any(unit in axis.label for unit in ("Wh", "CO2eq")):
+    if axis.unit not in (WATT_HOURS, GRAMS):
         return axis.label
     kind = energy_kind(evidence.sources)
-    if "CO2eq" in axis.label and kind == "measured":
+    if axis.unit == GRAMS and kind == "measured":
         kind = "from measured energy"  # no meter counts grams: the carbon intensity is looked up
     return f"{axis.label}, {kind}"
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.effects.heatmap import COLOUR_MAPS, FULL_PRECISION_BITS, heatmap_note
-from analysis.figures.front import Axis, make_axis
+from analysis.effects.heatmap import is_full_precision
+from analysis.figures.heatmap import COLOUR_MAPS, heatmap_note
+from analysis.figures.style import GRAMS, Axis, make_axis
 from analysis.report.evidence import Evidence, Missing
 from analysis.report.figures.figure import Figure, Panel, axis_layout, quantity, scaled
 from analysis.report.figures.styles import MUTED, Values, base_layout, colour_scale
@@ -26,8 +27,7 @@ def draw_heatmaps(evidence: Evidence) -> list[Figure] | Missing:
         return frame
     if len(frame) > MOST_CELLS:
         return Missing(f"a heat map of {len(frame):,} cells is not legible on a screen; `heatmap` draws it for print")
-    is_cell = frame["bits_3"].ne(FULL_PRECISION_BITS) | frame["bits_1"].ne(FULL_PRECISION_BITS)
-    grid = frame[is_cell | frame["bits_2"].ne(FULL_PRECISION_BITS)]
+    grid = frame[~is_full_precision(frame)]
     if grid.empty:
         return Missing("a heat map needs quantized schedules, these runs have full precision only")
     return [
@@ -57,7 +57,7 @@ def _draw(evidence: Evidence, frame: pd.DataFrame, grid: pd.DataFrame, objective
         panels.append(panel)
     n_columns, n_rows = grid["bits_2"].nunique(), grid["bits_1"].nunique()
     return Figure(
-        f"heatmap-{axis.column.split('_')[1] if axis.is_fraction else axis.column.split('_')[0]}",
+        f"heatmap-{'accuracy' if axis.is_fraction else 'emissions' if axis.unit == GRAMS else 'energy'}",
         f"Every schedule: {axis.label}", heatmap_note(frame, [objective], "A dash"),
         evidence.origin, data, layout, panels, panel_width=max(170, 75 + CELL_PX * n_columns),
         panel_height=max(150, CELL_PX * n_rows),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.figures.front import Axis
+from analysis.figures.style import Axis
 from analysis.report.details import objective_axes
 from analysis.report.evidence import Evidence
-from analysis.report.figures.figure import Figure, Panel, plain, quantity, rounded
+from analysis.report.figures.figure import Figure, Panel, number_text, plain, rounded
 from analysis.report.figures.styles import (
     GRID,
     MUTED,
@@ -64,8 +64,8 @@ def _counts(rows: pd.DataFrame) -> str:
 
 
 def _axis_name(axis: Axis) -> str:
-    name, _, unit = axis.label.rpartition(" (")
-    return plain(name or axis.label).replace(" ", "<br>", 1) + (f"<br>({plain(unit)}" if name else "")
+    unit = f"<br>({plain(axis.drawn_unit)})" if axis.drawn_unit else ""
+    return plain(axis.name).replace(" ", "<br>", 1) + unit
 
 
 def _heights(rows: pd.DataFrame, levels: list[int], axes: list[Axis], n_stages: int) -> list[list[float | None]]:
@@ -102,12 +102,8 @@ def _figure_ticks(rows: pd.DataFrame, axis: Axis) -> list[tuple[float, str]]:
     if known.empty:
         return [(0.5, "not measured")]
     if known.min() == known.max():
-        return [(0.5, _number(known.min(), axis))]
-    return [(0.0, _number(known.min(), axis)), (1.0, _number(known.max(), axis))]
-
-
-def _number(value: float, axis: Axis) -> str:
-    return quantity(float(value), axis).partition(" ")[0]
+        return [(0.5, number_text(float(known.min()), axis))]
+    return [(0.0, number_text(float(known.min()), axis)), (1.0, number_text(float(known.max()), axis))]
 
 
 def _lines(rows: pd.DataFrame, heights: list[list[float | None]], hover: dict[int, str]) -> list[Values]:

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from analysis.__main__ import main
-from analysis.effects.heatmap import draw_heatmap, heatmap_frame, heatmap_note
+from analysis.effects.heatmap import heatmap_frame
+from analysis.figures.heatmap import draw_heatmap, heatmap_note
 from analysis.runs.load import AnalysisError, Objective, load_run
 from lwq_tune.quantization.schedules import schedule_name
 from tests.support.synthetic_runs import write_run

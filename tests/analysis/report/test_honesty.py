@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.__main__ import main
-from analysis.figures.front import FAMILY_STYLE
+from analysis.figures.style import FAMILY_STYLE
 from analysis.fronts.attainment import attainment_surfaces
 from analysis.report.page import write_page
 from analysis.runs.configurations import FAMILIES, done_trials
