@@ -22,6 +22,7 @@ from analysis.figures.style import (
     line_styles,
     make_figure,
 )
+from analysis.wording import counted_range
 
 Band = Literal["range", "std"]
 BAND_MEANINGS = {"range": "least to greatest over seeds", "std": "mean ± standard deviation over seeds"}
@@ -73,15 +74,10 @@ def curve_note(frame: pd.DataFrame, band: Band) -> str:
     seeds = sorted(set(frame["n_seeds"]))
     n_lines = frame["label"].nunique()
     if n_lines > MOST_NAMED:
-        return f"Lines: means over {_counts(seeds)} of {n_lines} schedules, coloured by family; no bands."
+        return f"Lines: means over {counted_range(seeds, 'seed')} of {n_lines} schedules, coloured by family; no bands."
     if seeds == [1]:
         return "One seed each: no band; differences between lines may be chance."
-    return f"Line: mean over {_counts(seeds)}; band: {BAND_MEANINGS[band]}."
-
-
-def _counts(seeds: list[int]) -> str:
-    words = "-".join(dict.fromkeys(map(str, (seeds[0], seeds[-1]))))
-    return f"{words} seed{'' if seeds[-1] == 1 else 's'}"
+    return f"Line: mean over {counted_range(seeds, 'seed')}; band: {BAND_MEANINGS[band]}."
 
 
 def _draw_panel(axes: Axes, part: pd.DataFrame, styles: dict[str, LineStyle], band: Band | None) -> None:

@@ -18,6 +18,7 @@ from matplotlib.patches import Rectangle
 from analysis.effects.heatmap import N_STAGES, is_full_precision
 from analysis.figures.style import COLUMN_WIDTH_IN, PRINT_STYLE, Axis, add_note, make_axis, make_figure
 from analysis.runs.load import Objective
+from analysis.wording import counted_range
 
 PAGE_WIDTH_IN = 7.0
 CELL_IN, MARGIN_IN = 0.265, 0.85  # the least in which five characters of 6 points stand; labels and colour bar
@@ -80,25 +81,24 @@ def heatmap_note(frame: pd.DataFrame, objectives: Sequence[Objective], untrained
     """
     grid, reference = frame[~is_full_precision(frame)], frame[is_full_precision(frame)]
     seeds = sorted(set(grid["n_seeds"]) - {0})
-    counts = "-".join(dict.fromkeys(map(str, (seeds[0], seeds[-1]))))
     axes = [make_axis(objective, grid[objective.column]) for objective in objectives]
     rows = " and ".join(axis.label for axis in axes)
-    words = [f"Cells: {rows}, mean over {counts} seed{'' if seeds[-1] == 1 else 's'}."]
+    sentences = [f"Cells: {rows}, mean over {counted_range(seeds, 'seed')}."]
     if seeds[-1] > 1:
         medians = [float(grid[f"{axis.column}_std"].median()) for axis in axes]
         spreads = ", ".join(
             f"{_text(median, axis)} {axis.unit_of_differences}" for median, axis in zip(medians, axes, strict=True)
         )
-        words.append(f"Standard deviation over seeds (median of cells): {spreads}.")
+        sentences.append(f"Standard deviation over seeds (median of cells): {spreads}.")
     n_missing = int((grid["n_seeds"] == 0).sum())
     if n_missing:
-        words.append(f"{untrained}: {n_missing} of {len(grid)} schedules not trained.")
+        sentences.append(f"{untrained}: {n_missing} of {len(grid)} schedules not trained.")
     if grid.loc[grid["n_seeds"] > 0, [objective.column for objective in objectives]].isna().any(axis=None):
-        words.append("n/a: not measured.")
+        sentences.append("n/a: not measured.")
     if len(reference):
         row = reference.iloc[0]
-        words.append(f"Full precision: {', '.join(_with_unit(row[axis.column], axis) for axis in axes)}.")
-    return " ".join(words)
+        sentences.append(f"Full precision: {', '.join(_with_unit(row[axis.column], axis) for axis in axes)}.")
+    return " ".join(sentences)
 
 
 def _with_unit(value: float, axis: Axis) -> str:

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 from analysis.effects.curves import QUANTITIES
+from analysis.energy.sources import Sources, sources_text
 from analysis.figures.style import Axis, make_axis
 from analysis.report.evidence import Evidence, Missing
 from analysis.report.figures.figure import interval_text, plain, rounded
 from analysis.report.figures.styles import Values
-
-Facts = list[tuple[str, str]]
+from analysis.report.provenance import Facts
+from analysis.wording import per_cent
 
 
 def objective_axes(evidence: Evidence) -> list[Axis]:
@@ -23,7 +24,7 @@ def objective_axes(evidence: Evidence) -> list[Axis]:
 
 
 def describe(evidence: Evidence) -> dict[int, Facts]:
-    """Return what is known of each configuration, by ``number``: pairs of a term and its words."""
+    """Return what is known of each configuration, by ``number``: pairs of a term and its text."""
     axes = objective_axes(evidence)
     origins = _origins(evidence.ledgers)
     ends = [f"{axis.column}{end}" for axis in axes for end in ("", "_low", "_high")]
@@ -53,20 +54,20 @@ def _identity(row: Any) -> Facts:
     ]
 
 
-def verdict_words(row: Any) -> str:
+def verdict_text(row: Any) -> str:
     """Return the verdict on a configuration, with what dominates it."""
     by = row.get("dominated_by")
     return f"{row['verdict']} by {by}" if isinstance(by, str) and by else str(row["verdict"])
 
 
-def probability_words(row: Any) -> str:
+def probability_text(row: Any) -> str:
     """Return the bootstrap probability of being on the front; with one seed there is none."""
     share = row.get("on_front_probability", math.nan)
-    return f"{share:.0%}".replace("%", " %") if isinstance(share, float) and math.isfinite(share) else "unknown"
+    return per_cent(float(share))
 
 
 def _verdict(row: Any) -> Facts:
-    return [("verdict", verdict_words(row)), ("share of resamples on the front", probability_words(row))]
+    return [("verdict", verdict_text(row)), ("share of resamples on the front", probability_text(row))]
 
 
 def _origins(ledgers: pd.DataFrame | Missing) -> list[Facts]:
@@ -78,9 +79,12 @@ def _origins(ledgers: pd.DataFrame | Missing) -> list[Facts]:
     ]
 
 
-def _origin(sources: str, coverage: float) -> Facts:
-    seen = "unknown" if math.isnan(coverage) else f"{coverage:.1%}".replace("%", " %")
-    return [("energy sources", sources or "not measured"), ("coverage of the training time", f"at least {seen}")]
+def _origin(sources: Sources, coverage: float) -> Facts:
+    seen = per_cent(coverage, 1)
+    return [
+        ("energy sources", sources_text(sources) or "not measured"),
+        ("coverage of the training time", f"at least {seen}"),
+    ]
 
 
 def hover_texts(facts: dict[int, Facts]) -> dict[int, str]:
@@ -104,7 +108,7 @@ def _wrapped(words: str, width: int = 46) -> str:
 
 
 def detail_curves(evidence: Evidence) -> dict[str, Values]:
-    """Return the curves of the shown configurations by label: epochs, and mean, low and high of each quantity.
+    """Return the curves of the shown configurations by label: epochs, and mean, low and high by quantity and images.
 
     With one seed there is no low and no high. What no epoch has in all seeds is left out.
     """
@@ -117,7 +121,7 @@ def detail_curves(evidence: Evidence) -> dict[str, Values]:
             continue
         ends = ("low", "high") if (part["n_seeds"] > 1).any() else ()
         entry = found.setdefault(str(label), {"epochs": part["epoch"].astype(int).tolist(), "series": {}})
-        entry["series"][f"{images} {quantity}"] = [
+        entry["series"].setdefault(str(quantity), {})[str(images)] = [
             curve_numbers(part[column], str(quantity)) for column in ("mean", *ends)
         ]
     return found

@@ -119,7 +119,7 @@ def _intensities(intensities: Manifest) -> Facts:
 
 
 def _labels(labels: Manifest) -> str:
-    return ", ".join(f"{name.rpartition('_')[0]} {label}" for name, label in labels.items())
+    return ", ".join(f"{name.removesuffix('_source')} {label}" for name, label in labels.items())
 
 
 def _mapping(value: object) -> Manifest:

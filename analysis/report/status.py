@@ -1,4 +1,4 @@
-"""How complete the runs are, in words that stand at the top of a report."""
+"""How complete the runs are, which stands at the top of a report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_CHARACTERS = 200
 
 
 def alerts(trials: pd.DataFrame, manifests: Sequence[Manifest]) -> list[str]:
-    """Return what is unfinished or failed, the gravest first; nothing where every trial ended well."""
+    """Return what is unfinished or failed, the most serious first; nothing where every trial ended well."""
     counts = trials["status"].value_counts()
     n_open = int(sum(counts.get(status, 0) for status in UNFINISHED))
     words = []

@@ -1,7 +1,7 @@
 """Fronts with uncertainty: probability, verdict and intervals of each configuration, over its seeds.
 
-The method and its sources: `uncertainty_verdicts` (verdicts with a family-wise error), `uncertainty_bootstrap`
-(probabilities, interval of the hypervolume), `attainment` (surfaces).
+The method and its sources: `verdicts` (with a family-wise error), `bootstrap` (probabilities, interval of the
+hypervolume), `analysis.fronts.attainment` (surfaces).
 """
 
 from __future__ import annotations
@@ -21,13 +21,16 @@ from analysis.runs.seeds import configuration_labels
 from analysis.statistics import student_quantile
 from analysis.uncertainty.bootstrap import hypervolume_interval, is_on_front, on_front_probability
 from analysis.uncertainty.replicates import Replicates, replicate_costs
-from analysis.uncertainty.verdicts import FAMILY_WISE_ERROR, Claims, find_claims
+from analysis.uncertainty.verdicts import FAMILY_WISE_ERROR, Claims, Verdict, find_claims
 
-ON_FRONT, DOMINATED, UNDECIDED = "on the front", "dominated", "undecided"
-ONE_SEED, NOT_TESTED, NOT_MEASURED = "undecided (one seed)", "not tested", "not measured"
 INTERVAL_ERROR = 0.05
 # What stands for a configuration that lacks a figure.
-UNMEASURED: dict[str, Any] = {"verdict": NOT_MEASURED, "dominated_by": "", "tied_with": "", "on_epsilon_front": False}
+UNMEASURED: dict[str, Any] = {
+    "verdict": Verdict.NOT_MEASURED,
+    "dominated_by": "",
+    "tied_with": "",
+    "on_epsilon_front": False,
+}
 MOST_DOMINATORS = 3
 
 
@@ -57,9 +60,9 @@ def front_uncertainty(
         wanted: Rows to give verdicts for, all without it; the others are ``not tested``. Each is compared with all.
 
     Returns:
-        ``on_front_probability`` (NaN for one seed), ``verdict`` (on the front, dominated, undecided, undecided (one
-        seed), not tested, not measured), ``dominated_by`` (names, empty where none), of every axis ``COLUMN_low`` and
-        ``COLUMN_high``, the 95 % interval of that mean alone (Student, in its unit, NaN for one seed); with margins
+        ``on_front_probability`` (NaN for one seed), ``verdict`` (a `Verdict`), ``dominated_by`` (names, empty where
+        none), of every axis ``COLUMN_low`` and ``COLUMN_high``, the 95 % interval of that mean alone (Student, in its
+        unit, NaN for one seed); with margins
         ``on_epsilon_front`` and ``tied_with``, those within them in every objective.
 
     Raises:
@@ -152,14 +155,14 @@ def _margins(deciding: Sequence[Objective], epsilon: Mapping[str, float] | None)
     return np.array([given.get(column, 0.0) for column in columns])
 
 
-def _verdicts(claims: Claims, n_seeds: NDArray[np.int64], is_wanted: NDArray[np.bool_]) -> list[str]:
+def _verdicts(claims: Claims, n_seeds: NDArray[np.int64], is_wanted: NDArray[np.bool_]) -> list[Verdict]:
     undecided = [
-        ONE_SEED if n == 1 else UNDECIDED if wanted else NOT_TESTED
+        Verdict.ONE_SEED if n == 1 else Verdict.UNDECIDED if wanted else Verdict.NOT_TESTED
         for n, wanted in zip(n_seeds, is_wanted, strict=True)
     ]
     return [
-        ON_FRONT if shown else DOMINATED if beaten else words
-        for shown, beaten, words in zip(claims.on_front, claims.dominators, undecided, strict=True)
+        Verdict.ON_FRONT if shown else Verdict.DOMINATED if dominators else otherwise
+        for shown, dominators, otherwise in zip(claims.on_front, claims.dominators, undecided, strict=True)
     ]
 
 

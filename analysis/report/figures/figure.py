@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analysis.figures.style import Axis
+from analysis.findings import Estimate
 from analysis.report.figures.styles import AXIS, Values
 from analysis.uncertainty.replicates import EXACT_COLUMNS
 
@@ -132,17 +133,22 @@ def interval_text(row: Mapping[Any, Any], axis: Axis) -> str:
         row: A row of `analysis.report.evidence.Evidence.front`.
         axis: The figure.
     """
-    value = float(row[axis.column])
-    ends = [float(row.get(f"{axis.column}_{end}", math.nan)) for end in ("low", "high")]
+    ends = (float(row.get(f"{axis.column}_{end}", math.nan)) for end in ("low", "high"))
+    return estimate_text(Estimate(float(row[axis.column]), *ends), int(row["n_seeds"]), axis)
+
+
+def estimate_text(estimate: Estimate, n_seeds: int, axis: Axis) -> str:
+    """Return the mean of a figure over seeds as `interval_text` does."""
+    value, width = estimate.value, estimate.high - estimate.low
     if not math.isfinite(value):
         return "not measured"
     if axis.column in EXACT_COLUMNS:
         return quantity(value, axis)
-    if row["n_seeds"] == 1:
+    if n_seeds == 1:
         return f"{quantity(value, axis)} (one seed, no interval)"
-    if not all(map(math.isfinite, ends)):
+    if not math.isfinite(width):
         return quantity(value, axis)
-    if ends[1] - ends[0] <= 1e-9 * abs(value):  # figures are rounded, so equal ones say little of their spread
+    if width <= 1e-9 * abs(value):  # figures are rounded, so equal ones say little of their spread
         return f"{quantity(value, axis)} (seeds alike, no interval)"
-    half = number_text((ends[1] - ends[0]) / 2, axis)
+    half = number_text(width / 2, axis)
     return f"{number_text(value, axis)} ± {half} {axis.drawn_unit}".rstrip()

@@ -15,6 +15,7 @@ from analysis.report.evidence import Evidence, Missing
 from analysis.report.figures.figure import Figure, Panel, axis_layout, quantity, scaled
 from analysis.report.figures.styles import MUTED, Values, base_layout, colour_scale
 from analysis.runs.load import Objective
+from analysis.wording import counted
 
 CELL_PX = 46
 MOST_CELLS = 1000
@@ -70,7 +71,7 @@ def _panel_traces(part: pd.DataFrame, axis: Axis, panel: Panel) -> list[Values]:
         part["bits_1"], part["bits_2"], part.to_dict("records"), strict=True)}  # fmt: skip
     shared: Values = {"x": list(map(str, columns)), "xaxis": panel.x, "yaxis": panel.y}
     values = [[scaled([cells[one, two][axis.column]], axis)[0] for two in columns] for one in rows]
-    texts = [[_cell_words(cells[one, two], axis) for two in columns] for one in rows]
+    texts = [[_cell_text(cells[one, two], axis) for two in columns] for one in rows]
     empty = [(str(two), str(one), cells[one, two]) for one in rows for two in columns
              if math.isnan(cells[one, two][axis.column])]  # fmt: skip
     traces: list[Values] = [{
@@ -82,18 +83,16 @@ def _panel_traces(part: pd.DataFrame, axis: Axis, panel: Panel) -> list[Values]:
         traces.append({
             "type": "scatter", "mode": "text", "x": [x for x, _, _ in empty], "y": [y for _, y, _ in empty],
             "text": ["n/a" if cell["n_seeds"] else "-" for _, _, cell in empty], "textfont": {"color": MUTED},
-            "hovertext": [_cell_words(cell, axis) for _, _, cell in empty], "hoverinfo": "text", "xaxis": panel.x,
+            "hovertext": [_cell_text(cell, axis) for _, _, cell in empty], "hoverinfo": "text", "xaxis": panel.x,
             "yaxis": panel.y, "showlegend": False,
         })  # fmt: skip
     return traces
 
 
-def _cell_words(cell: Mapping[Any, Any], axis: Axis) -> str:
+def _cell_text(cell: Mapping[Any, Any], axis: Axis) -> str:
     bits = "-".join(str(int(cell[f"bits_{stage}"])) for stage in (1, 2, 3))
     if not cell["n_seeds"]:
         return f"{bits}: not trained"
     spread = cell[f"{axis.column}_std"]
     more = f" (std over seeds {quantity(spread, axis)})" if math.isfinite(spread) else ""
-    return f"{bits}: {quantity(cell[axis.column], axis)}{more}, {int(cell['n_seeds'])} seeds".replace(
-        "1 seeds", "1 seed"
-    )
+    return f"{bits}: {quantity(cell[axis.column], axis)}{more}, {counted(int(cell['n_seeds']), 'seed')}"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from analysis.energy.ledgers import energy_kind
+from analysis.energy.sources import energy_kind, labels_of
 from analysis.figures.ledgers import MODELLED, ledger_note
 from analysis.figures.style import Axis, make_axis
 from analysis.report.evidence import Evidence, Missing
@@ -30,7 +30,7 @@ def draw_ledgers(evidence: Evidence) -> Figure | Missing:
         return ledgers
     frame = ledgers.loc[evidence.shown["number"].head(MOST_ROWS)]
     axis = make_axis(Objective("energy_kwh", "minimize"), frame["training_energy_kwh"].dropna())
-    kind = energy_kind("; ".join(frame["sources"]))
+    kind = energy_kind(labels_of(frame["sources"]))
     has_recorded = frame["training_energy_kwh"].notna().any()
     recorded = Panel(1, f"recorded ({kind})")
     modelled = Panel(2 if has_recorded else 1, "modelled inference (45 nm)")

@@ -18,6 +18,7 @@ from analysis.report.figures.styles import (
     family_dash,
     family_symbol,
 )
+from analysis.wording import counted_range
 
 MOST_LINES = 100
 SPREAD, SPREAD_EACH = 0.5, 0.04  # of the distance between two numbers of bits: for all lines, for each
@@ -50,17 +51,12 @@ def draw_parallel(evidence: Evidence, hover: dict[int, str]) -> Figure:
     note = (
         f"A line is a configuration: the bits of its stages (even distances between {', '.join(map(str, levels))}; "
         "lines with the same bits are drawn beside one another), then its figures, means over "
-        f"{_counts(rows)}. Colour, dashes and marks: family."
+        f"{counted_range(rows['n_seeds'].astype(int), 'seed', ' to ')}. Colour, dashes and marks: family."
     )
     if len(rows) < len(evidence.front):
         note += f" The first {MOST_LINES} of {len(evidence.front):,} by rank, and full precision."
     return Figure("parallel", "Where the bits are", note, evidence.origin, data, layout, [Panel(1)],
                   panel_height=360)  # fmt: skip
-
-
-def _counts(rows: pd.DataFrame) -> str:
-    low, high = int(rows["n_seeds"].min()), int(rows["n_seeds"].max())
-    return f"{low} seed{'' if low == 1 else 's'}" if low == high else f"{low} to {high} seeds"
 
 
 def _axis_name(axis: Axis) -> str:

@@ -12,7 +12,7 @@ from analysis.controls.controls import run_controls
 from analysis.report import audits, evidence
 from analysis.report.details import describe, detail_data
 from analysis.report.evidence import Evidence, Missing, attempt, gather, thin_epochs
-from analysis.report.summary import verdict_rule
+from analysis.report.sentences import verdict_rule
 from analysis.runs.configurations import done_trials, summarise_trials
 from analysis.runs.load import AnalysisError, load_run
 from analysis.uncertainty.front import front_uncertainty
@@ -46,7 +46,7 @@ def test_figures_of_a_configuration_stand_under_its_own_number(found: Evidence) 
     for number, label in found.ledgers["label"].items():
         assert by_number.loc[number, "label"] == label
     for detail in detail_data(found, describe(found)):
-        series = detail["curves"]["series"]["test accuracy"]
+        series = detail["curves"]["series"]["accuracy"]["test"]
         row = by_number.loc[detail["number"]]
         assert series[0][-1] == pytest.approx(100 * row["test_accuracy"], abs=0.006)
         # Accuracies of the seeds spread by 0.2 points to either side.
@@ -55,7 +55,7 @@ def test_figures_of_a_configuration_stand_under_its_own_number(found: Evidence) 
 
 def test_controls_are_those_of_their_command(found: Evidence) -> None:
     assert not isinstance(found.controls, Missing)
-    assert found.controls.sentences == run_controls(found.done, "test_accuracy").sentences
+    assert found.controls.findings == run_controls(found.done, "test_accuracy").findings
 
 
 def test_all_27_triples_have_their_accuracy_in_the_heat_map(found: Evidence) -> None:

@@ -147,7 +147,8 @@ def test_calibration_is_told_and_has_no_empty_panels(tmp_path: Path) -> None:
     assert "6 of 6 trials only calibrate trained networks (ptq)" in summary
     assert "6 of 6 trials start from trained networks; the energy and emissions of that training are not in" in summary
     assert [panel["title"] for panel in figure_of(page, "curves")["panels"]] == ["test accuracy", "test loss"]
-    assert set(data_of(page)["details"][0]["curves"]["series"]) == {"test accuracy", "test loss"}
+    series = data_of(page)["details"][0]["curves"]["series"]
+    assert {quantity: list(images) for quantity, images in series.items()} == {"accuracy": ["test"], "loss": ["test"]}
 
 
 def test_a_network_of_another_width_is_named(tmp_path: Path) -> None:
