@@ -73,7 +73,7 @@ print(table_over_seeds(trials))
 
 # %%
 select, choice = select_objectives(trials, run.objectives)
-uncertainty = front_uncertainty(trials, run.objectives, select=select)  # rows as in summary
+uncertainty = front_uncertainty(trials, run.objectives, select=select)  # by the same keys as summary
 front = pareto_front(summary.join(uncertainty), run.objectives, select)
 print(front[["label", "on_front", "rank", "on_front_probability", "verdict", "dominated_by"]])
 print(*warnings, *selection_doubts(trials, run.objectives, select), choice_sentence(choice), sep="\n")

@@ -174,7 +174,7 @@ def compare_pairs(configurations: Configurations, pairs: pd.DataFrame) -> pd.Dat
         for side, rows in (("first", first), ("second", second))
         for name, column in (("schedule", "schedule"), ("width", "width"), ("label", "label"), ("order", "order"))
     }
-    described = pd.DataFrame(who).assign(**{name: pairs[name].to_numpy() for name in pairs.columns[2:]})
+    described = pd.DataFrame(who, index=pairs.index).join(pairs.drop(columns=["i", "j"]))
     return pd.concat(
         [
             pd.concat([described, paired_statistics(values, first, second)], axis=1).assign(column=column)

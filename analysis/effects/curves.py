@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.runs.configurations import done_trials
+from analysis.runs.keys import CONFIGURATION
 from analysis.runs.load import AnalysisError, Runs, read_epochs
 from analysis.runs.seeds import check_one_dataset, configuration_labels, evaluated_images
 
@@ -54,7 +55,8 @@ def curves_over_seeds(trials: pd.DataFrame, epochs: pd.DataFrame, labels: pd.Ser
             "writes them again"
         )
     splits = ("train", evaluated_images(epochs))
-    keys = ["label", "schedule", "family", "bit_widths"]
+    described = ["label", "schedule", "family", "bit_widths"]
+    keys = [CONFIGURATION, *described]
     named = trials.assign(label=labels)[[*keys, "config_seed"]]
     columns = [f"{images}_{quantity}" for images in splits for quantity in QUANTITIES]
     rows = epochs[["epoch", *columns]].join(named).replace([np.inf, -np.inf], np.nan)
@@ -65,10 +67,10 @@ def curves_over_seeds(trials: pd.DataFrame, epochs: pd.DataFrame, labels: pd.Ser
         "mean": groups.mean(skipna=False), "std": groups.std(ddof=1, skipna=False), "low": groups.min(skipna=False),
         "high": groups.max(skipna=False), "n_seeds": groups.size(),
     }).reset_index()  # fmt: skip
-    n_all = named.groupby("label")["config_seed"].nunique()
-    is_partial = frame["n_seeds"].to_numpy() < n_all.loc[frame["label"]].to_numpy()
+    n_all = named.groupby(CONFIGURATION)["config_seed"].nunique()
+    is_partial = frame["n_seeds"] < frame[CONFIGURATION].map(n_all)
     frame.loc[is_partial, ["mean", "std", "low", "high"]] = np.nan
     names = frame.pop("column")
     frame["images"] = names.map({f"{images}_{quantity}": images for images in splits for quantity in QUANTITIES})
     frame["quantity"] = names.map({f"{images}_{quantity}": quantity for images in splits for quantity in QUANTITIES})
-    return frame[[*keys, "images", "quantity", "epoch", "mean", "std", "low", "high", "n_seeds"]]
+    return frame[[*described, "images", "quantity", "epoch", "mean", "std", "low", "high", "n_seeds"]]

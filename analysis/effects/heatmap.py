@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from analysis.runs.configurations import configuration_keys
+from analysis.runs.keys import CONFIGURATION
 from analysis.runs.load import AnalysisError
 from analysis.runs.seeds import check_one_dataset, configuration_labels, seed_means
 
@@ -36,19 +35,16 @@ def heatmap_frame(trials: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     _check_stages(trials)
     _check_one_per_triple(trials)
     by_seed = seed_means(trials, columns).replace([np.inf, -np.inf], np.nan)
-    groups = by_seed.groupby("bit_widths", sort=False)[list(columns)]
+    names = [f"bits_{stage}" for stage in range(1, N_STAGES + 1)]
+    by_seed = by_seed.join(pd.DataFrame(by_seed["bit_widths"].tolist(), index=by_seed.index, columns=names))
+    groups = by_seed.groupby(names)[list(columns)]
     spreads = groups.std(ddof=1, skipna=False).add_suffix("_std")
     known = pd.concat([groups.size().rename("n_seeds"), groups.mean(skipna=False), spreads], axis=1)
     reference = (FULL_PRECISION_BITS,) * N_STAGES
-    triples = [triple for triple in known.index if triple != reference]
-    levels = [sorted({triple[stage] for triple in triples}) for stage in range(N_STAGES)]
-    cells = [*itertools.product(*levels), *([reference] if reference in known.index else [])]
-    names = [f"bits_{stage}" for stage in range(1, N_STAGES + 1)]
-    frame = pd.DataFrame(cells, columns=names, dtype=int)
-    # Not by index: a Series of tuples would become a MultiIndex.
-    rows = [known.loc[[cell]].iloc[0] if cell in set(known.index) else None for cell in cells]
-    for column in known.columns:
-        frame[column] = [math.nan if row is None else row[column] for row in rows]
+    trained = set(by_seed["bit_widths"])
+    levels = [sorted({triple[stage] for triple in trained - {reference}}) for stage in range(N_STAGES)]
+    cells = [*itertools.product(*levels), *([reference] if reference in trained else [])]
+    frame = pd.DataFrame(cells, columns=names, dtype=int).join(known, on=names)
     return frame.assign(n_seeds=frame["n_seeds"].fillna(0).astype(int))
 
 
@@ -63,10 +59,9 @@ def _check_stages(trials: pd.DataFrame) -> None:
 
 def _check_one_per_triple(trials: pd.DataFrame) -> None:
     labels = configuration_labels(trials)
-    numbers = trials.groupby(configuration_keys(trials), sort=False, dropna=False).ngroup()
-    counts = numbers.groupby(trials["bit_widths"], sort=False).nunique()
+    counts = trials.groupby("bit_widths", sort=False)[CONFIGURATION].nunique()
     if (counts > 1).any():
-        triple = counts.index[int((counts > 1).to_numpy().argmax())]
+        triple = counts.index[counts > 1][0]
         several = "; ".join(dict.fromkeys(labels[trials["bit_widths"] == triple]))
         raise AnalysisError(f"a heat map has one configuration per triple, got {several}; draw runs of one setting")
 

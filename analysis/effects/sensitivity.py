@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.findings import Estimate, Finding
-from analysis.runs.configurations import SETTINGS
+from analysis.runs.keys import SETTINGS
 from analysis.runs.load import AnalysisError
 from analysis.runs.seeds import check_one_dataset, evaluated_images, seed_means
 from analysis.statistics import student_quantile

@@ -7,7 +7,7 @@ import pandas as pd
 from analysis.energy.inference_model import COLUMNS as MODELLED
 from analysis.energy.inference_model import inference_energy
 from analysis.energy.sources import distinct_sources, sources_text, trial_sources
-from analysis.runs.configurations import SETTINGS, configuration_keys
+from analysis.runs.keys import CONFIGURATION, SETTINGS, first_trials
 from analysis.runs.seeds import configuration_labels, seed_means
 
 IMAGES = 1000  # of the ledger of inference: uJ per image are mJ per 1,000 images
@@ -29,7 +29,7 @@ SHOWN = {
 
 
 def ledger_frame(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per configuration: what its training used, and what the model gives its inference.
+    """Return one row per configuration, by its key: what its training used, and what the model gives its inference.
 
     Args:
         trials: Finished trials, comparable in how their energy was found (`refuse_incomparable`).
@@ -48,28 +48,25 @@ def ledger_frame(trials: pd.DataFrame) -> pd.DataFrame:
         AnalysisError: The recorded network or its modelled MAC energy is none that this version knows.
     """
     known = pd.concat([trials, inference_energy(trials)], axis=1).assign(label=configuration_labels(trials))
-    keys = configuration_keys(trials)
-    numbers = known.groupby(keys, sort=False, dropna=False).ngroup()
     by_seed = seed_means(trials, ["energy_kwh", "init_energy_kwh"])
-    by_seed["number"] = by_seed.groupby(keys, sort=False, dropna=False).ngroup()
-    energies = by_seed.groupby("number")[["energy_kwh", "init_energy_kwh"]]
-    ratios = _ratios(by_seed).groupby("number")["ratio"]
-    first = known.loc[~numbers.duplicated()].set_axis(numbers.drop_duplicates())
+    energies = by_seed.groupby(CONFIGURATION)[["energy_kwh", "init_energy_kwh"]]
+    ratios = _ratios(by_seed).groupby(by_seed[CONFIGURATION])
+    first = first_trials(known)
     frame = first[["label", "schedule", "family", "bit_widths"]].assign(
-        n_seeds=by_seed.groupby("number").size(),
+        n_seeds=by_seed.groupby(CONFIGURATION).size(),
         training_energy_kwh=energies.mean(skipna=False)["energy_kwh"],
         training_energy_kwh_std=energies.std(ddof=1, skipna=False)["energy_kwh"],
         ratio=ratios.mean(), ratio_low=ratios.min(), ratio_high=ratios.max(), n_ratio_seeds=ratios.count(),
         init_energy_kwh=energies.mean(skipna=False)["init_energy_kwh"],
-        coverage=known["coverage"].astype(float).groupby(numbers).min(),
-        sources=trial_sources(known).groupby(numbers).agg(distinct_sources),
+        coverage=known["coverage"].astype(float).groupby(known[CONFIGURATION]).min(),
+        sources=trial_sources(known).groupby(known[CONFIGURATION]).agg(distinct_sources),
         bitops=first["bitops"],
         **{column.replace("_energy_uj", "_mj"): first[column] for column in MODELLED},
     )  # fmt: skip
-    return frame.assign(n_ratio_seeds=frame["n_ratio_seeds"].fillna(0).astype(int)).reset_index(drop=True)
+    return frame.assign(n_ratio_seeds=frame["n_ratio_seeds"].fillna(0).astype(int))
 
 
-def _ratios(by_seed: pd.DataFrame) -> pd.DataFrame:
+def _ratios(by_seed: pd.DataFrame) -> pd.Series:
     """Return the energy of each trial over that of full precision with the same settings and seed.
 
     Bits of stem and classifier, and what the trial starts from, say nothing of a full-precision network.
@@ -81,7 +78,7 @@ def _ratios(by_seed: pd.DataFrame) -> pd.DataFrame:
     is_base = by_seed["schedule"] == FULL_PRECISION
     base = by_seed["energy_kwh"][is_base].groupby(alike[is_base]).mean()
     ratio = by_seed["energy_kwh"] / alike.map(base.where(base > 0))  # calibration alone trains nothing
-    return pd.DataFrame({"number": by_seed["number"], "ratio": ratio.where(~is_base)})
+    return ratio.where(~is_base)
 
 
 def ledgers_table(frame: pd.DataFrame) -> pd.DataFrame:

@@ -164,7 +164,8 @@ def pareto_front(
         select: Axes that decide instead, such as validation accuracy for test accuracy.
 
     Returns:
-        The columns of ``summary``, ``on_front``, ``rank`` (from 1), ``on_family_front`` and ``is_knee``; a new index.
+        The columns of ``summary``, ``on_front``, ``rank`` (from 1), ``on_family_front`` and ``is_knee``, by the index
+        of ``summary``.
 
     Raises:
         AnalysisError: No configuration has all objectives.
@@ -189,7 +190,7 @@ def pareto_front(
     leading = [column for column in LEADING if column in ranked]
     ordered = ranked[[*leading, *(column for column in ranked if column not in leading)]]
     order = np.lexsort((reported[:, 0], ordered["rank"].fillna(len(ranked) + 1)))
-    return ordered.iloc[order].reset_index(drop=True)
+    return ordered.iloc[order]
 
 
 def mark(is_known: Any, values: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -24,21 +24,21 @@ def objective_axes(evidence: Evidence) -> list[Axis]:
 
 
 def describe(evidence: Evidence) -> dict[int, Facts]:
-    """Return what is known of each configuration, by ``number``: pairs of a term and its text."""
+    """Return what is known of each configuration, by its key: pairs of a term and its text."""
     axes = objective_axes(evidence)
     origins = _origins(evidence.ledgers)
     ends = [f"{axis.column}{end}" for axis in axes for end in ("", "_low", "_high")]
-    columns = ["number", "label", "bit_widths", "act_bit_widths", "family", "n_seeds", "verdict", "dominated_by",
+    columns = ["label", "bit_widths", "act_bit_widths", "family", "n_seeds", "verdict", "dominated_by",
                "on_front_probability", *ends]  # fmt: skip
     rows = evidence.front[[column for column in columns if column in evidence.front]]
     return {
-        int(row["number"]): [
+        configuration: [
             *_identity(row),
             *((axis.name, interval_text(row, axis)) for axis in axes),
             *_verdict(row),
-            *(origins[int(row["number"])] if origins else []),
+            *origins.get(configuration, []),
         ]
-        for row in rows.to_dict("records")
+        for configuration, row in zip(rows.index.tolist(), rows.to_dict("records"), strict=True)
     }
 
 
@@ -70,13 +70,12 @@ def _verdict(row: Any) -> Facts:
     return [("verdict", verdict_text(row)), ("share of resamples on the front", probability_text(row))]
 
 
-def _origins(ledgers: pd.DataFrame | Missing) -> list[Facts]:
+def _origins(ledgers: pd.DataFrame | Missing) -> dict[int, Facts]:
     """Return of each configuration where its energy comes from, and how much of its training the meter saw."""
     if isinstance(ledgers, Missing):
-        return []
-    return [
-        _origin(sources, coverage) for sources, coverage in zip(ledgers["sources"], ledgers["coverage"], strict=True)
-    ]
+        return {}
+    found = ledgers[["sources", "coverage"]].itertuples(name=None)
+    return {int(configuration): _origin(sources, coverage) for configuration, sources, coverage in found}
 
 
 def _origin(sources: Sources, coverage: float) -> Facts:
@@ -140,8 +139,8 @@ def detail_data(evidence: Evidence, facts: dict[int, Facts]) -> list[Values]:
     curves = detail_curves(evidence)
     return [
         {
-            "number": int(number), "label": label, "family": family, "facts": facts[int(number)],
+            "number": int(configuration), "label": label, "family": family, "facts": facts[int(configuration)],
             "curves": curves.get(label),
         }
-        for number, label, family in evidence.shown[["number", "label", "family"]].itertuples(index=False, name=None)
+        for configuration, label, family in evidence.shown[["label", "family"]].itertuples(name=None)
     ]  # fmt: skip

@@ -144,7 +144,7 @@ def energy_section(evidence: Evidence) -> Part:
     if isinstance(figure, Missing) or isinstance(ledgers, Missing):
         reason = figure.reason if isinstance(figure, Missing) else ""
         return section("energy", title, note(f"Not drawn: {reason}.")), []
-    shown = shown_table(ledgers.loc[evidence.front["number"]].head(MOST_ROWS).reset_index(drop=True))
+    shown = shown_table(ledgers.loc[evidence.front.index[:MOST_ROWS]])
     words = (
         "Recorded training energy of a trial (mean ± std over seeds), and modelled inference energy per 1,000 images."
     )

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from analysis.runs.keys import number_configurations
 from lwq_tune.results.schema import COLUMNS, EPOCH_COLUMNS, SCHEMA_VERSION, TRIAL_COLUMNS, read_metadata
 
 TRIALS_FILE = "trials.parquet"
@@ -59,7 +60,8 @@ class Runs:
 
     Attributes:
         trials: One row per trial of the search space, failed and unfinished ones included: the columns of
-            `lwq_tune.results.schema.TRIAL_COLUMNS`, in the units it names, and ``folder``. Not measured is NaN or None.
+            `lwq_tune.results.schema.TRIAL_COLUMNS`, in the units it names, ``folder``, and ``configuration``,
+            the key that trials of one configuration share. Not measured is NaN or None.
         initial: The same of trials that were trained only because others start from them; they are on no front.
         objectives: Axes of the front.
     """
@@ -106,7 +108,7 @@ def load_runs(run_dirs: Sequence[Path]) -> Runs:
     if len(set(objectives)) != 1:
         listed = "; ".join(", ".join(axis.column for axis in axes) for axes in dict.fromkeys(objectives))
         raise AnalysisError(f"runs on one front share their objectives, these have: {listed}; analyse them apart")
-    all_trials = pd.concat(trials, ignore_index=True)
+    all_trials = number_configurations(pd.concat(trials, ignore_index=True))
     is_initial = all_trials["role"] == "initial"
     return Runs(
         trials=all_trials[~is_initial].reset_index(drop=True),

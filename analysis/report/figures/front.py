@@ -39,11 +39,11 @@ def front_axes(evidence: Evidence) -> tuple[Objective, Objective, Axis, Axis]:
 
 
 def draw_front(evidence: Evidence, hover: dict[int, str]) -> Figure:
-    """Return the front; points lead to ``number`` of their configuration.
+    """Return the front; points lead to the key of their configuration.
 
     Args:
         evidence: With a front.
-        hover: What a point says, by ``number``.
+        hover: What a point says, by configuration.
     """
     horizontal, vertical, x, y = front_axes(evidence)
     points = _finite(evidence.front, x, y).head(MOST_POINTS)
@@ -99,7 +99,7 @@ def _family_trace(
     trace: Values = {
         "type": "scatter", "mode": "markers", "name": family.replace("_", " "), "meta": {"family": family},
         "x": scaled(part[x.column], x), "y": scaled(part[y.column], y),
-        "customdata": part["number"].astype(int).tolist(), "hovertext": [hover[number] for number in part["number"]],
+        "customdata": part.index.tolist(), "hovertext": [hover[configuration] for configuration in part.index],
         "hovertemplate": "%{hovertext}<extra></extra>", "marker": verdict_marker(family, part["verdict"]),
         "cliponaxis": False,
     }  # fmt: skip

@@ -28,7 +28,7 @@ def draw_ledgers(evidence: Evidence) -> Figure | Missing:
     ledgers = evidence.ledgers
     if isinstance(ledgers, Missing):
         return ledgers
-    frame = ledgers.loc[evidence.shown["number"].head(MOST_ROWS)]
+    frame = ledgers.loc[evidence.shown.index[:MOST_ROWS]]
     axis = make_axis(Objective("energy_kwh", "minimize"), frame["training_energy_kwh"].dropna())
     kind = energy_kind(labels_of(frame["sources"]))
     has_recorded = frame["training_energy_kwh"].notna().any()

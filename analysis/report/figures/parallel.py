@@ -105,14 +105,14 @@ def _figure_ticks(rows: pd.DataFrame, axis: Axis) -> list[tuple[float, str]]:
 def _lines(rows: pd.DataFrame, heights: list[list[float | None]], hover: dict[int, str]) -> list[Values]:
     traces: list[Values] = []
     seen: set[str] = set()
-    for family, number, height in zip(rows["family"], rows["number"], heights, strict=True):
+    for number, family, height in zip(rows.index.tolist(), rows["family"], heights, strict=True):
         name = family.replace("_", " ")
         traces.append({
             "type": "scatter", "mode": "lines+markers", "x": list(range(len(height))), "y": height, "name": name,
             "legendgroup": name, "showlegend": name not in seen, "meta": {"family": family}, "opacity": 0.8,
             "line": {"color": family_colour(family), "dash": family_dash(family), "width": 1.6},
             "marker": {"symbol": family_symbol(family), "size": 7, "color": family_colour(family)},
-            "customdata": [int(number)] * len(height), "text": hover[int(number)],
+            "customdata": [number] * len(height), "text": hover[number],
             "hovertemplate": "%{text}<extra></extra>",
         })  # fmt: skip
         seen.add(name)

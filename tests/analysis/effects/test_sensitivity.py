@@ -12,7 +12,7 @@ from analysis.effects.sensitivity import StagesKind, measure_sensitivity, sensit
 from analysis.effects.sentences import contrast_sentence, sensitivity_sentences
 from analysis.figures.sensitivity import draw_sensitivity
 from analysis.findings import Estimate, Finding
-from analysis.runs.load import AnalysisError, load_run
+from analysis.runs.load import AnalysisError, load_run, load_runs
 from lwq_tune.quantization.schedules import schedule_name
 from tests.support.synthetic_runs import write_run
 
@@ -118,10 +118,10 @@ def test_activations_of_their_own_are_held(tmp_path: Path) -> None:
 
 
 def test_only_configurations_of_one_setting_are_pairs(tmp_path: Path) -> None:
-    one = trials_of(tmp_path / "one", grid(2, [(2, 2, 2)]))
-    two = trials_of(tmp_path / "two", grid(2, [(4, 2, 2)]), config_changes={"lr": 0.5})
+    one = write_run(tmp_path / "one", grid(2, [(2, 2, 2)]))
+    two = write_run(tmp_path / "two", grid(2, [(4, 2, 2)]), config_changes={"lr": 0.5})
     with pytest.raises(AnalysisError, match="differ in the bits of one stage only"):
-        sensitivity_frame(pd.concat([one, two], ignore_index=True))
+        sensitivity_frame(load_runs([one, two]).trials)
 
 
 def test_stages_without_a_common_step_are_not_compared(tmp_path: Path) -> None:

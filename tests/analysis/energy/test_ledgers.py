@@ -13,7 +13,7 @@ from analysis.energy.ledgers import ledger_frame
 from analysis.energy.sentences import ledger_sentence, ledger_sentences
 from analysis.figures.ledgers import draw_ledgers
 from analysis.findings import Estimate, Finding
-from analysis.runs.load import load_run
+from analysis.runs.load import load_run, load_runs
 from tests.support.synthetic_runs import POINTS, write_run
 
 
@@ -110,9 +110,9 @@ def test_each_finding_has_its_sentence(kind: LedgerKind, counts: dict[str, int],
 
 def test_a_ratio_is_of_the_same_settings(tmp_path: Path) -> None:
     points = {"fixed_2": ([0.5], 2e-6), "full_precision": ([0.6], 1e-6)}
-    one = load_run(write_run(tmp_path / "one", points)).trials
-    two = load_run(write_run(tmp_path / "two", {"fixed_2": ([0.5], 9e-6)}, config_changes={"width": 0.5})).trials
-    frame = ledger_frame(pd.concat([one, two], ignore_index=True)).set_index("label")
+    one = write_run(tmp_path / "one", points)
+    two = write_run(tmp_path / "two", {"fixed_2": ([0.5], 9e-6)}, config_changes={"width": 0.5})
+    frame = ledger_frame(load_runs([one, two]).trials).set_index("label")
     assert frame["ratio"].dropna().to_dict() == pytest.approx({"fixed_2": 2.0})
 
 

@@ -28,7 +28,7 @@ NOISE = np.array([-1.0, 0.3, 0.7, -0.4, 0.4])
 
 
 def replicates(costs: object, *, exact: tuple[bool, ...] = (False, False)) -> Replicates:
-    return Replicates(np.array(costs, dtype=float), np.array(exact))
+    return Replicates(np.array(costs, dtype=float), np.array(exact), np.arange(len(costs)))
 
 
 def cloud(*means: tuple[float, float], noise: float = 0.1, n: int = 5) -> Replicates:
@@ -188,7 +188,9 @@ def test_the_frame_has_a_row_for_each_configuration_as_the_table_of_means(tmp_pa
     trials.loc[trials["schedule"] == "fixed_2", "emissions_kg_co2eq"] = [2e-6, 2.1e-6, 2.2e-6]
     frame = front_uncertainty(trials, [ACCURACY, EMISSIONS], select=[VALIDATION, EMISSIONS])
     summary = summarise_trials(trials)
-    assert summary["schedule"].tolist() == configuration_names(trials) == ["fixed_2", "full_precision", "fixed_3"]
+    assert (
+        summary["schedule"].tolist() == configuration_names(trials).tolist() == ["fixed_2", "full_precision", "fixed_3"]
+    )
     low, high = frame.loc[0, ["emissions_kg_co2eq_low", "emissions_kg_co2eq_high"]]
     assert (low, high) == pytest.approx(stats.t.interval(0.95, 2, 2.1e-6, 1e-7 / 3**0.5))
     middle = (frame["test_accuracy_low"] + frame["test_accuracy_high"]) / 2
