@@ -162,8 +162,8 @@ def _doubts(loaded: Loaded, front: pd.DataFrame, objectives: Sequence[Objective]
     if n_unmeasured:
         lacking = {axis.column: loaded.done[loaded.done[axis.column].isna()] for axis in objectives}
         which = "; ".join(f"no {column} of {name_trials(found)}" for column, found in lacking.items() if len(found))
-        words = "lacks an objective in a seed and is" if n_unmeasured == 1 else "lack an objective in a seed and are"
-        doubts.append(f"{n_unmeasured} of {len(front)} configurations {words} on no front: {which}")
+        lack = "lacks an objective in a seed and is" if n_unmeasured == 1 else "lack an objective in a seed and are"
+        doubts.append(f"{n_unmeasured} of {len(front)} configurations {lack} on no front: {which}")
     known = front["rank"].notna().to_numpy()
     by_reported = mark(known, is_nondominated(to_costs(front[known], objectives)))
     if (by_reported != front["on_front"]).any():

@@ -174,10 +174,10 @@ def _draw_front(
         draw_family_fronts(axes, front, horizontal, vertical, factors, FAMILY_STYLE)
 
 
-def _ring_front(axes: Axes, members: pd.DataFrame, x: Axis, y: Axis, words: str) -> None:
+def _ring_front(axes: Axes, members: pd.DataFrame, x: Axis, y: Axis, label: str) -> None:
     """Ring a front that has no boundary in this plane."""
     xs, ys = _points(members, x, y)
-    axes.scatter(xs, ys, s=220, facecolors="none", edgecolors="0.45", linewidths=1.2, zorder=3, label=words)
+    axes.scatter(xs, ys, s=220, facecolors="none", edgecolors="0.45", linewidths=1.2, zorder=3, label=label)
 
 
 def _label_points(axes: Axes, front: pd.DataFrame, x: Axis, y: Axis, size: float) -> None:

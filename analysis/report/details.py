@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -45,10 +46,10 @@ def describe(evidence: Evidence) -> dict[int, Facts]:
 def _identity(row: Any) -> Facts:
     bits = "-".join(map(str, row["bit_widths"]))
     acts = "-".join(map(str, row["act_bit_widths"]))
-    words = bits if acts == bits else f"{bits}, activations {acts}"
+    text = bits if acts == bits else f"{bits}, activations {acts}"
     return [
         ("configuration", str(row["label"])),
-        ("bits per stage", words),
+        ("bits per stage", text),
         ("family", str(row["family"]).replace("_", " ")),
         ("seeds", str(int(row["n_seeds"]))),
     ]
@@ -90,19 +91,14 @@ def hover_texts(facts: dict[int, Facts]) -> dict[int, str]:
     """Return what a point says when it is pointed at."""
     texts = {}
     for number, ((_, label), *pairs) in facts.items():
-        lines = [f"<b>{plain(label)}</b>", *(f"{plain(term)}: {_wrapped(words)}" for term, words in pairs)]
+        lines = [f"<b>{plain(label)}</b>", *(f"{plain(term)}: {_wrapped(text)}" for term, text in pairs)]
         texts[number] = "<br>".join(lines)
     return texts
 
 
-def _wrapped(words: str, width: int = 46) -> str:
+def _wrapped(text: str, width: int = 46) -> str:
     """Return escaped text in lines that fit a phone."""
-    lines = [""]
-    for word in words.split(" "):
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
-            lines.append(word)
-        else:
-            lines[-1] = f"{lines[-1]} {word}".strip()
+    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
     return "<br>   ".join(map(plain, lines))
 
 

@@ -90,8 +90,8 @@ def _long(value: object) -> str:
 
 
 def facts(pairs: Iterable[tuple[object, object]]) -> str:
-    """Return terms and their words."""
-    lines = "".join(f"<div><dt>{escape(term)}</dt><dd>{escape(words)}</dd></div>" for term, words in pairs)
+    """Return terms, each with its text."""
+    lines = "".join(f"<div><dt>{escape(term)}</dt><dd>{escape(text)}</dd></div>" for term, text in pairs)
     return f'<dl class="facts">{lines}</dl>'
 
 

@@ -73,11 +73,11 @@ def configurations_table(evidence: Evidence) -> str:
         }
         for row in evidence.front.head(MOST_ROWS).astype({"rank": object}).to_dict("records")
     ]  # fmt: skip
-    words = "Configurations by rank: means with 95 % intervals over seeds (Student's t), each figure by itself."
+    caption = "Configurations by rank: means with 95 % intervals over seeds (Student's t), each figure by itself."
     rule = verdict_rule(evidence)
     if evidence.no_front:
-        words, rule = "Configurations by accuracy: means over seeds, no ranks and no verdicts without a front.", ""
-    listed = table(pd.DataFrame(rows), words, left=TRIALS_FILE, n_rows=len(evidence.front))
+        caption, rule = "Configurations by accuracy: means over seeds, no ranks and no verdicts without a front.", ""
+    listed = table(pd.DataFrame(rows), caption, left=TRIALS_FILE, n_rows=len(evidence.front))
     return listed + paragraph(f"{rule} {evidence.origin}".strip(), "origin")
 
 
@@ -119,13 +119,13 @@ def controls_section(evidence: Evidence) -> Part:
         shown[column] = numbers(shown[column], "+.2f", 100)
     shown.insert(3, "verdict", shown.pop("verdict"))
     shown = shown.map(lambda value: f"{value:.4g}" if isinstance(value, float) else value)
-    words = (
+    caption = (
         f"Pairs of equal cost: {metric.replace('_', ' ')} in points, first less second, paired over shared seeds; "
         "Student's t and percentile bootstrap, 95 % each (with few seeds the bootstrap is too narrow)."
     )
     inner = [
         bullets(controls.sentences, "sentences"),
-        table(shown, words, left="controls.csv, which `python -m analysis controls` writes", row_headings=2),
+        table(shown, caption, left="controls.csv, which `python -m analysis controls` writes", row_headings=2),
     ]
     if not controls.regression.empty:
         terms = controls.regression[TERM_COLUMNS].map(
@@ -145,7 +145,7 @@ def energy_section(evidence: Evidence) -> Part:
         reason = figure.reason if isinstance(figure, Missing) else ""
         return section("energy", title, note(f"Not drawn: {reason}.")), []
     shown = shown_table(ledgers.loc[evidence.front.index[:MOST_ROWS]])
-    words = (
+    caption = (
         "Recorded training energy of a trial (mean ± std over seeds), and modelled inference energy per 1,000 images."
     )
     inner = bullets(map(as_sentence, ledger_sentences(ledgers)), "sentences") + figure_box(figure)
@@ -153,7 +153,7 @@ def energy_section(evidence: Evidence) -> Part:
         "energy",
         title,
         inner,
-        table(shown, words, left=TRIALS_FILE, n_rows=len(ledgers)),
+        table(shown, caption, left=TRIALS_FILE, n_rows=len(ledgers)),
         paragraph(evidence.origin, "origin"),
     ), [figure]
 
@@ -167,8 +167,8 @@ def sensitivity_section(evidence: Evidence) -> Part:
     shown = found.effects.drop(columns=["from_bits", "to_bits"])
     for column in ("mean", "low", "high"):
         shown[column] = numbers(shown[column], "+.2f", 100)
-    words = "Change of accuracy in points when the bits of one stage are lowered; 95 % interval over seeds."
-    inner = bullets(map(as_sentence, sensitivity_sentences(found)), "sentences") + table(shown, words, row_headings=2)
+    caption = "Change of accuracy in points when the bits of one stage are lowered; 95 % interval over seeds."
+    inner = bullets(map(as_sentence, sensitivity_sentences(found)), "sentences") + table(shown, caption, row_headings=2)
     return section("sensitivity", title, inner, paragraph(evidence.origin, "origin")), []
 
 

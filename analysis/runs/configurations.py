@@ -72,10 +72,10 @@ def check_comparable(trials: pd.DataFrame) -> None:
     """
     differing = []
     named = trials.assign(dataset=dataset_names(trials), carbon_intensity_g_per_kwh=stated_intensities(trials))
-    for column, words in COMPARABLE.items():
+    for column, name in COMPARABLE.items():
         values = sorted({str(value) for value in named[column].astype(object).where(named[column].notna(), "none")})
         if len(values) > 1:
-            differing.append(f"{words} ({', '.join(values)})")
+            differing.append(f"{name} ({', '.join(values)})")
     if differing:
         raise AnalysisError(f"records on one front must be comparable, these differ in {'; '.join(differing)}")
 

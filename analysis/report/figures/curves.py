@@ -40,15 +40,15 @@ def draw_curves(evidence: Evidence) -> Figure | Missing:
             unit = "accuracy (%)" if quantity == QUANTITIES[0] else "loss (nat)"
             layout |= axis_layout(panel, "x", text="epoch", **epoch_ticks) | axis_layout(panel, "y", text=unit)
             panels.append(panel)
-    words = curve_note(drawn, "range")
+    note = curve_note(drawn, "range")
     if n_without := len(evidence.shown) - len(labels):
-        words += f" Not drawn: {n_without} without an epoch that was recorded in all of their seeds."
+        note += f" Not drawn: {n_without} without an epoch that was recorded in all of their seeds."
     n_drawn, n_epochs = drawn["epoch"].nunique(), int(drawn["epoch"].max())
     if n_drawn < n_epochs:
-        words += f" {n_drawn} of {n_epochs} epochs are drawn, the last among them."
+        note += f" {n_drawn} of {n_epochs} epochs are drawn, the last among them."
     if len(evidence.front) > MOST_LINES:
-        words += f" The first {MOST_LINES} of {len(evidence.front):,} configurations by rank."
-    return Figure("curves", "Curves", words, evidence.shown_origin, data, layout, panels,
+        note += f" The first {MOST_LINES} of {len(evidence.front):,} configurations by rank."
+    return Figure("curves", "Curves", note, evidence.shown_origin, data, layout, panels,
                   panel_width=330, panel_height=270, most_columns=2)  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from analysis.uncertainty.replicates import EXACT_COLUMNS
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes, such as ``x2`` and ``y2``, with words above it."""
+    """One pair of axes, such as ``x2`` and ``y2``, with a title."""
 
     number: int
     title: str = ""

@@ -145,7 +145,7 @@ def _front_trace(
     points: pd.DataFrame, horizontal: Objective, vertical: Objective, axes: tuple[Axis, Axis],
     limits: tuple[Range, Range],
 ) -> list[Values]:  # fmt: skip
-    """Return the steps of the front of means in this plane; members off it are told apart by their verdict."""
+    """Return the steps of the front of means in this plane; members off it show by their verdict."""
     members = points[points["on_front"]].sort_values(axes[0].column, ascending=horizontal.sign > 0)
     members = members[is_nondominated(to_costs(members, [horizontal, vertical]))]
     if members.empty:

@@ -1,4 +1,4 @@
-"""How a report draws: the families' colours and shapes of the printed figures, in Plotly's words."""
+"""How a report draws: the families' colours and shapes of the printed figures, as Plotly names them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def dash(index: int) -> str:
 
 
 def family_dash(family: str) -> str:
-    """Return the dashes of a family where lines are told apart by family alone."""
+    """Return the dashes of a family where lines differ by family alone."""
     return dash(list(FAMILY_STYLE).index(family))
 
 
