@@ -16,7 +16,9 @@ Start at `runs` (folders to frames) and `fronts` (frames to fronts); `commands` 
 - figures/: plots for print
 - report/: one HTML file with all of it
 - commands/: the command line
+- findings: what parts find, as values
 - statistics: intervals and tests that several parts use
+- wording: parts of sentences that several parts use
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ def make_parser() -> argparse.ArgumentParser:
         prog="python -m analysis", description="Fronts and tables from the run folders of lwq_tune."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (module, words) in COMMANDS.items():
-        module.add_arguments(commands.add_parser(name, help=words, description=words))
+    for name, (module, purpose) in COMMANDS.items():
+        module.add_arguments(commands.add_parser(name, help=purpose, description=purpose))
     shell = commands.add_parser("completion", help="print the completion script of a shell")
     shell.add_argument("shell", choices=("bash", "zsh", "fish"))
     return parser

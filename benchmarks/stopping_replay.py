@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.runs.configurations import configuration_keys
+from analysis.runs.keys import configuration_keys
 from analysis.runs.load import AnalysisError, load_run
 from lwq_tune.sweep.stopping.rules import StopRules
 from lwq_tune.sweep.stopping.settings import Stopping

@@ -16,12 +16,13 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.controls.controls import run_controls
+from analysis.controls.tables import pairs_table
 from analysis.effects.curves import curve_frame
 from analysis.effects.heatmap import heatmap_frame
 from analysis.energy.ledgers import ledger_frame
 from analysis.figures.front import draw_pareto
 from analysis.fronts.attainment import attainment_surfaces
-from analysis.fronts.choice import select_objectives, selection_doubts
+from analysis.fronts.choice import choice_sentence, select_objectives, selection_doubts
 from analysis.fronts.families import family_fronts
 from analysis.fronts.pareto import pareto_front, reference_point, to_costs
 from analysis.paper.table3 import caption, table_over_seeds
@@ -71,11 +72,11 @@ print(table_over_seeds(trials))
 # Validation decides where it was recorded, test figures are reported.
 
 # %%
-select, how_chosen = select_objectives(trials, run.objectives)
-uncertainty = front_uncertainty(trials, run.objectives, select=select)  # rows as in summary
+select, choice = select_objectives(trials, run.objectives)
+uncertainty = front_uncertainty(trials, run.objectives, select=select)  # by the same keys as summary
 front = pareto_front(summary.join(uncertainty), run.objectives, select)
 print(front[["label", "on_front", "rank", "on_front_probability", "verdict", "dominated_by"]])
-print(*warnings, *selection_doubts(trials, run.objectives, select), how_chosen, sep="\n")
+print(*warnings, *selection_doubts(trials, run.objectives, select), choice_sentence(choice), sep="\n")
 
 # %%
 reference = reference_point(to_costs(front[front["rank"].notna()], run.objectives))
@@ -106,7 +107,8 @@ print(ledgers[["label", "training_energy_kwh", "ratio", "on_chip_mj", "dram_mj"]
 # %%
 try:
     controls = run_controls(trials)
-    print(controls.pairs[["first_label", "second_label", "column", "difference", "t_low", "t_high", "verdict"]])
+    pairs = pairs_table(controls.pairs)  # with what was found of each pair as text
+    print(pairs[["first_label", "second_label", "column", "difference", "t_low", "t_high", "verdict"]])
     print(*controls.sentences, sep="\n")
 except AnalysisError as error:
     print(f"no controls: {error}")

@@ -160,9 +160,14 @@ def check_charged(tables: Tables, starts: pd.DataFrame) -> Check:
     counted = tables.counted.groupby("trial_key")[ROW_ENERGIES].sum().sum(axis=1)
     trials = tables.trials[tables.trials["trial_key"].isin(by_trial.index)]
     keys = trials["trial_key"]
-    named_kwh = counted.reindex(keys, fill_value=0.0) + by_trial["end"].loc[keys] + trials["discarded_energy_kwh"].array
+    named_kwh = _look_up(counted, keys, 0.0) + _look_up(by_trial["end"], keys) + trials["discarded_energy_kwh"]
     name = "charged == epochs that count + discarded + end of a trial"
-    return compare(name, trials, TRIAL, by_trial["charged"].loc[keys], named_kwh)
+    return compare(name, trials, TRIAL, _look_up(by_trial["charged"], keys), named_kwh)
+
+
+def _look_up(by_trial: pd.Series, keys: pd.Series, missing: float = np.nan) -> pd.Series:
+    """Return the figures of some trial keys, by the index of ``keys``."""
+    return by_trial.reindex(keys, fill_value=missing).set_axis(keys.index)
 
 
 def check_trials(tables: Tables) -> list[Check]:
@@ -170,7 +175,7 @@ def check_trials(tables: Tables) -> list[Check]:
     trials, counted = tables.trials, tables.counted
     sums = counted.groupby("trial_key")[SUMMED].sum(skipna=False)
     sums = sums.reindex(sums.index.union(pd.Index(trials["trial_key"])).unique(), fill_value=0.0)
-    expected = sums.loc[trials["trial_key"]].set_index(trials.index)
+    expected = {name: _look_up(sums[name], trials["trial_key"]) for name in SUMMED}
     keys = pd.concat([trials["trial_key"], counted["trial_key"], tables.intervals["trial_key"]])
     known = pd.DataFrame({"trial_key": keys[keys != ""].unique()})
     n_rows = known["trial_key"].map(trials["trial_key"].value_counts()).fillna(0)

@@ -24,8 +24,13 @@ def count_failed(audits: Sequence[Figures]) -> tuple[int, int]:
 
 def verdict(audits: Sequence[Figures]) -> str:
     """Return the last line of the report."""
+    return f"audit: {verdict_sentence(audits)}"
+
+
+def verdict_sentence(audits: Sequence[Figures]) -> str:
+    """Return whether everything adds up."""
     n_failed, n_checks = count_failed(audits)
-    return f"audit: {n_failed} of {n_checks} checks failed" if n_failed else "audit: everything adds up"
+    return f"{n_failed} of {n_checks} checks failed" if n_failed else "everything adds up"
 
 
 def report(audit: Figures) -> str:

@@ -7,8 +7,9 @@ import argparse
 import pandas as pd
 
 from analysis.commands.options import add_run_arguments, load, say, tell
-from analysis.controls.controls import METRIC_COLUMNS, PAIR_COLUMNS, TERM_COLUMNS, run_controls
+from analysis.controls.controls import METRIC_COLUMNS, run_controls
 from analysis.controls.pairs import TOLERANCE
+from analysis.controls.tables import TERM_COLUMNS, pairs_table, shown_pairs
 from analysis.paper.table3 import caption
 
 TITLE = (
@@ -38,9 +39,9 @@ def run(parsed: argparse.Namespace) -> int:
     loaded = load(parsed)
     controls = run_controls(loaded.done, parsed.metric, parsed.tolerance)
     with loaded.writing() as out:
-        controls.pairs.to_csv(out / "controls.csv", index=False)
+        pairs_table(controls.pairs).to_csv(out / "controls.csv", index=False)
         controls.regression.to_csv(out / "regression.csv", index=False)
-    say(f"warning: {words}" for words in controls.warnings)
+    say(f"warning: {line}" for line in controls.warnings)
     tell([TITLE.format(metric=parsed.metric), _shown_pairs(controls.pairs, parsed.metric), ""])
     if not controls.regression.empty:
         tell([f"{parsed.metric}, regression with an intercept per seed; 95 % intervals over configurations"])
@@ -50,7 +51,7 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def _shown_pairs(pairs: pd.DataFrame, metric: str) -> str:
-    shown = pairs[pairs["column"] == metric][list(PAIR_COLUMNS)].rename(columns=PAIR_COLUMNS)
+    shown = shown_pairs(pairs, metric)
     for column in ("weight bits %", "BitOps %"):
         shown[column] = [f"{100 * value:+.1f}" for value in shown[column]]
     return shown.to_string(index=False, float_format=lambda value: f"{value:.4g}", na_rep="-")

@@ -23,7 +23,8 @@ def run(parsed: argparse.Namespace) -> int:
     Raises:
         AnalysisError: The runs cannot be drawn, or the files not be written.
     """
-    from analysis.effects.curves import FIGURES, curve_note, curves_over_seeds, draw_curves
+    from analysis.effects.curves import FIGURES, curves_over_seeds
+    from analysis.figures.curves import curve_note, draw_curves
     from analysis.figures.style import save_print_figure
     from analysis.paper.table3 import caption
     from analysis.runs.load import read_epochs
@@ -33,10 +34,10 @@ def run(parsed: argparse.Namespace) -> int:
     epochs = read_epochs(loaded.done, FIGURES)
     frame = curves_over_seeds(loaded.done, epochs, configuration_labels(loaded.done))
     figure = draw_curves(frame, band=parsed.band, width_in=parsed.width_in)
-    words = f"{curve_note(frame, parsed.band)} {caption(loaded.done)}"
+    note = f"{curve_note(frame, parsed.band)} {caption(loaded.done)}"
     with loaded.writing() as out:
         frame.to_csv(out / "curves.csv", index=False)
-        files = save_print_figure(figure, out / "curves", words)
+        files = save_print_figure(figure, out / "curves", note)
     say(f"warning: {line}" for line in lacking_epochs(loaded.done, epochs))
-    tell([words, out / "curves.csv", *files])
+    tell([note, out / "curves.csv", *files])
     return 0

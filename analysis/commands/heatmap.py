@@ -31,7 +31,8 @@ def run(parsed: argparse.Namespace) -> int:
     Raises:
         AnalysisError: The runs cannot be drawn, or the files not be written.
     """
-    from analysis.effects.heatmap import draw_heatmap, heatmap_frame, heatmap_note
+    from analysis.effects.heatmap import heatmap_frame
+    from analysis.figures.heatmap import draw_heatmap, heatmap_note
     from analysis.figures.style import save_print_figure
     from analysis.paper.table3 import caption
 
@@ -48,10 +49,10 @@ def run(parsed: argparse.Namespace) -> int:
         doubts.append(f"{parsed.cost} were not measured in any trial: only the accuracies are drawn")
     frame = heatmap_frame(done, [objective.column for objective in objectives])
     figure = draw_heatmap(frame, objectives, panels_by=parsed.panels_by, width_in=parsed.width_in)
-    words = f"{heatmap_note(frame, objectives)} {caption(done)}"
+    note = f"{heatmap_note(frame, objectives)} {caption(done)}"
     with loaded.writing() as out:
         frame.to_csv(out / "heatmap.csv", index=False)
-        files = save_print_figure(figure, out / "heatmap", words)
+        files = save_print_figure(figure, out / "heatmap", note)
     say(doubts)
-    tell([words, out / "heatmap.csv", *files])
+    tell([note, out / "heatmap.csv", *files])
     return 0

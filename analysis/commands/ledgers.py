@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from analysis.commands.options import add_run_arguments, add_width_argument, load, say, tell
-from analysis.energy.ledgers import ledger_frame, ledger_words, shown_table
+from analysis.energy.ledgers import ledger_frame, ledgers_table, shown_table
+from analysis.energy.sentences import ledger_sentences
 from analysis.runs.comparability import refuse_incomparable
 from analysis.runs.load import Objective
 
@@ -34,13 +35,13 @@ def run(parsed: argparse.Namespace) -> int:
     warnings = refuse_incomparable(done, allow=parsed.mixed_sources, objectives=[Objective("energy_kwh", "minimize")])
     frame = ledger_frame(done)
     figure = draw_ledgers(frame, width_in=parsed.width_in)
-    words = [*ledger_words(frame), caption(done)]
+    sentences = [*ledger_sentences(frame), caption(done)]
     with loaded.writing() as out:
-        frame.to_csv(out / "ledgers.csv", index=False)
-        files = save_print_figure(figure, out / "ledgers", " ".join(words))
+        ledgers_table(frame).to_csv(out / "ledgers.csv", index=False)
+        files = save_print_figure(figure, out / "ledgers", " ".join(sentences))
     say(f"warning: {line}" for line in warnings)
     tell([
         "Recorded training energy of a trial (mean ± std over seeds) | modelled inference energy per 1,000 images",
-        shown_table(frame).to_string(index=False, na_rep="-"), *words, out / "ledgers.csv", *files,
+        shown_table(frame).to_string(index=False, na_rep="-"), *sentences, out / "ledgers.csv", *files,
     ])  # fmt: skip
     return 0

@@ -51,8 +51,8 @@ class Loaded:
         others = trials[~trials.index.isin(self.done.index)]["status"]
         if others.empty:
             return []
-        words = others.replace("done", "done in a configuration that was stopped in another seed").value_counts()
-        counts = ", ".join(f"{count} {status}" for status, count in words.items())
+        found = others.replace("done", "done in a configuration that was stopped in another seed").value_counts()
+        counts = ", ".join(f"{count} {status}" for status, count in found.items())
         return [f"left out: {counts} of {len(trials)} trials"]
 
 
@@ -64,9 +64,11 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_width_argument(parser: argparse.ArgumentParser, default: float | None, words: str) -> None:
+def add_width_argument(parser: argparse.ArgumentParser, default: float | None, explanation: str) -> None:
     """Add the printed width of a figure."""
-    parser.add_argument("--width-in", type=_width, default=default, metavar="INCHES", help=f"printed width ({words})")
+    parser.add_argument(
+        "--width-in", type=_width, default=default, metavar="INCHES", help=f"printed width ({explanation})"
+    )
 
 
 def _width(text: str) -> float:
@@ -95,5 +97,5 @@ def tell(lines: Iterable[object]) -> None:
 
 
 def say(lines: Iterable[object]) -> None:
-    """Write words about it to stderr."""
+    """Write lines about the data to stderr."""
     sys.stderr.write("".join(f"{line}\n" for line in lines))

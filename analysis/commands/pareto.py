@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.commands.options import Loaded, add_run_arguments, add_width_argument, load, say, tell
+from analysis.findings import Finding
 from analysis.fronts.attainment import attainment_surfaces
-from analysis.fronts.choice import select_objectives, selection_doubts
+from analysis.fronts.choice import ChoiceKind, choice_sentence, select_objectives, selection_doubts
 from analysis.fronts.families import family_fronts
 from analysis.fronts.pareto import is_nondominated, mark, pareto_front, reference_point, to_costs
 from analysis.paper.table3 import caption
@@ -21,8 +22,9 @@ from analysis.runs.configurations import check_comparable, summarise_trials
 from analysis.runs.load import AnalysisError, Objective
 from analysis.runs.seeds import name_trials
 from analysis.uncertainty.differences import SPREADS
-from analysis.uncertainty.front import UNDECIDED, configuration_names, front_hypervolume, front_uncertainty
-from analysis.uncertainty.verdicts import FAMILY_WISE_ERROR
+from analysis.uncertainty.front import configuration_names, front_hypervolume, front_uncertainty
+from analysis.uncertainty.verdicts import FAMILY_WISE_ERROR, Verdict
+from analysis.wording import as_sentence, counted
 
 SHOWN = ["label", "family", "on_front", "rank", "n_seeds", "on_front_probability", "verdict", "dominated_by"]
 SHOWN_OF_FAMILIES = {
@@ -72,7 +74,7 @@ def run(parsed: argparse.Namespace) -> int:
     done, objectives = loaded.done, loaded.runs.objectives
     check_comparable(without_origins(done))
     warnings = refuse_incomparable(done, allow=parsed.mixed_sources, objectives=objectives)
-    select, words = select_objectives(done, objectives, parsed.select)
+    select, choice = select_objectives(done, objectives, parsed.select)
     if parsed.select is None:
         warnings = [*warnings, *selection_doubts(done, objectives, select)]
     summary = summarise_trials(done).assign(label=configuration_names(done))
@@ -84,13 +86,13 @@ def run(parsed: argparse.Namespace) -> int:
     front = pareto_front(summary.join(uncertainty), objectives, select)
     surfaces, why_none = _surfaces(done, objectives)
     has_lines = parsed.families and len(objectives) == 2
-    origins = f"{_legend(words, front, has_lines=has_lines)} {caption(done)}"
+    origins = f"{_legend(choice, front, has_lines=has_lines)} {caption(done)}"
     figure = draw_pareto(
         front, done, objectives, origins, surfaces=surfaces, with_families=has_lines,
         width_in=parsed.width_in or WIDTH_IN,
     )  # fmt: skip
     doubts = [f"warning: {line}" for line in [*warnings, *_doubts(loaded, front, objectives)]]
-    lines = [_table(front, objectives), words, *_verdict_lines(front, parsed)]
+    lines = [_table(front, objectives), choice_sentence(choice), *_verdict_lines(front, parsed)]
     lines += _hypervolumes(done, front, objectives, select)
     with loaded.writing() as out:
         front.to_csv(out / "pareto.csv", index=False)
@@ -102,10 +104,10 @@ def run(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _legend(words: str, front: pd.DataFrame, *, has_lines: bool) -> str:
+def _legend(choice: Finding[ChoiceKind], front: pd.DataFrame, *, has_lines: bool) -> str:
     bars = " Points: means, bars: standard deviation over seeds." if (front["n_seeds"] > 1).any() else ""
     lines = " Thin lines: the front of each family alone." if has_lines else ""
-    return f"{words[0].upper()}{words[1:].split(' (', maxsplit=1)[0]}.{bars}{lines}"
+    return f"{as_sentence(choice_sentence(choice, with_option=False))}{bars}{lines}"
 
 
 def _margin(text: str) -> tuple[str, float]:
@@ -160,8 +162,8 @@ def _doubts(loaded: Loaded, front: pd.DataFrame, objectives: Sequence[Objective]
     if n_unmeasured:
         lacking = {axis.column: loaded.done[loaded.done[axis.column].isna()] for axis in objectives}
         which = "; ".join(f"no {column} of {name_trials(found)}" for column, found in lacking.items() if len(found))
-        words = "lacks an objective in a seed and is" if n_unmeasured == 1 else "lack an objective in a seed and are"
-        doubts.append(f"{n_unmeasured} of {len(front)} configurations {words} on no front: {which}")
+        lack = "lacks an objective in a seed and is" if n_unmeasured == 1 else "lack an objective in a seed and are"
+        doubts.append(f"{n_unmeasured} of {len(front)} configurations {lack} on no front: {which}")
     known = front["rank"].notna().to_numpy()
     by_reported = mark(known, is_nondominated(to_costs(front[known], objectives)))
     if (by_reported != front["on_front"]).any():
@@ -185,11 +187,11 @@ def _verdict_lines(front: pd.DataFrame, parsed: argparse.Namespace) -> list[str]
     least = int(front["n_seeds"].min())
     lines = [
         f"verdicts: all together right with {1 - parsed.error:.0%} confidence or more (Holm; t tests, {parsed.spread} "
-        f"spread, {least} seed{'s' if least > 1 else ''}); P(front): share of bootstrap resamples, no test"
+        f"spread, {counted(least, 'seed')}); P(front): share of bootstrap resamples, no test"
     ]
     if parsed.epsilon:
         lines[0] += "; differences up to the margins count as ties in both"
-    if (front["verdict"].str.startswith(UNDECIDED)).any() and least < 5:
+    if front["verdict"].isin([Verdict.UNDECIDED, Verdict.ONE_SEED]).any() and least < 5:
         lines.append("more seeds show more: 5 or more, or --spread pooled where all configurations are equally noisy")
     knee = front.loc[front["is_knee"], "label"]
     lines.append(f"knee: {knee.iloc[0]} (farthest from the line between the extremes)" if len(knee) else

@@ -34,6 +34,6 @@ def run(parsed: argparse.Namespace) -> int:
     evidence = gather(loaded.runs, loaded.done, parsed.run_dirs, others, mixed=parsed.mixed_sources)
     page = build_page(evidence)
     write_page(page, file)
-    say([*others, *(f"warning: {words}" for words in evidence.warnings if words not in others)])
+    say([*others, *(f"warning: {line}" for line in evidence.warnings if line not in others)])
     tell([file])
     return 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from analysis.commands.options import add_run_arguments, add_width_argument, load, tell
-from analysis.effects.sensitivity import measure_sensitivity, sensitivity_words
+from analysis.effects.sensitivity import measure_sensitivity
+from analysis.effects.sentences import sensitivity_sentences
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,16 +28,16 @@ def run(parsed: argparse.Namespace) -> int:
     loaded = load(parsed)
     found = measure_sensitivity(loaded.done)
     figure = draw_sensitivity(found, width_in=parsed.width_in)
-    words = [*sensitivity_words(found), caption(loaded.done)]
+    sentences = [*sensitivity_sentences(found), caption(loaded.done)]
     shown = found.effects.drop(columns=["from_bits", "to_bits"])
     shown[["mean", "low", "high"]] *= 100
     with loaded.writing() as out:
         found.effects.to_csv(out / "sensitivity.csv", index=False)
         found.pairs.to_csv(out / "sensitivity_pairs.csv", index=False)
-        files = save_print_figure(figure, out / "sensitivity", " ".join(words))
+        files = save_print_figure(figure, out / "sensitivity", " ".join(sentences))
     tell([
         "Change of accuracy in points, mean and 95 % interval over seeds",
         shown.to_string(index=False, na_rep="-", float_format=lambda value: f"{value:.2f}"),
-        *words, out / "sensitivity.csv", out / "sensitivity_pairs.csv", *files,
+        *sentences, out / "sensitivity.csv", out / "sensitivity_pairs.csv", *files,
     ])  # fmt: skip
     return 0

@@ -4,10 +4,11 @@ Start at `controls.run_controls`.
 
 - advice: Which schedules would tell order from size, where those of a run cannot.
 - configurations: Configurations for controls.
-- controls: Controls: is it more bits, or bits in the right place? Pairs of equal cost, a regression, and what both
-  support.
+- controls: Pairs of equal cost, a regression, and what both support.
+- findings: What pairs and regression find, as values.
 - pairs: Pairs of configurations of equal cost, and the paired difference between them over the seeds they share.
 - regression: A regression that separates more bits from bits in the right place, with configurations as the units of
   evidence.
-- sentences: What the controls support, in plain words.
+- sentences: The findings as sentences.
+- tables: The tables of the controls as they are written and shown.
 """

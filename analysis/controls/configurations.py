@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.runs.configurations import SETTINGS, configuration_keys
+from analysis.runs.keys import CONFIGURATION, SETTINGS, first_trials
 from analysis.runs.seeds import configuration_labels
 
 FULL_PRECISION_BITS = 32
@@ -21,11 +21,12 @@ class Configurations:
     """Configurations of one or several runs.
 
     Attributes:
-        table: One row per configuration, in order of appearance: ``label`` (schedule, and what else tells it apart),
-            ``schedule``, ``bit_widths``, ``width``, ``group`` (number of its settings other than bits and width),
-            ``order`` (`order_score`), ``sum_of_bits``, ``weight_bits``, ``mean_weight_bits``, ``bitops`` and
+        table: One row per configuration, by its key, in order of appearance: ``label`` (schedule, and what else tells
+            it apart), ``schedule``, ``bit_widths``, ``width``, ``group`` (number of its settings other than bits and
+            width), ``order`` (`order_score`), ``sum_of_bits``, ``weight_bits``, ``mean_weight_bits``, ``bitops`` and
             ``is_quantized`` (no stage in full precision).
-        figures: Of each column, an array of shape (n_configurations, n_seeds), NaN where it was not measured.
+        figures: Of each column, an array of shape (n_configurations, n_seeds), rows as in ``table``, NaN where it was
+            not measured.
         seeds: The seeds, ascending.
     """
 
@@ -56,13 +57,11 @@ def read_configurations(trials: pd.DataFrame, columns: Sequence[str]) -> Configu
         trials: Finished trials, comparable with one another.
         columns: Figures to keep by seed.
     """
-    keys = configuration_keys(trials)
-    numbers = trials.groupby(keys, sort=False, dropna=False).ngroup().rename("configuration")
-    first = trials.loc[~numbers.duplicated()].reset_index(drop=True)
-    by_seed = trials[[*columns]].astype(float).groupby([numbers, trials["config_seed"]]).mean(skipna=False)
+    first = first_trials(trials)
+    by_seed = trials.groupby([CONFIGURATION, "config_seed"])[[*columns]].mean(skipna=False).astype(float)
     seeds = tuple(sorted(int(seed) for seed in trials["config_seed"].unique()))
     figures = {
-        column: by_seed[column].unstack().reindex(index=range(len(first)), columns=list(seeds)).to_numpy(dtype=float)
+        column: by_seed[column].unstack().reindex(index=first.index, columns=list(seeds)).to_numpy(dtype=float)
         for column in columns
     }
     return Configurations(_describe(first), figures, seeds)

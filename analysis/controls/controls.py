@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from analysis.controls.configurations import read_configurations
+from analysis.controls.findings import find_controls, find_in_pair
 from analysis.controls.pairs import MEASURES, TOLERANCE, compare_pairs, excess, find_pairs
 from analysis.controls.regression import make_panel, regress
-from analysis.controls.sentences import pair_verdict, sentences
+from analysis.controls.sentences import control_sentence
+from analysis.findings import Finding
 from analysis.runs.comparability import refuse_incomparable, without_origins
 from analysis.runs.configurations import check_comparable
 from analysis.runs.load import AnalysisError, Objective
@@ -20,31 +23,28 @@ ENERGIES = ("energy_kwh", "emissions_kg_co2eq")
 METRIC_COLUMNS = tuple(column.name for column in METRICS)
 SPACE = "python -m lwq_tune sweep --space controls_iso_size"
 
-# Columns of the tables of pairs and of terms that people see, with their titles.
-PAIR_COLUMNS = {
-    "first_label": "first", "second_label": "second", "equal_in": "equal in", "weight_bits_excess": "weight bits %",
-    "bitops_excess": "BitOps %", "n_seeds": "seeds", "difference": "difference", "t_low": "t low", "t_high": "t high",
-    "bootstrap_low": "boot low", "bootstrap_high": "boot high", "hedges_gz": "g_z", "p_holm": "p (Holm)",
-    "verdict": "verdict",
-}  # fmt: skip
-TERM_COLUMNS = ["model", "term", "coefficient", "low", "high", "p", "df", "vif", "detectable"]
-
 
 @dataclass(frozen=True)
 class Controls:
     """What the controls say.
 
     Attributes:
-        pairs: One row per pair and figure, see `analysis.controls.pairs.compare_pairs`, with ``verdict`` in words.
+        pairs: One row per pair and figure, see `analysis.controls.pairs.compare_pairs`, with its ``finding``;
+            `analysis.controls.tables.pairs_table` is the same as text.
         regression: One row per term and model, see `analysis.controls.regression.fit`.
-        sentences: What the data support, in plain words.
+        findings: What the data support and leave open.
         warnings: What makes energies hard to compare.
     """
 
     pairs: pd.DataFrame
     regression: pd.DataFrame
-    sentences: list[str]
+    findings: list[Finding[Any]]
     warnings: list[str]
+
+    @property
+    def sentences(self) -> list[str]:
+        """The findings as text."""
+        return [control_sentence(finding) for finding in self.findings]
 
 
 def run_controls(trials: pd.DataFrame, metric: str = "test_accuracy", tolerance: float = TOLERANCE) -> Controls:
@@ -73,10 +73,12 @@ def run_controls(trials: pd.DataFrame, metric: str = "test_accuracy", tolerance:
     if pairs.empty:
         raise AnalysisError(_no_pair(configurations.table, tolerance))
     compared = compare_pairs(configurations, pairs)
-    compared["verdict"] = [pair_verdict(row, tolerance) for row in compared.to_dict("records")]
+    found = [find_in_pair(row, tolerance) for row in compared.to_dict("records")]
+    compared["finding"] = pd.Series(found, index=compared.index, dtype=object)
     regression = regress(make_panel(configurations, metric))
-    words = sentences(configurations, compared[compared["column"] == metric], regression, metric, tolerance)
-    return Controls(_in_order(compared), regression, words, warnings)
+    of_metric = compared[compared["column"] == metric]
+    findings = find_controls(configurations, of_metric, regression, metric, tolerance)
+    return Controls(compared, regression, findings, warnings)
 
 
 def _comparable_energies(trials: pd.DataFrame) -> tuple[list[str], list[str]]:
@@ -109,19 +111,12 @@ def _nearest(table: pd.DataFrame) -> str:
     found: list[tuple[float, str]] = []
     for _, group in table.groupby("group"):
         labels: Sequence[str] = group["label"].tolist()
-        for measure, words in MEASURES.items():
+        for measure, name in MEASURES.items():
             cost = group[measure].to_numpy()
             order = cost.argsort()
             gaps = excess(cost[order][1:], cost[order][:-1])
             if len(gaps):
                 at = int(gaps.argmin())
                 names = f"{labels[order[at]]} and {labels[order[at + 1]]}"
-                found.append((float(gaps[at]), f", the nearest are {names}, {gaps[at]:.1%} apart in {words}"))
+                found.append((float(gaps[at]), f", the nearest are {names}, {gaps[at]:.1%} apart in {name}"))
     return min(found)[1] if found else ""
-
-
-def _in_order(compared: pd.DataFrame) -> pd.DataFrame:
-    """Return the pairs with what one reads first in front."""
-    leading = ["column", "first_label", "second_label", "equal_in", *(f"{measure}_excess" for measure in MEASURES)]
-    leading += ["n_seeds", "difference", "t_low", "t_high", "p_holm", "verdict"]
-    return compared[[*leading, *(name for name in compared if name not in leading)]]

@@ -21,7 +21,7 @@ from analysis.uncertainty.replicates import smallest_step
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 TOLERANCE = 0.02
-# A full-precision network has whole channels, so few cost the same as a schedule. One that is dearer by up to this
+# A full-precision network has whole channels, so few cost the same as a schedule. One that costs more by up to this
 # share is compared all the same: a schedule that beats it beats more than an equal.
 FULL_PRECISION_REACH = 0.5
 MEASURES = {"weight_bits": "weight bits", "bitops": "BitOps"}
@@ -44,8 +44,8 @@ def find_pairs(table: pd.DataFrame, tolerance: float = TOLERANCE) -> pd.DataFram
     """Return the pairs of configurations of equal cost that differ in nothing but bits and width.
 
     Equal means weight bits, or BitOps, within ``tolerance`` of each other (larger over smaller), or the same sum of
-    bits over the stages at the same width. Besides, a quantized configuration is paired with the next dearer network
-    in full precision, if that costs up to 50 % more.
+    bits over the stages at the same width. Besides, a quantized configuration is paired with the network in full
+    precision that costs next more, if that is up to 50 % more.
 
     Args:
         table: `Configurations.table`.
@@ -64,7 +64,7 @@ def find_pairs(table: pd.DataFrame, tolerance: float = TOLERANCE) -> pd.DataFram
     group = table["group"].to_numpy()
     reasons = _reasons(table, i, j, tolerance)
     kept = np.flatnonzero((group[i] == group[j]) & np.any(list(reasons.values()), axis=0))
-    named = [" + ".join(words for words, holds in reasons.items() if holds[pair]) for pair in kept]
+    named = [" + ".join(name for name, holds in reasons.items() if holds[pair]) for pair in kept]
     i, j = i[kept], j[kept]
     cost = {measure: table[measure].to_numpy() for measure in MEASURES}
     excesses = {f"{measure}_excess": values[i] / values[j] - 1 for measure, values in cost.items()}
@@ -76,13 +76,13 @@ def _reasons(table: pd.DataFrame, i: Indices, j: Indices, tolerance: float) -> d
     value = {name: table[name].to_numpy() for name in ("width", "sum_of_bits", *MEASURES)}
     is_same_shape = (value["width"][i] == value["width"][j]) & (_n_stages(table)[i] == _n_stages(table)[j])
     reasons: dict[str, NDArray[np.bool_]] = {
-        words: excess(value[measure][i], value[measure][j]) <= tolerance + 1e-12 for measure, words in MEASURES.items()
+        name: excess(value[measure][i], value[measure][j]) <= tolerance + 1e-12 for measure, name in MEASURES.items()
     }
     reasons["sum of bits"] = (value["sum_of_bits"][i] == value["sum_of_bits"][j]) & is_same_shape
-    for measure, words in MEASURES.items():
-        above = _dearer_full_precision(table, measure, tolerance)
+    for measure, name in MEASURES.items():
+        above = _next_full_precision(table, measure, tolerance)
         is_next = (above[i] == j) | (above[j] == i)
-        reasons[f"full precision above in {words}"] = is_next & ~reasons[words]
+        reasons[f"full precision above in {name}"] = is_next & ~reasons[name]
     return reasons
 
 
@@ -90,8 +90,8 @@ def _n_stages(table: pd.DataFrame) -> Indices:
     return np.array([len(bits) for bits in table["bit_widths"]], dtype=np.int64)
 
 
-def _dearer_full_precision(table: pd.DataFrame, measure: str, tolerance: float) -> Indices:
-    """Return for each quantized configuration the next dearer full-precision network of its group, else -1."""
+def _next_full_precision(table: pd.DataFrame, measure: str, tolerance: float) -> Indices:
+    """Return for each quantized configuration the full-precision network of its group that costs next more, else -1."""
     cost, group = table[measure].to_numpy(), table["group"].to_numpy()
     is_full = (table["schedule"] == "full_precision").to_numpy()
     found = np.full(len(table), -1, dtype=np.int64)
@@ -174,7 +174,7 @@ def compare_pairs(configurations: Configurations, pairs: pd.DataFrame) -> pd.Dat
         for side, rows in (("first", first), ("second", second))
         for name, column in (("schedule", "schedule"), ("width", "width"), ("label", "label"), ("order", "order"))
     }
-    described = pd.DataFrame(who).assign(**{name: pairs[name].to_numpy() for name in pairs.columns[2:]})
+    described = pd.DataFrame(who, index=pairs.index).join(pairs.drop(columns=["i", "j"]))
     return pd.concat(
         [
             pd.concat([described, paired_statistics(values, first, second)], axis=1).assign(column=column)

@@ -26,7 +26,7 @@ SIZE_AND_ORDER, ORDER_ALONE = "order, size, BitOps", "order alone"
 
 
 @dataclass(frozen=True)
-class Panel:
+class PanelData:
     """What a regression is over: a row per configuration and seed.
 
     Attributes:
@@ -42,7 +42,7 @@ class Panel:
     block: Indices
 
 
-def make_panel(configurations: Configurations, metric: str) -> Panel:
+def make_panel(configurations: Configurations, metric: str) -> PanelData:
     """Return the rows of the quantized configurations; full precision is no schedule and would outweigh all others.
 
     The width is a term of its own where it varies.
@@ -62,7 +62,7 @@ def make_panel(configurations: Configurations, metric: str) -> Panel:
     if used["width"].nunique() > 1:
         terms["log2_width"] = np.log2(used["width"])
     blocks = used["group"].to_numpy()[numbers] * values.shape[1] + seeds
-    return Panel(values[rows, seeds], terms, numbers, np.unique(blocks, return_inverse=True)[1])
+    return PanelData(values[rows, seeds], terms, numbers, np.unique(blocks, return_inverse=True)[1])
 
 
 def within_blocks(values: Array, block: Indices) -> Array:
@@ -94,7 +94,7 @@ def explained_by_others(design: Array) -> Array:
     return shares
 
 
-def _solve(panel: Panel, kept: NDArray[np.bool_]) -> tuple[Array, Array]:
+def _solve(panel: PanelData, kept: NDArray[np.bool_]) -> tuple[Array, Array]:
     """Return the coefficients of some rows, and what of each term the others explain there."""
     block = np.unique(panel.block[kept], return_inverse=True)[1]
     terms = panel.terms.to_numpy(dtype=float)[panel.configuration[kept]]
@@ -104,7 +104,7 @@ def _solve(panel: Panel, kept: NDArray[np.bool_]) -> tuple[Array, Array]:
     return found, explained_by_others(design)
 
 
-def _jackknife_error(panel: Panel, coefficients: Array) -> Array:
+def _jackknife_error(panel: PanelData, coefficients: Array) -> Array:
     """Return the standard errors from leaving out one configuration after the other, NaN for what one alone tells.
 
     By the exact update of least squares, (X'X)^-1 X_c' (I - H_cc)^-1 e_c, instead of as many regressions.
@@ -128,7 +128,7 @@ def _jackknife_error(panel: Panel, coefficients: Array) -> Array:
     return np.where(is_alone | (error <= 1e-12 * np.abs(coefficients)), np.nan, error)
 
 
-def fit(panel: Panel, model: str) -> pd.DataFrame:
+def fit(panel: PanelData, model: str) -> pd.DataFrame:
     """Return the coefficients of a least-squares regression with an intercept per block.
 
     Replicates of one configuration are no independent evidence on order, so the unit is the configuration: standard
@@ -170,13 +170,13 @@ def fit(panel: Panel, model: str) -> pd.DataFrame:
     }).assign(n_configurations=n, n_rows=len(panel.figure))  # fmt: skip
 
 
-def _rank(panel: Panel) -> int:
+def _rank(panel: PanelData) -> int:
     """Return how many directions the terms have within blocks."""
     terms = panel.terms.to_numpy(dtype=float)[panel.configuration]
     return int(np.linalg.matrix_rank(within_blocks(terms, panel.block), tol=1e-6))
 
 
-def _n_groups(panel: Panel) -> int:
+def _n_groups(panel: PanelData) -> int:
     """Return the parts of the design that share no block with another: each needs a level of its own."""
     parent = {int(block): int(block) for block in np.unique(panel.block)}
 
@@ -192,7 +192,7 @@ def _n_groups(panel: Panel) -> int:
     return sum(block == above for block, above in parent.items())
 
 
-def regress(panel: Panel) -> pd.DataFrame:
+def regress(panel: PanelData) -> pd.DataFrame:
     """Return the regression on order, mean weight bits and BitOps, and the one on order alone, which they confound.
 
     Args:
@@ -202,8 +202,8 @@ def regress(panel: Panel) -> pd.DataFrame:
         As `fit`, the rows of both; empty without two quantized configurations.
     """
     if len(panel.terms) < 2:
-        return fit(Panel(np.zeros(2), _NO_TERMS, np.arange(2), np.zeros(2, dtype=np.int64)), "").iloc[:0]
-    alone = Panel(panel.figure, panel.terms[["order"]], panel.configuration, panel.block)
+        return fit(PanelData(np.zeros(2), _NO_TERMS, np.arange(2), np.zeros(2, dtype=np.int64)), "").iloc[:0]
+    alone = PanelData(panel.figure, panel.terms[["order"]], panel.configuration, panel.block)
     return pd.concat([fit(panel, SIZE_AND_ORDER), fit(alone, ORDER_ALONE)], ignore_index=True)
 
 

@@ -1,4 +1,4 @@
-"""What the controls support, in plain words."""
+"""The findings of the controls as sentences, a sentence or two each."""
 
 from __future__ import annotations
 
@@ -6,26 +6,38 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from analysis.controls.advice import schedules_to_add
-from analysis.controls.configurations import Configurations
+from analysis.controls.findings import INSEPARABLE_ORDERS, AdviceKind, OrderKind, PairKind, PairsKind, SizeKind
 from analysis.controls.pairs import MEASURES
-from analysis.controls.regression import INSEPARABLE, ORDER_ALONE, SIZE_AND_ORDER
-from analysis.statistics import LEVEL
+from analysis.findings import Estimate, Finding
+from analysis.wording import per_cent
 from lwq_tune.results.schema import COLUMNS
 
-HIGH_VIF = 5.0
 MOST_NAMED = 5
-BOTH_EQUAL = "at equal weight bits and BitOps"
-Record = Mapping[Any, Any]
 TERMS = {
     "order": "order",
     "mean_weight_bits": "mean weight bits",
     "log2_bitops": "BitOps",
     "log2_width": "width",
 }
+CORRELATED = {"mean_weight_bits": "mean weight bits", "bitops": "BitOps"}
+UNTESTED_PAIRS = {
+    PairKind.NO_SHARED_SEED: "no shared seed: nothing can be said",
+    PairKind.ONE_SHARED_SEED: "one shared seed: no interval, nothing can be said",
+    PairKind.NO_SPREAD: "no spread between seeds at all: no interval, nothing can be said",
+}
+
+
+def _is_accuracy(column: str) -> bool:
+    return column.endswith("accuracy")
+
+
+def _number(value: float, column: str, *, signed: bool = False) -> str:
+    sign = "+" if signed else ""
+    return f"{100 * value:{sign}.2f}" if _is_accuracy(column) else f"{value:{sign}.3g}"
+
+
+def _unit(column: str) -> str:
+    return "points" if _is_accuracy(column) else COLUMNS[column].unit
 
 
 def amount(value: float, column: str, *, signed: bool = False) -> str:
@@ -34,199 +46,159 @@ def amount(value: float, column: str, *, signed: bool = False) -> str:
     >>> amount(0.0123, "test_accuracy", signed=True), amount(2e-6, "energy_kwh")
     ('+1.23 points', '2e-06 kWh')
     """
-    is_accuracy = column.endswith("accuracy")
-    unit = "points" if is_accuracy else COLUMNS[column].unit
-    number = 100 * value if is_accuracy else value
-    return f"{number:{'+' if signed else ''}{'.2f' if is_accuracy else '.3g'}} {unit}"
+    return f"{_number(value, column, signed=signed)} {_unit(column)}"
 
 
-def span(low: float, high: float, column: str) -> str:
-    """Return an interval with its unit.
+def span(estimate: Estimate, column: str) -> str:
+    """Return the interval of an estimate with its unit.
 
-    >>> span(-0.01, 0.02, "test_accuracy")
+    >>> span(Estimate(0.0, -0.01, 0.02), "test_accuracy")
     '95 % interval -1.00 to +2.00 points'
     """
-    first = amount(low, column, signed=True)
-    return f"95 % interval {first.split()[0]} to {amount(high, column, signed=True)}"
+    low = _number(estimate.low, column, signed=True)
+    return f"95 % interval {low} to {amount(estimate.high, column, signed=True)}"
 
 
-def is_found(row: Record) -> bool:
-    """Return whether a pair differs, all pairs of its family taken together."""
-    return bool(row["p_holm"] < LEVEL)
+def pair_sentence(finding: Finding[PairKind]) -> str:
+    """Return what a pair says; of a cost that is not equal, its excess."""
+    if finding.kind in UNTESTED_PAIRS:
+        return UNTESTED_PAIRS[finding.kind]
+    difference = finding.estimates["difference"]
+    if finding.kind is PairKind.NO_DIFFERENCE:
+        return f"no detectable difference ({_detectable(difference, finding.column)} would have been)"
+    higher = finding.subjects[0 if finding.kind is PairKind.FIRST_IS_HIGHER else 1]
+    unequal = [
+        f"{per_cent(abs(finding.estimates[measure].value))} "
+        f"{'more' if finding.estimates[measure].value > 0 else 'fewer'} {name}"
+        for measure, name in MEASURES.items()
+        if measure in finding.estimates
+    ]
+    costs = " and ".join(unequal) or "equal weight bits and BitOps"
+    return f"{higher} is higher by {amount(abs(difference.value), finding.column)}, at {costs}"
 
 
-def pair_verdict(row: Record, tolerance: float) -> str:
-    """Return what a pair of `analysis.controls.pairs.compare_pairs` says; of a cost that is not equal, its excess."""
-    column = row["column"]
-    if row["n_seeds"] == 0:
-        return "no shared seed: nothing can be said"
-    if row["n_seeds"] == 1:
-        return "one shared seed: no interval, nothing can be said"
-    if math.isnan(row["p"]):
-        return "no spread between seeds at all: no interval, nothing can be said"
-    if not is_found(row):
-        return f"no detectable difference ({_detectable(row['detectable'], column)} would have been)"
-    is_first = row["difference"] > 0
-    name = row["first_label"] if is_first else row["second_label"]
-    words = f"{name} is higher by {amount(abs(row['difference']), column)}"
-    unequal = [_unequal(row, measure, is_first=is_first, tolerance=tolerance) for measure in MEASURES]
-    more = " and ".join(filter(None, unequal))
-    return f"{words}, at {more}" if more else f"{words}, {BOTH_EQUAL}"
+def _detectable(estimate: Estimate, column: str) -> str:
+    """Return what would have been detected; an accuracy cannot differ by more than 1."""
+    if _is_accuracy(column) and estimate.detectable > 1:
+        return "nothing, with so few seeds,"
+    return f"about {amount(estimate.detectable, column)}"
 
 
-def _detectable(value: float, column: str) -> str:
-    """Return a detectable difference in words; an accuracy cannot differ by more than 1."""
-    return (
-        "nothing, with so few seeds," if column.endswith("accuracy") and value > 1 else f"about {amount(value, column)}"
-    )
-
-
-def _unequal(row: Record, measure: str, *, is_first: bool, tolerance: float) -> str:
-    ratio = 1 + row[f"{measure}_excess"]
-    ratio = ratio if is_first else 1 / ratio
-    if max(ratio, 1 / ratio) - 1 <= tolerance + 1e-12:
-        return ""
-    return f"{abs(ratio - 1):.0%} {'more' if ratio > 1 else 'fewer'} {MEASURES[measure]}".replace("%", " %")
-
-
-def sentences(
-    configurations: Configurations, pairs: pd.DataFrame, regression: pd.DataFrame, metric: str, tolerance: float
-) -> list[str]:
-    """Return what pairs and regression support, a sentence each; "no detectable difference" is among them.
+def control_sentence(finding: Finding[Any], *, with_examples: bool = True) -> str:
+    """Return a finding of `analysis.controls.findings.find_controls` as text.
 
     Args:
-        configurations: What was trained.
-        pairs: Rows of the metric.
-        regression: From `analysis.controls.regression.regress`.
-        metric: What they explain.
-        tolerance: Up to which share costs count as equal.
+        finding: What was found.
+        with_examples: Whether single pairs are named.
     """
-    return [*_on_pairs(pairs, metric, tolerance), *_on_order(configurations, regression, metric)]
+    kind = finding.kind
+    if isinstance(kind, PairsKind):
+        return _on_pairs(finding, with_examples=with_examples)
+    if isinstance(kind, SizeKind):
+        return _on_size(finding)
+    if kind is AdviceKind.MORE_SEEDS:
+        return "With one seed the regression rests on the spread between schedules alone; train more seeds."
+    return _on_order(finding)
 
 
-def _on_pairs(pairs: pd.DataFrame, metric: str, tolerance: float) -> list[str]:
-    tested = pairs[pairs["p"].notna()]
-    kind = f"{len(pairs)} pairs of equal cost (within {tolerance:.3g}, or the same sum of bits)"
-    if tested.empty:
-        return [f"{kind}, and none with a second shared seed that varies: no interval can be given; train more seeds."]
-    found = tested[tested["p_holm"] < LEVEL].sort_values("p")
-    if len(tested) < len(pairs):
-        kind = f"the {len(tested)} with two or more shared seeds that vary, of {kind}"
-    typical = _detectable(float(tested["detectable"].median()), metric)
-    if found.empty:
-        return [
-            f"No detectable difference of {metric} in any of {kind}, with 5 % for all together (Holm); in the median "
-            f"pair {typical} would have been detected in 80 % of cases."
-        ]
-    n_equal = sum(verdict.endswith(BOTH_EQUAL) for verdict in found["verdict"])
-    named = "; ".join(
-        f"{row['first_label']} against {row['second_label']}: {row['verdict']}"
-        for row in found.head(MOST_NAMED).to_dict("records")
-    )
-    return [
-        f"{len(found)} of {kind} differ in {metric}, with 5 % for all together (Holm): in "
-        f"{_favours_more_weight_bits(found, tolerance)} the one with more weight bits is higher, in {n_equal} both "
-        f"weight bits and BitOps are equal. {named}{'; …' if len(found) > MOST_NAMED else ''}."
-    ]
-
-
-def _favours_more_weight_bits(found: pd.DataFrame, tolerance: float) -> int:
-    is_unequal = found["weight_bits_excess"].abs() > tolerance
-    return int((is_unequal & (np.sign(found["difference"]) == np.sign(found["weight_bits_excess"]))).sum())
-
-
-def _on_order(configurations: Configurations, regression: pd.DataFrame, metric: str) -> list[str]:
-    records: list[dict[Any, Any]] = regression.to_dict("records")
-    full = {row["term"]: row for row in records if row["model"] == SIZE_AND_ORDER}
-    alone = [row for row in records if row["model"] == ORDER_ALONE]
-    if not full:
-        return ["Fewer than two quantized schedules share a seed, so nothing can be said on order."]
-    quantized = configurations.table[configurations.table["is_quantized"]]
-    order = full["order"]
-    # A single degree of freedom may leave an interval that holds every accuracy there is.
-    is_vacuous = metric.endswith("accuracy") and order["detectable"] >= 1
-    if math.isnan(order["std_error"]) or is_vacuous:
-        return [_cannot_tell(quantized, full)]
-    effect = (
-        f"{amount(order['coefficient'], metric, signed=True)} for each bit that a stage has more than the one before, "
-        f"at equal mean weight bits and BitOps ({span(order['low'], order['high'], metric)}; "
-        f"{order['n_configurations']} quantized configurations, the units of evidence)"
-    )
-    if order["p"] < LEVEL:
-        which = "ascending" if order["coefficient"] > 0 else "descending"
-        first = f"Bits in the right place: {metric} is higher in {which} order, {effect}."
-    else:
-        first = (
-            f"No detectable difference by order: {effect}; about {amount(order['detectable'], metric)} would have been "
-            "detected in 80 % of cases."
+def _on_pairs(finding: Finding[PairsKind], *, with_examples: bool) -> str:
+    counts, metric = finding.counts, finding.column
+    tolerance = finding.estimates["tolerance"].value
+    pairs = f"{counts['pairs']} pairs of equal cost (within {tolerance:.3g}, or the same sum of bits)"
+    if finding.kind is PairsKind.NONE_TESTED:
+        return f"{pairs}, and none with a second shared seed that varies: no interval can be given; train more seeds."
+    if counts["tested"] < counts["pairs"]:
+        pairs = f"the {counts['tested']} with two or more shared seeds that vary, of {pairs}"
+    if finding.kind is PairsKind.NONE_DIFFERS:
+        return (
+            f"No detectable difference of {metric} in any of {pairs}, with 5 % for all together (Holm); in the median "
+            f"pair {_detectable(finding.estimates['difference'], metric)} would have been detected in 80 % of cases."
         )
-    return [first, _on_size(full, alone[0], metric), *_warnings(configurations, quantized, order)]
+    statement = (
+        f"{counts['different']} of {pairs} differ in {metric}, with 5 % for all together (Holm): in "
+        f"{counts['higher_with_more_weight_bits']} the one with more weight bits is higher, in "
+        f"{counts['equal_in_both']} both weight bits and BitOps are equal."
+    )
+    if not with_examples:
+        return statement
+    named = "; ".join(
+        f"{part.subjects[0]} against {part.subjects[1]}: {pair_sentence(part)}" for part in finding.parts[:MOST_NAMED]
+    )
+    return f"{statement} {named}{'; …' if len(finding.parts) > MOST_NAMED else ''}."
 
 
-def _on_size(full: Mapping[str, Record], alone: Record, metric: str) -> str:
+def _on_order(finding: Finding[OrderKind]) -> str:
+    kind, metric = finding.kind, finding.column
+    if kind is OrderKind.NOT_COMPARED:
+        return "Fewer than two quantized schedules share a seed, so nothing can be said on order."
+    if kind in INSEPARABLE_ORDERS:
+        return f"The data cannot tell order from size: {_why_inseparable(finding)}; {_advice(finding)}."
+    if kind is OrderKind.OVERLAPS_OTHER_TERMS:
+        return (
+            f"The other terms explain {per_cent(finding.estimates['explained_by_others'].value)} of order here "
+            f"({_correlations(finding.estimates)}), which makes its interval "
+            f"{math.sqrt(finding.estimates['vif'].value):.1f} times as wide; for a sharper answer {_advice(finding)}."
+        )
+    order = finding.estimates["order"]
+    effect = (
+        f"{amount(order.value, metric, signed=True)} for each bit that a stage has more than the one before, at equal "
+        f"mean weight bits and BitOps ({span(order, metric)}; {finding.counts['configurations']} quantized "
+        "configurations, the units of evidence)"
+    )
+    if kind is OrderKind.HAS_EFFECT:
+        which = "ascending" if order.value > 0 else "descending"
+        return f"Bits in the right place: {metric} is higher in {which} order, {effect}."
+    return (
+        f"No detectable difference by order: {effect}; about {amount(order.detectable, metric)} would have been "
+        "detected in 80 % of cases."
+    )
+
+
+def _on_size(finding: Finding[SizeKind]) -> str:
     """Return how size goes with the figure, and what order looks like if size is not looked at."""
-    size = full["mean_weight_bits"]
-    if math.isnan(size["std_error"]):
+    metric = finding.column
+    size, alone = finding.estimates["mean_weight_bits"], finding.estimates["order_alone"]
+    if finding.kind is SizeKind.NOT_SEPARABLE:
         told = "What more bits do cannot be told from the rest here"
     else:
         told = (
-            f"{'More bits' if size['p'] < LEVEL else 'No detectable difference by size'}: "
-            f"{amount(size['coefficient'], metric, signed=True)} for each mean weight bit, at equal order and BitOps "
-            f"({span(size['low'], size['high'], metric)})"
+            f"{'More bits' if finding.kind is SizeKind.HAS_EFFECT else 'No detectable difference by size'}: "
+            f"{amount(size.value, metric, signed=True)} for each mean weight bit, at equal order and BitOps "
+            f"({span(size, metric)})"
         )
-    if math.isnan(alone["std_error"]):
+    if math.isnan(alone.low):
         return f"{told}."
     return (
         f"{told}. Without regard to size and BitOps, order alone would seem to give "
-        f"{amount(alone['coefficient'], metric, signed=True)} ({span(alone['low'], alone['high'], metric)})."
+        f"{amount(alone.value, metric, signed=True)} ({span(alone, metric)})."
     )
 
 
-def _cannot_tell(quantized: pd.DataFrame, full: Mapping[str, Record]) -> str:
-    """Return why order cannot be told from size, and the schedules that would tell."""
-    order = full["order"]
-    who = f"{order['n_configurations']} quantized configurations"
-    if quantized["order"].nunique() == 1:
-        reason = "all quantized schedules have the same order score"
-    elif order["n_configurations"] <= len(full):
-        reason = f"{who} are too few for {len(full)} terms beside the level ({_correlations(quantized)})"
-    elif order["explained_by_others"] >= INSEPARABLE:
-        others = ", ".join(TERMS[term] for term in full if term != "order")
-        reason = f"in these {who} it goes with {others} ({_correlations(quantized)})"
-    elif math.isfinite(order["std_error"]):
-        reason = f"{who} leave an interval that is wider than accuracy itself ({_correlations(quantized)})"
-    else:
-        reason = f"{who} leave no degree of freedom for an interval, or one of them alone decides"
-    return f"The data cannot tell order from size: {reason}; {_advice(quantized)}."
+def _why_inseparable(finding: Finding[OrderKind]) -> str:
+    who = f"{finding.counts['configurations']} quantized configurations"
+    correlations = _correlations(finding.estimates)
+    if finding.kind is OrderKind.SAME_ORDER:
+        return "all quantized schedules have the same order score"
+    if finding.kind is OrderKind.TOO_FEW_SCHEDULES:
+        return f"{who} are too few for {finding.counts['terms']} terms beside the level ({correlations})"
+    if finding.kind is OrderKind.GOES_WITH_OTHER_TERMS:
+        others = ", ".join(TERMS[term] for term in finding.subjects)
+        return f"in these {who} it goes with {others} ({correlations})"
+    if finding.kind is OrderKind.INTERVAL_TOO_WIDE:
+        return f"{who} leave an interval that is wider than accuracy itself ({correlations})"
+    return f"{who} leave no degree of freedom for an interval, or one of them alone decides"
 
 
-def _correlations(quantized: pd.DataFrame) -> str:
-    """Return the correlation of order with each cost over the configurations."""
-    parts = []
-    for column, words in (("mean_weight_bits", "mean weight bits"), ("bitops", "BitOps")):
-        if quantized[column].nunique() > 1 and quantized["order"].nunique() > 1:
-            value = np.corrcoef(quantized["order"], quantized[column].astype(float))[0, 1]
-            parts.append(f"correlation with {words} {value:+.2f}")
-    return ", ".join(parts)
+def _correlations(estimates: Mapping[str, Estimate]) -> str:
+    return ", ".join(
+        f"correlation with {name} {estimates[f'correlation_{column}'].value:+.2f}"
+        for column, name in CORRELATED.items()
+        if f"correlation_{column}" in estimates
+    )
 
 
-def _advice(quantized: pd.DataFrame) -> str:
-    present = [tuple(int(bits) for bits in widths) for widths in quantized["bit_widths"]]
-    if len({len(widths) for widths in present}) != 1:
+def _advice(finding: Finding[OrderKind]) -> str:
+    (advice,) = finding.parts
+    if advice.kind is AdviceKind.ONE_NETWORK:
         return "train more schedules of one network"
-    listed = ", ".join("-".join(map(str, widths)) for widths in schedules_to_add(present))
-    return f"add {listed}, or train the space controls_iso_size"
-
-
-def _warnings(configurations: Configurations, quantized: pd.DataFrame, order: Record) -> list[str]:
-    """Return what weakens the regression: terms that nearly coincide, and a single seed."""
-    words = []
-    if order["vif"] > HIGH_VIF:
-        words.append(
-            f"The other terms explain {100 * order['explained_by_others']:.0f} % of order here "
-            f"({_correlations(quantized)}), which makes its interval {math.sqrt(order['vif']):.1f} times as wide; for "
-            f"a sharper answer {_advice(quantized)}."
-        )
-    if len(configurations.seeds) == 1:
-        words.append("With one seed the regression rests on the spread between schedules alone; train more seeds.")
-    return words
+    return f"add {', '.join(advice.subjects)}, or train the space controls_iso_size"

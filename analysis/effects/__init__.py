@@ -2,7 +2,8 @@
 
 Start at `sensitivity.measure_sensitivity`.
 
-- curves: The paper's Figures 2 and 3.
-- heatmap: Heat maps of all schedules of three stages.
+- curves: Accuracy and loss after each epoch, over the seeds of each configuration.
+- heatmap: Figures of every triple of bits over three stages, the untrained triples included.
 - sensitivity: What lowering the bits of one stage alone does to accuracy, from all pairs that differ in no more.
+- sentences: What the sensitivity finds, as sentences.
 """

@@ -1,43 +1,19 @@
-"""Heat maps of all schedules of three stages: a panel for each number of bits of one stage, a cell for each triple."""
+"""Figures of every triple of bits over three stages, the untrained triples included."""
 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
-from analysis.figures.front import Axis, make_axis
-from analysis.figures.style import COLUMN_WIDTH_IN, PRINT_STYLE, add_note, make_figure
-from analysis.runs.configurations import configuration_keys
-from analysis.runs.load import AnalysisError, Objective
+from analysis.runs.keys import CONFIGURATION
+from analysis.runs.load import AnalysisError
 from analysis.runs.seeds import check_one_dataset, configuration_labels, seed_means
 
 N_STAGES = 3
 FULL_PRECISION_BITS = 32
-PAGE_WIDTH_IN = 7.0
-CELL_IN, MARGIN_IN = 0.265, 0.85  # the least in which five characters of 6 points stand; labels and colour bar
-NOT_MEASURED, NOT_TRAINED = (0.92, 0.92, 0.92), (1.0, 1.0, 1.0)
-Colour = tuple[float, float, float]
-COLOUR_MAPS = ("cividis", "YlOrBr")  # both keep their order in grey
-
-
-@dataclass(frozen=True)
-class Panels:
-    """Where a schedule's cell is: the panel of one stage's bits, its column and its row of the two others'."""
-
-    panel_stage: int
-    column_stage: int
-    row_stage: int
 
 
 def heatmap_frame(trials: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -59,19 +35,16 @@ def heatmap_frame(trials: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     _check_stages(trials)
     _check_one_per_triple(trials)
     by_seed = seed_means(trials, columns).replace([np.inf, -np.inf], np.nan)
-    groups = by_seed.groupby("bit_widths", sort=False)[list(columns)]
+    names = [f"bits_{stage}" for stage in range(1, N_STAGES + 1)]
+    by_seed = by_seed.join(pd.DataFrame(by_seed["bit_widths"].tolist(), index=by_seed.index, columns=names))
+    groups = by_seed.groupby(names)[list(columns)]
     spreads = groups.std(ddof=1, skipna=False).add_suffix("_std")
     known = pd.concat([groups.size().rename("n_seeds"), groups.mean(skipna=False), spreads], axis=1)
     reference = (FULL_PRECISION_BITS,) * N_STAGES
-    triples = [triple for triple in known.index if triple != reference]
-    levels = [sorted({triple[stage] for triple in triples}) for stage in range(N_STAGES)]
-    cells = [*itertools.product(*levels), *([reference] if reference in known.index else [])]
-    names = [f"bits_{stage}" for stage in range(1, N_STAGES + 1)]
-    frame = pd.DataFrame(cells, columns=names, dtype=int)
-    # Not by index: a Series of tuples would become a MultiIndex.
-    rows = [known.loc[[cell]].iloc[0] if cell in set(known.index) else None for cell in cells]
-    for column in known.columns:
-        frame[column] = [math.nan if row is None else row[column] for row in rows]
+    trained = set(by_seed["bit_widths"])
+    levels = [sorted({triple[stage] for triple in trained - {reference}}) for stage in range(N_STAGES)]
+    cells = [*itertools.product(*levels), *([reference] if reference in trained else [])]
+    frame = pd.DataFrame(cells, columns=names, dtype=int).join(known, on=names)
     return frame.assign(n_seeds=frame["n_seeds"].fillna(0).astype(int))
 
 
@@ -86,142 +59,14 @@ def _check_stages(trials: pd.DataFrame) -> None:
 
 def _check_one_per_triple(trials: pd.DataFrame) -> None:
     labels = configuration_labels(trials)
-    numbers = trials.groupby(configuration_keys(trials), sort=False, dropna=False).ngroup()
-    counts = numbers.groupby(trials["bit_widths"], sort=False).nunique()
+    counts = trials.groupby("bit_widths", sort=False)[CONFIGURATION].nunique()
     if (counts > 1).any():
-        triple = counts.index[int((counts > 1).to_numpy().argmax())]
+        triple = counts.index[counts > 1][0]
         several = "; ".join(dict.fromkeys(labels[trials["bit_widths"] == triple]))
         raise AnalysisError(f"a heat map has one configuration per triple, got {several}; draw runs of one setting")
 
 
-def draw_heatmap(
-    frame: pd.DataFrame, objectives: Sequence[Objective], *, panels_by: int = 3, width_in: float | None = None
-) -> Figure:
-    """Return a row of panels for each figure, a panel for each number of bits of stage ``panels_by``.
-
-    Args:
-        frame: From `heatmap_frame`.
-        objectives: Figures of the rows, one or two.
-        panels_by: Stage that the panels are about, 1 to 3.
-        width_in: Printed width in inches; by default one column where all cells are legible there, else a page or more.
-    """
-    grid = frame[~_is_full_precision(frame)]
-    others = [stage for stage in range(1, N_STAGES + 1) if stage != panels_by]
-    panels = Panels(panels_by, column_stage=others[1], row_stage=others[0])
-    levels = sorted(set(grid[f"bits_{panels_by}"]))
-    n_columns, n_rows = grid[f"bits_{panels.column_stage}"].nunique(), grid[f"bits_{panels.row_stage}"].nunique()
-    needed_in = MARGIN_IN + len(levels) * (n_columns * CELL_IN + 0.08)
-    default_in = COLUMN_WIDTH_IN if needed_in <= COLUMN_WIDTH_IN else max(PAGE_WIDTH_IN, needed_in)
-    width_in = default_in if width_in is None else width_in
-    cell_in = max(0.1, (width_in - MARGIN_IN) / len(levels) - 0.08) / n_columns
-    height_in = len(objectives) * max(n_rows * min(cell_in, 0.42) + 0.32, 0.95) + 0.55
-    with mpl.rc_context(PRINT_STYLE):
-        figure = make_figure(width_in, height_in)
-        axes_grid = figure.subplots(len(objectives), len(levels), squeeze=False, sharex=True, sharey=True)
-        for row, objective in enumerate(objectives):
-            axis = make_axis(objective, grid[objective.column])
-            _draw_row(figure, list(axes_grid[row]), grid, axis, panels, COLOUR_MAPS[row % 2])
-        for axes, level in zip(axes_grid[0], levels, strict=True):
-            axes.set_title(f"stage {panels_by}: {level} bit", pad=3)
-        for axes in axes_grid[-1]:
-            axes.set_xlabel(f"bits of stage {panels.column_stage}")
-        add_note(figure, heatmap_note(frame, objectives))
-    return figure
-
-
-def _is_full_precision(frame: pd.DataFrame) -> pd.Series:
+def is_full_precision(frame: pd.DataFrame) -> pd.Series:
+    """Return which rows of a `heatmap_frame` are full precision in all stages, which is no cell of a panel."""
     bits = frame[[f"bits_{stage}" for stage in range(1, N_STAGES + 1)]]
     return (bits == FULL_PRECISION_BITS).all(axis=1)
-
-
-def heatmap_note(frame: pd.DataFrame, objectives: Sequence[Objective], untrained: str = "Hatched") -> str:
-    """Return what the cells are, what is missing, and what full precision has.
-
-    Args:
-        frame: From `heatmap_frame`.
-        objectives: Figures that are drawn.
-        untrained: How cells look that were not trained.
-    """
-    grid, reference = frame[~_is_full_precision(frame)], frame[_is_full_precision(frame)]
-    seeds = sorted(set(grid["n_seeds"]) - {0})
-    counts = "-".join(dict.fromkeys(map(str, (seeds[0], seeds[-1]))))
-    axes = [make_axis(objective, grid[objective.column]) for objective in objectives]
-    rows = " and ".join(axis.label for axis in axes)
-    words = [f"Cells: {rows}, mean over {counts} seed{'' if seeds[-1] == 1 else 's'}."]
-    if seeds[-1] > 1:
-        medians = [float(grid[f"{axis.column}_std"].median()) for axis in axes]
-        spreads = ", ".join(
-            _with_unit(median, axis).replace("%", "points") for median, axis in zip(medians, axes, strict=True)
-        )
-        words.append(f"Standard deviation over seeds (median of cells): {spreads}.")
-    n_missing = int((grid["n_seeds"] == 0).sum())
-    if n_missing:
-        words.append(f"{untrained}: {n_missing} of {len(grid)} schedules not trained.")
-    if grid.loc[grid["n_seeds"] > 0, [objective.column for objective in objectives]].isna().any(axis=None):
-        words.append("n/a: not measured.")
-    if len(reference):
-        row = reference.iloc[0]
-        words.append(f"Full precision: {', '.join(_with_unit(row[axis.column], axis) for axis in axes)}.")
-    return " ".join(words)
-
-
-def _with_unit(value: float, axis: Axis) -> str:
-    return f"{_text(value, axis)} {axis.label.rpartition('(')[2].rstrip(')')}"
-
-
-def _text(value: float, axis: Axis) -> str:
-    if math.isnan(value):
-        return "n/a"
-    return f"{100 * value:.1f}" if axis.is_fraction else f"{value * axis.factor:#.3g}".rstrip(".")
-
-
-def _draw_row(figure: Figure, row: list[Axes], grid: pd.DataFrame, axis: Axis, panels: Panels, colour_map: str) -> None:
-    values = grid[axis.column].to_numpy(dtype=float) * axis.factor
-    known = values[np.isfinite(values)]
-    low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
-    colours = ScalarMappable(Normalize(low, high if high > low else low + 1), colour_map)
-    levels = sorted(set(grid[f"bits_{panels.panel_stage}"]))
-    for axes, level in zip(row, levels, strict=True):
-        _draw_panel(axes, grid[grid[f"bits_{panels.panel_stage}"] == level], axis, panels, colours)
-    row[0].set_ylabel(f"bits of stage {panels.row_stage}")
-    if high > low:  # one value has no scale
-        bar = figure.colorbar(colours, ax=row, fraction=0.05, pad=0.02, aspect=18)
-        bar.outline.set_linewidth(0.4)
-        bar.set_label(axis.label.replace(" (", "\n("), fontsize=6, linespacing=0.95)
-        bar.ax.tick_params(labelsize=5.5, length=1.5)
-        if axis.is_fraction:
-            bar.ax.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, symbol=""))
-
-
-def _draw_panel(axes: Axes, part: pd.DataFrame, axis: Axis, panels: Panels, colours: ScalarMappable) -> None:
-    xs = {bits: place for place, bits in enumerate(sorted(set(part[f"bits_{panels.column_stage}"])))}
-    ys = {bits: place for place, bits in enumerate(sorted(set(part[f"bits_{panels.row_stage}"])))}
-    for _, cell in part.iterrows():
-        x, y = xs[int(cell[f"bits_{panels.column_stage}"])], ys[int(cell[f"bits_{panels.row_stage}"])]
-        value = float(cell[axis.column])
-        if math.isnan(value):
-            is_trained = bool(cell["n_seeds"])
-            face, hatch = (NOT_MEASURED, None) if is_trained else (NOT_TRAINED, "//////")
-            text, ink = ("n/a" if is_trained else ""), "0.3"
-        else:
-            face, hatch = _colour(colours, value * axis.factor), None
-            text, ink = _text(value, axis), _ink(face)
-        box = Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=face, edgecolor="0.6", linewidth=0.4, hatch=hatch)
-        axes.add_patch(box)
-        axes.text(x, y, text, ha="center", va="center", color=ink, fontsize=6)
-    axes.set_xlim(-0.5, len(xs) - 0.5)
-    axes.set_ylim(-0.5, len(ys) - 0.5)
-    axes.set_xticks(list(xs.values()), [str(bits) for bits in xs])
-    axes.set_yticks(list(ys.values()), [str(bits) for bits in ys])
-    axes.tick_params(length=0)
-
-
-def _colour(colours: ScalarMappable, value: float) -> Colour:
-    red, green, blue, _ = colours.to_rgba(np.array([value]))[0]
-    return float(red), float(green), float(blue)
-
-
-def _ink(face: Colour) -> str:
-    """Return the colour of type that is legible on a colour (relative luminance, ITU-R BT.709)."""
-    red, green, blue = face
-    return "black" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.45 else "white"

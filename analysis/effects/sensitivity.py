@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 import pandas as pd
 
-from analysis.paper.published import SENSITIVITY, SENSITIVITY_SOURCE
-from analysis.runs.configurations import SETTINGS
+from analysis.findings import Estimate, Finding
+from analysis.runs.keys import SETTINGS
 from analysis.runs.load import AnalysisError
 from analysis.runs.seeds import check_one_dataset, evaluated_images, seed_means
 from analysis.statistics import student_quantile
@@ -17,6 +18,16 @@ from analysis.statistics import student_quantile
 CONFIDENCE = 0.95
 ALL_STEPS = "all"
 LEAST_SHARE_OF_PAIRS = 0.5
+
+
+class StagesKind(Enum):
+    """How the last stage compares with the first."""
+
+    NO_COMMON_STEP = "no step of bits in common"
+    ONE_SEED = "one seed, no interval"
+    NOT_SEPARATED = "the interval holds 0"
+    LAST_IS_MORE_SENSITIVE = "the last stage is more sensitive"
+    LAST_IS_LESS_SENSITIVE = "the last stage is less sensitive"
 
 
 @dataclass(frozen=True)
@@ -27,8 +38,8 @@ class Sensitivity:
         pairs: One row per pair of configurations and seed: ``stage`` (from 1), ``from_bits``, ``to_bits``, ``schedule``
             (the lower), ``seed``, ``effect`` (accuracy of the lower less that of the higher, a fraction).
         effects: `sensitivity_frame`.
-        contrast: One row: the last stage's effect over all steps less the first's; ``mean``, ``low``, ``high``,
-            ``n_seeds``; NaN where the stages have no step in common.
+        contrast: How the last stage compares with the first over all steps that both have; ``loss`` is what the last
+            loses more, a fraction.
         images: ``test`` or ``val``: what the accuracies are of.
         lowers_activations: Whether the stage's activations lose their bits with the weights, or keep them.
         n_left_out: Pairs that lack one of the seeds.
@@ -36,7 +47,7 @@ class Sensitivity:
 
     pairs: pd.DataFrame
     effects: pd.DataFrame
-    contrast: pd.DataFrame
+    contrast: Finding[StagesKind]
     images: str
     lowers_activations: bool
     n_left_out: int
@@ -89,10 +100,31 @@ def measure_sensitivity(trials: pd.DataFrame) -> Sensitivity:
         whole = {"stage": stage, "step": ALL_STEPS, "from_bits": 0, "to_bits": 0, "n_pairs": count}
         rows.append(whole | _interval(over_steps.loc[stage]))
     effects = pd.DataFrame(rows).sort_values(["stage", "from_bits", "to_bits"], ascending=[True, False, False])
-    contrast = _interval(over_steps.loc[n_stages] - over_steps.loc[1] if common else pd.Series([math.nan]))
+    differences = over_steps.loc[n_stages] - over_steps.loc[1] if common else pd.Series([math.nan])
+    contrast = _find_contrast(differences, n_stages, f"{images}_accuracy")
     n_left_out = candidates["pair"].nunique() - pairs["pair"].nunique()
-    return Sensitivity(
-        pairs, effects.reset_index(drop=True), pd.DataFrame([contrast]), images, lowers_activations, n_left_out
+    return Sensitivity(pairs, effects.reset_index(drop=True), contrast, images, lowers_activations, n_left_out)
+
+
+def _find_contrast(differences: pd.Series, n_stages: int, column: str) -> Finding[StagesKind]:
+    """Return how the last stage compares with the first, from the last's effect less the first's in each seed."""
+    found = _interval(differences)
+    loss = Estimate(-found["mean"], -found["high"], -found["low"])
+    if math.isnan(loss.value):
+        kind = StagesKind.NO_COMMON_STEP
+    elif math.isnan(loss.low):
+        kind = StagesKind.ONE_SEED
+    elif loss.low <= 0 <= loss.high:
+        kind = StagesKind.NOT_SEPARATED
+    else:
+        kind = StagesKind.LAST_IS_MORE_SENSITIVE if loss.low > 0 else StagesKind.LAST_IS_LESS_SENSITIVE
+    return Finding(
+        kind,
+        kind not in (StagesKind.LAST_IS_MORE_SENSITIVE, StagesKind.LAST_IS_LESS_SENSITIVE),
+        column,
+        subjects=("stage 1", f"stage {n_stages}"),
+        estimates={"loss": loss},
+        counts={"seeds": int(found["n_seeds"]), "stages": n_stages},
     )
 
 
@@ -168,29 +200,3 @@ def _interval(effects: pd.Series) -> dict[str, float | int]:
         return {"mean": mean, "low": math.nan, "high": math.nan, "n_seeds": n_seeds}
     half = student_quantile((1 - CONFIDENCE) / 2, n_seeds - 1) * float(values.std(ddof=1)) / math.sqrt(n_seeds)
     return {"mean": mean, "low": mean - half, "high": mean + half, "n_seeds": n_seeds}
-
-
-def sensitivity_words(found: Sensitivity) -> list[str]:
-    """Return in words how the last stage compares with the first, what the paper says, and what an interval is."""
-    contrast = found.contrast.iloc[0]
-    n_stages = int(found.effects["stage"].max())
-    mean, low, high = (100 * float(contrast[name]) for name in ("mean", "low", "high"))
-    difference = f"stage {n_stages} loses {-mean:+.2f} points against stage 1"
-    if math.isnan(mean):
-        verdict = "the stages have no step of bits in common: they cannot be compared"
-    elif math.isnan(low):
-        verdict = f"{difference}; one seed, no interval: this may be chance"
-    elif low <= 0 <= high:
-        verdict = f"{difference}, 95 % interval {-high:+.2f} to {-low:+.2f}: not told apart"
-    else:
-        more = "more" if high < 0 else "less"
-        verdict = f"{difference}, 95 % interval {-high:+.2f} to {-low:+.2f}: it is {more} sensitive than stage 1"
-    words = [f"over {int(contrast['n_seeds'])} seed{'' if contrast['n_seeds'] == 1 else 's'}, {verdict}"]
-    if n_stages == len(SENSITIVITY):
-        claim = ", ".join(f"stage {stage} {word}" for stage, word in SENSITIVITY.items())
-        words.append(f"{SENSITIVITY_SOURCE}: {claim}; it gives no figures")
-    what = "weights and activations" if found.lowers_activations else "weights, activations held,"
-    words.append(f"bits of {what} of one stage lowered, all pairs of configurations that differ in no more")
-    if found.n_left_out:
-        words.append(f"left out: {found.n_left_out} pairs that lack a seed")
-    return words

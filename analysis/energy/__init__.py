@@ -2,6 +2,9 @@
 
 Start at `ledgers.ledger_frame`.
 
+- findings: What the two ledgers say, as values.
 - inference_model: Modelled energy of one inference.
 - ledgers: Two ledgers side by side, never added.
+- sentences: The findings as sentences.
+- sources: Where energies come from, and what may be called measured.
 """

@@ -2,11 +2,13 @@
 
 Start at `front.draw_pareto`.
 
-- front: Drawing. What is drawn comes in as frames; nothing is computed here but positions on paper.
+- curves: The paper's Figures 2 and 3.
+- front: The front: configurations as points, their seeds, the steps that they attain, and their names.
 - front_lines: The boundary that a front attains, drawn as steps.
+- heatmap: Heat maps of all schedules of three stages.
 - ledgers: Drawing of `analysis.energy.ledgers`.
 - point_labels: Names beside the points of a plot, each where it covers least of what is drawn.
 - sensitivity: Drawing of `analysis.effects.sensitivity`.
-- style: What the figures for print share: type sizes, styles that survive black and white, and files.
+- style: What figures share: axes with their units, families' colours and marks, type sizes, and files.
 - uncertainty_marks: What a plot of a front shows of its seeds.
 """

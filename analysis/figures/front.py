@@ -1,11 +1,9 @@
-"""Drawing. What is drawn comes in as frames; nothing is computed here but positions on paper."""
+"""The front: configurations as points, their seeds, the steps that they attain, and their names."""
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from matplotlib.ticker import PercentFormatter
 
 from analysis.figures.front_lines import boundary, draw_family_fronts, draw_line_key, draw_steps
 from analysis.figures.point_labels import place_names
+from analysis.figures.style import FAMILY_STYLE, Axis, make_axis
 from analysis.figures.uncertainty_marks import (
     draw_error_bars,
     draw_surfaces,
@@ -27,45 +26,12 @@ from analysis.figures.uncertainty_marks import (
 )
 from analysis.runs.load import Objective
 
-# Colours that stay apart for the colour-blind (Okabe and Ito 2008), and a marker each for black and white.
-FAMILY_STYLE = {
-    "full_precision": ("#000000", "*"),
-    "fixed": ("#0072B2", "o"),
-    "ascending": ("#009E73", "^"),
-    "descending": ("#D55E00", "v"),
-    "mixed": ("#CC79A7", "D"),
-}
-KG_PREFIXES = (("kg", 1.0), ("g", 1e3), ("mg", 1e6), ("µg", 1e9))
-KWH_PREFIXES = (("kWh", 1.0), ("Wh", 1e3), ("mWh", 1e6))
 MOST_LABELS = 12
 PIXELS_PER_INCH = 200
 WIDTH_IN, NARROW_IN = 7.2, 5.0
 CAPTION_CHARACTERS_PER_INCH = 16.6
 # Type 42: text of the PDF stays text in embedded TrueType fonts, which publishers ask for.
 SAVE_STYLE: dict[Any, Any] = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.hashsalt": "lwq_tune"}
-
-
-@dataclass(frozen=True)
-class Axis:
-    """How an objective is drawn: the factor from its unit to the drawn one, and its label."""
-
-    column: str
-    factor: float
-    label: str
-    is_fraction: bool
-
-
-def make_axis(objective: Objective, values: pd.Series) -> Axis:
-    """Return the axis of an objective, its prefix chosen so that the figures are readable."""
-    name = objective.meaning
-    for base, prefixes in (("kg", KG_PREFIXES), ("kWh", KWH_PREFIXES)):
-        if objective.unit.startswith(base):
-            largest = float(values.abs().where(values.abs() < math.inf).max())
-            word, factor = next(((word, factor) for word, factor in prefixes if largest * factor >= 1), prefixes[-1])
-            return Axis(objective.column, factor, f"{name} ({objective.unit.replace(base, word, 1)})", False)
-    is_fraction = objective.unit == "1"
-    unit = "" if objective.unit in ("", "1") else f" ({objective.unit})"
-    return Axis(objective.column, 1.0, f"{name}{' (%)' if is_fraction else unit}", is_fraction)
 
 
 def draw_pareto(
@@ -208,10 +174,10 @@ def _draw_front(
         draw_family_fronts(axes, front, horizontal, vertical, factors, FAMILY_STYLE)
 
 
-def _ring_front(axes: Axes, members: pd.DataFrame, x: Axis, y: Axis, words: str) -> None:
+def _ring_front(axes: Axes, members: pd.DataFrame, x: Axis, y: Axis, label: str) -> None:
     """Ring a front that has no boundary in this plane."""
     xs, ys = _points(members, x, y)
-    axes.scatter(xs, ys, s=220, facecolors="none", edgecolors="0.45", linewidths=1.2, zorder=3, label=words)
+    axes.scatter(xs, ys, s=220, facecolors="none", edgecolors="0.45", linewidths=1.2, zorder=3, label=label)
 
 
 def _label_points(axes: Axes, front: pd.DataFrame, x: Axis, y: Axis, size: float) -> None:

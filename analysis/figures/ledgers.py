@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from analysis.energy.ledgers import energy_kind
-from analysis.figures.front import FAMILY_STYLE, make_axis
-from analysis.figures.style import COLUMN_WIDTH_IN, PRINT_STYLE, add_note, make_figure
+from analysis.energy.sources import EnergyKind, energy_kind, labels_of
+from analysis.figures.style import COLUMN_WIDTH_IN, FAMILY_STYLE, PRINT_STYLE, add_note, make_axis, make_figure
 from analysis.runs.load import Objective
+from analysis.wording import counted_range
 
 ROW_IN = 0.17
 # Modelled figures: column, label, marker, its size (the tick of the compute stands out behind the point next to it).
@@ -63,13 +63,12 @@ def ledger_note(frame: pd.DataFrame, places: tuple[str, str] = ("Left", "Right")
         frame: From `analysis.energy.ledgers.ledger_frame`.
         places: Where the recorded and the modelled energy stand.
     """
-    seeds = sorted(set(frame["n_seeds"]))
-    counts = "-".join(dict.fromkeys(map(str, (seeds[0], seeds[-1]))))
-    spread = "; bars: standard deviation over seeds" if seeds[-1] > 1 else "; no spread"
-    kind = energy_kind("; ".join(frame["sources"]))
-    estimated = f" ({kind})" if "estimated" in kind else ""
+    seeds = counted_range(frame["n_seeds"], "seed")
+    spread = "; bars: standard deviation over seeds" if frame["n_seeds"].max() > 1 else "; no spread"
+    kind = energy_kind(labels_of(frame["sources"]))
+    estimated = f" ({kind})" if kind in (EnergyKind.ESTIMATED, EnergyKind.ESTIMATED_IN_PART) else ""
     return (
-        f"{places[0]}: recorded{estimated}, mean over {counts} seed{'' if seeds[-1] == 1 else 's'}{spread}. "
+        f"{places[0]}: recorded{estimated}, mean over {seeds}{spread}. "
         f"{places[1]}: model of "
         "45 nm arithmetic and memory, logarithmic; no measurement. The two are not added."
     )
@@ -94,4 +93,4 @@ def _draw_training(axes: Axes, rows: pd.DataFrame) -> None:
     if len(base) == 1:
         axes.axvline(base.iloc[0] * axis.factor, color="0.4", linewidth=0.7, linestyle="--", zorder=0)
     axes.set_xlim(0, axes.get_xlim()[1] * 1.03)
-    axes.set_xlabel(axis.label.replace("training energy", "recorded training\n", 1).replace("\n ", "\n"))
+    axes.set_xlabel(f"recorded training\n({axis.drawn_unit})")

@@ -1,4 +1,4 @@
-"""Drawing of `analysis.effects.sensitivity`: one cluster of points for each stage, the paper's words beside it."""
+"""Drawing of `analysis.effects.sensitivity`: one cluster of points for each stage, the paper's claim beside it."""
 
 from __future__ import annotations
 

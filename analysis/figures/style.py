@@ -1,7 +1,8 @@
-"""What the figures for print share: type sizes, styles that survive black and white, and files."""
+"""What figures share: axes with their units, families' colours and marks, type sizes, and files."""
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from analysis.figures.front import FAMILY_STYLE
+from analysis.runs.load import Objective
 
+# Colours that stay apart for the colour-blind (Okabe and Ito 2008), and a marker each for black and white.
+FAMILY_STYLE = {
+    "full_precision": ("#000000", "*"),
+    "fixed": ("#0072B2", "o"),
+    "ascending": ("#009E73", "^"),
+    "descending": ("#D55E00", "v"),
+    "mixed": ("#CC79A7", "D"),
+}
 COLUMN_WIDTH_IN = 3.5  # one column of a two-column page (IEEE, ACM and CEUR templates are within 0.2 in)
 PIXELS_PER_INCH = 300
 # Sizes in points at the printed width; 6 is the least that most publishers accept.
@@ -29,6 +39,69 @@ NOTE_POINTS = 6.0
 MORE_MARKERS = ("s", "X", "P", "h")  # of the third of a family, and so on
 LINES = ("-", (0, (4, 1.2)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (7, 1.5)), (0, (3, 1, 1, 1, 1, 1)), (0, (2, 2)),
          (0, (8, 1, 2, 1)))  # fmt: skip
+
+
+# Prefixes of a unit and their factors from the unit of the table, the largest first.
+PREFIXES = {
+    "kWh": ("Wh", (("k", 1.0), ("", 1e3), ("m", 1e6))),
+    "kg CO2eq": ("g CO2eq", (("k", 1.0), ("", 1e3), ("m", 1e6), ("µ", 1e9))),
+}
+WATT_HOURS, GRAMS = "Wh", "g CO2eq"
+
+
+@dataclass(frozen=True)
+class Axis:
+    """How a figure of the tables is drawn and written.
+
+    Attributes:
+        column: Column of the tables.
+        name: What it is, such as ``training energy``.
+        unit: Unit without prefix, such as ``Wh``; ``%`` of a fraction, empty where there is none.
+        prefix: Prefix of the unit, such as ``m``.
+        factor: From the unit of the column to the drawn one; a fraction stays one, `is_fraction` says that it is
+            written in per cent.
+    """
+
+    column: str
+    name: str
+    unit: str = ""
+    prefix: str = ""
+    factor: float = 1.0
+
+    @property
+    def is_fraction(self) -> bool:
+        """Whether values are fractions that are written in per cent."""
+        return self.unit == "%"
+
+    @property
+    def drawn_unit(self) -> str:
+        """Unit with its prefix."""
+        return f"{self.prefix}{self.unit}"
+
+    @property
+    def unit_of_differences(self) -> str:
+        """Unit of a difference or a spread: percentage points of a fraction."""
+        return "points" if self.is_fraction else self.drawn_unit
+
+    @property
+    def label(self) -> str:
+        """Name and unit in one line.
+
+        >>> Axis("energy_kwh", "training energy", "Wh", "m", 1e6).label
+        'training energy (mWh)'
+        """
+        return f"{self.name} ({self.drawn_unit})" if self.drawn_unit else self.name
+
+
+def make_axis(objective: Objective, values: pd.Series) -> Axis:
+    """Return the axis of an objective, its prefix chosen so that the largest finite value is 1 or more."""
+    column, name = objective.column, objective.meaning
+    if objective.unit in PREFIXES:
+        unit, prefixes = PREFIXES[objective.unit]
+        largest = float(values.abs().where(values.abs() < math.inf).max())
+        prefix, factor = next((entry for entry in prefixes if largest * entry[1] >= 1), prefixes[-1])
+        return Axis(column, name, unit, prefix, factor)
+    return Axis(column, name, "%" if objective.unit == "1" else objective.unit)
 
 
 @dataclass(frozen=True)

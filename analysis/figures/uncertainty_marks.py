@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from analysis.runs.load import Objective
+from analysis.uncertainty.verdicts import Verdict
 
 Array = NDArray[np.float64]
-DOMINATED, SHOWN = "dominated", "on the front"
 BAND_COLOUR, BAND_ALPHA = "#7a7a7a", 0.16
 
 
@@ -22,20 +22,20 @@ def face_and_edge(verdicts: pd.Series, colour: str) -> tuple[list[str], list[str
     >>> face_and_edge(pd.Series(["on the front", "dominated", "undecided"]), "red")
     (['red', 'white', 'red'], ['black', 'red', 'white'])
     """
-    faces = ["white" if verdict == DOMINATED else colour for verdict in verdicts]
-    edges = [{DOMINATED: colour, SHOWN: "black"}.get(str(verdict), "white") for verdict in verdicts]
+    faces = ["white" if verdict == Verdict.DOMINATED else colour for verdict in verdicts]
+    edges = [{Verdict.DOMINATED: colour, Verdict.ON_FRONT: "black"}.get(verdict, "white") for verdict in verdicts]
     return faces, edges
 
 
 def explain_verdicts(axes: Axes, front: pd.DataFrame) -> None:
     """Name in the legend those of hollow points and black edges that are drawn."""
     verdicts = front["verdict"] if "verdict" in front else pd.Series(dtype=str)
-    for verdict, words, face, edge in (
-        (SHOWN, "shown on the front", "0.75", "black"),
-        (DOMINATED, "shown dominated", "white", "0.4"),
+    for verdict, label, face, edge in (
+        (Verdict.ON_FRONT, "shown on the front", "0.75", "black"),
+        (Verdict.DOMINATED, "shown dominated", "white", "0.4"),
     ):
         if (verdicts == verdict).any():
-            axes.scatter([], [], s=42, linewidths=1.1, label=words, c=face, edgecolors=edge)
+            axes.scatter([], [], s=42, linewidths=1.1, label=label, c=face, edgecolors=edge)
 
 
 def draw_error_bars(

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 
 import pandas as pd
 
+from analysis.findings import Finding
 from analysis.runs.load import AnalysisError, Objective
 from analysis.runs.seeds import name_trials
 
 TEST, VALIDATION = "test_", "val_"
 
 
+class ChoiceKind(Enum):
+    """What decides which configurations are on the front."""
+
+    BY_VALIDATION = "figures of the validation images, for figures of the test images that are reported"
+    BY_REPORTED_TEST = "figures of the test images that are reported as well"
+    BY_AXES = "the reported axes, none of them of test images"
+
+
 def select_objectives(
     trials: pd.DataFrame, objectives: Sequence[Objective], column: str | None = None
-) -> tuple[tuple[Objective, ...], str]:
-    """Return the axes that decide which configurations are on the front, and a line that says so.
+) -> tuple[tuple[Objective, ...], Finding[ChoiceKind]]:
+    """Return the axes that decide which configurations are on the front, and what kind of choice it is.
 
     Where an axis is a figure of the test images and all trials recorded the same of the validation images, the latter
-    decides and the former is reported: the best of many test figures is partly the luckiest. `selection_doubts` names
+    decides and the former is reported: the best of many test figures is best partly by chance. `selection_doubts` names
     the trials that keep it from deciding.
 
     Args:
@@ -27,7 +37,7 @@ def select_objectives(
         column: What decides instead: an axis itself (``test_accuracy``), or its figure of the validation images.
 
     Returns:
-        The deciding axes, in the order of ``objectives``, and the line.
+        The deciding axes, in the order of ``objectives``, and the choice for `choice_sentence`.
 
     Raises:
         AnalysisError: ``column`` stands for no axis, or was not recorded of every trial.
@@ -46,7 +56,7 @@ def select_objectives(
             )
         is_recorded = lacking.empty and bool(trials[axis.column].notna().any())
         deciding.append(Objective(wanted if is_recorded else axis.column, axis.direction))
-    return tuple(deciding), _say(objectives, deciding)
+    return tuple(deciding), _find_choice(objectives, deciding)
 
 
 def selection_doubts(trials: pd.DataFrame, objectives: Sequence[Objective], select: Sequence[Objective]) -> list[str]:
@@ -86,14 +96,30 @@ def _choices(axis: Objective) -> list[str]:
     return [axis.column, VALIDATION + axis.column.removeprefix(TEST)]
 
 
-def _say(objectives: Sequence[Objective], deciding: Sequence[Objective]) -> str:
-    swapped = [(new, old) for new, old in zip(deciding, objectives, strict=True) if new != old]
-    kept = [axis.column for axis in deciding if axis.column.startswith(TEST)]
-    if swapped:
-        pairs = ", ".join(f"{new.column} and reported by {old.column}" for new, old in swapped)
-        return f"the front is chosen by {pairs} (--select {swapped[0][1].column} to choose by what is reported)"
-    if kept:
-        return (
-            f"the front is chosen by {', '.join(kept)}, which it also reports: what was chosen looks better than it is"
-        )
-    return f"the front is chosen by {', '.join(axis.column for axis in deciding)}"
+def _find_choice(objectives: Sequence[Objective], deciding: Sequence[Objective]) -> Finding[ChoiceKind]:
+    columns = tuple(axis.column for axis in deciding)
+    replaced = [(new.column, old.column) for new, old in zip(deciding, objectives, strict=True) if new != old]
+    if replaced:
+        parts = tuple(Finding(ChoiceKind.BY_VALIDATION, column=old, subjects=(new,)) for new, old in replaced)
+        return Finding(ChoiceKind.BY_VALIDATION, subjects=tuple(new for new, _ in replaced), parts=parts)
+    tested = tuple(column for column in columns if column.startswith(TEST))
+    if tested:
+        return Finding(ChoiceKind.BY_REPORTED_TEST, subjects=tested)
+    return Finding(ChoiceKind.BY_AXES, subjects=columns)
+
+
+def choice_sentence(choice: Finding[ChoiceKind], *, with_option: bool = True) -> str:
+    """Return what decides on the front as text.
+
+    Args:
+        choice: From `select_objectives`.
+        with_option: Whether the option that chooses otherwise is named.
+    """
+    if choice.kind is ChoiceKind.BY_VALIDATION:
+        pairs = ", ".join(f"{part.subjects[0]} and reported by {part.column}" for part in choice.parts)
+        option = f" (--select {choice.parts[0].column} to choose by what is reported)" if with_option else ""
+        return f"the front is chosen by {pairs}{option}"
+    columns = ", ".join(choice.subjects)
+    if choice.kind is ChoiceKind.BY_REPORTED_TEST:
+        return f"the front is chosen by {columns}, which it also reports: what was chosen looks better than it is"
+    return f"the front is chosen by {columns}"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.paper.published import EPOCHS, LEARNING_RATE, METHODS, MOMENTUM, TABLE_3, paper_dataset, paper_table
-from analysis.runs.configurations import SETTINGS, configuration_keys, is_constant
+from analysis.runs.configurations import is_constant
+from analysis.runs.keys import CONFIGURATION, SETTINGS, first_trials
 from analysis.runs.seeds import seed_means
 
 COLUMNS = {
@@ -89,10 +90,11 @@ def compare_with_paper(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFra
     both = ours.merge(paper_table(), on=["dataset", "method", "column"])
     both["ratio"] = both["mean"] / both["paper_mean"]
     base = both[both["schedule"] == "full_precision"].drop_duplicates(["dataset", "column"])
-    base = both[["dataset", "column"]].merge(base[["dataset", "column", "mean", "paper_mean"]], "left")
-    both["paper_to_full_precision"] = both["paper_mean"] / base["paper_mean"]
+    base = base[["dataset", "column", "mean", "paper_mean"]]
+    both = both.merge(base, "left", on=["dataset", "column"], suffixes=("", "_of_base"))
+    both["paper_to_full_precision"] = both["paper_mean"] / both["paper_mean_of_base"]
     # With several settings there is no one full precision to divide by.
-    both["to_full_precision"] = math.nan if varying else both["mean"] / base["mean"]
+    both["to_full_precision"] = math.nan if varying else both["mean"] / both["mean_of_base"]
     return both[[*keys, *COMPARED]]
 
 
@@ -151,25 +153,25 @@ def _format(trials: pd.DataFrame, rows: pd.DataFrame, count_name: str) -> pd.Dat
         rows: Figures, each with the index of its trial.
         count_name: Heading of the number of rows of a configuration.
     """
-    keys = configuration_keys(trials)
     varying = [key for key in SETTINGS if not is_constant(trials[key])]
-    numbers = trials.groupby(keys, sort=False, dropna=False).ngroup()
-    groups = rows[FIGURES].groupby(numbers.reindex(rows.index).to_numpy())
-    sizes, means, spreads = groups.size(), groups.mean(skipna=False), groups.std(ddof=1, skipna=False)
-    first = trials.loc[~numbers.duplicated()].set_axis(numbers.drop_duplicates()).loc[sizes.index]
+    groups = rows[FIGURES].join(trials[CONFIGURATION]).groupby(CONFIGURATION)
+    spreads = groups.std(ddof=1, skipna=False).add_suffix("_std")
+    numbers = pd.concat([groups.mean(skipna=False), spreads, groups.size().rename("n_rows")], axis=1)
+    named = first_trials(trials)[["config_dataset", "config_model", "schedule", *varying]]
+    figures = named.join(numbers, how="inner")
     table = pd.DataFrame(
         {
-            "Data set": [Path(str(name)).name for name in first["config_dataset"]],
-            "Model": first["config_model"].to_numpy(),
-            "Method": first["schedule"].to_numpy(),
-            count_name: sizes.map(str).to_numpy(),
-            **{key.removeprefix("config_"): first[key].map(str).to_numpy() for key in varying},
+            "Data set": figures["config_dataset"].map(lambda name: Path(str(name)).name),
+            "Model": figures["config_model"],
+            "Method": figures["schedule"],
+            count_name: figures["n_rows"].map(str),
+            **{key.removeprefix("config_"): figures[key].map(str) for key in varying},
         }
     )
     for column, (title, factor, style) in COLUMNS.items():
-        pairs = zip(means[column] * factor, spreads[column] * factor, strict=True)
-        table[title] = [mean_and_spread(mean, spread, style) for mean, spread in pairs]
-    return table
+        ends = (figures[[column, f"{column}_std"]] * factor).itertuples(index=False, name=None)
+        table[title] = [mean_and_spread(mean, spread, style) for mean, spread in ends]
+    return table.reset_index(drop=True)
 
 
 def mean_and_spread(mean: float, spread: float, style: str) -> str:

@@ -10,7 +10,8 @@ Start at `page.build_page`, which shows what `evidence.gather` has computed.
 - provenance: What a manifest says about how the numbers came about; credentials in it are not repeated.
 - records: The sections that are tables: Table 3, the audit, provenance.
 - sections: The sections of a report, each HTML of what one part of the evidence says, or a note on why it is missing.
-- status: How complete the runs are, in words that stand at the top of a report.
-- summary: The beginning of a report in sentences.
+- sentences: What a report says in sentences.
+- status: How complete the runs are, which stands at the top of a report.
+- summary: The beginning of a report as findings.
 - figures/: Figures on a screen, by Plotly.
 """

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from analysis.effects.curves import QUANTITIES
-from analysis.figures.front import Axis, make_axis
+from analysis.energy.sources import Sources, sources_text
+from analysis.figures.style import Axis, make_axis
 from analysis.report.evidence import Evidence, Missing
 from analysis.report.figures.figure import interval_text, plain, rounded
 from analysis.report.figures.styles import Values
-
-Facts = list[tuple[str, str]]
+from analysis.report.provenance import Facts
+from analysis.wording import per_cent
 
 
 def objective_axes(evidence: Evidence) -> list[Axis]:
@@ -23,88 +25,85 @@ def objective_axes(evidence: Evidence) -> list[Axis]:
 
 
 def describe(evidence: Evidence) -> dict[int, Facts]:
-    """Return what is known of each configuration, by ``number``: pairs of a term and its words."""
+    """Return what is known of each configuration, by its key: pairs of a term and its text."""
     axes = objective_axes(evidence)
     origins = _origins(evidence.ledgers)
     ends = [f"{axis.column}{end}" for axis in axes for end in ("", "_low", "_high")]
-    columns = ["number", "label", "bit_widths", "act_bit_widths", "family", "n_seeds", "verdict", "dominated_by",
+    columns = ["label", "bit_widths", "act_bit_widths", "family", "n_seeds", "verdict", "dominated_by",
                "on_front_probability", *ends]  # fmt: skip
     rows = evidence.front[[column for column in columns if column in evidence.front]]
     return {
-        int(row["number"]): [
+        configuration: [
             *_identity(row),
-            *((axis.label.rpartition(" (")[0] or axis.label, interval_text(row, axis)) for axis in axes),
+            *((axis.name, interval_text(row, axis)) for axis in axes),
             *_verdict(row),
-            *(origins[int(row["number"])] if origins else []),
+            *origins.get(configuration, []),
         ]
-        for row in rows.to_dict("records")
+        for configuration, row in zip(rows.index.tolist(), rows.to_dict("records"), strict=True)
     }
 
 
 def _identity(row: Any) -> Facts:
     bits = "-".join(map(str, row["bit_widths"]))
     acts = "-".join(map(str, row["act_bit_widths"]))
-    words = bits if acts == bits else f"{bits}, activations {acts}"
+    text = bits if acts == bits else f"{bits}, activations {acts}"
     return [
         ("configuration", str(row["label"])),
-        ("bits per stage", words),
+        ("bits per stage", text),
         ("family", str(row["family"]).replace("_", " ")),
         ("seeds", str(int(row["n_seeds"]))),
     ]
 
 
-def verdict_words(row: Any) -> str:
+def verdict_text(row: Any) -> str:
     """Return the verdict on a configuration, with what dominates it."""
     by = row.get("dominated_by")
     return f"{row['verdict']} by {by}" if isinstance(by, str) and by else str(row["verdict"])
 
 
-def probability_words(row: Any) -> str:
+def probability_text(row: Any) -> str:
     """Return the bootstrap probability of being on the front; with one seed there is none."""
     share = row.get("on_front_probability", math.nan)
-    return f"{share:.0%}".replace("%", " %") if isinstance(share, float) and math.isfinite(share) else "unknown"
+    return per_cent(float(share))
 
 
 def _verdict(row: Any) -> Facts:
-    return [("verdict", verdict_words(row)), ("share of resamples on the front", probability_words(row))]
+    return [("verdict", verdict_text(row)), ("share of resamples on the front", probability_text(row))]
 
 
-def _origins(ledgers: pd.DataFrame | Missing) -> list[Facts]:
+def _origins(ledgers: pd.DataFrame | Missing) -> dict[int, Facts]:
     """Return of each configuration where its energy comes from, and how much of its training the meter saw."""
     if isinstance(ledgers, Missing):
-        return []
+        return {}
+    found = ledgers[["sources", "coverage"]].itertuples(name=None)
+    return {int(configuration): _origin(sources, coverage) for configuration, sources, coverage in found}
+
+
+def _origin(sources: Sources, coverage: float) -> Facts:
+    seen = per_cent(coverage, 1)
     return [
-        _origin(sources, coverage) for sources, coverage in zip(ledgers["sources"], ledgers["coverage"], strict=True)
+        ("energy sources", sources_text(sources) or "not measured"),
+        ("coverage of the training time", f"at least {seen}"),
     ]
-
-
-def _origin(sources: str, coverage: float) -> Facts:
-    seen = "unknown" if math.isnan(coverage) else f"{coverage:.1%}".replace("%", " %")
-    return [("energy sources", sources or "not measured"), ("coverage of the training time", f"at least {seen}")]
 
 
 def hover_texts(facts: dict[int, Facts]) -> dict[int, str]:
     """Return what a point says when it is pointed at."""
     texts = {}
     for number, ((_, label), *pairs) in facts.items():
-        lines = [f"<b>{plain(label)}</b>", *(f"{plain(term)}: {_wrapped(words)}" for term, words in pairs)]
+        lines = [f"<b>{plain(label)}</b>", *(f"{plain(term)}: {_wrapped(text)}" for term, text in pairs)]
         texts[number] = "<br>".join(lines)
     return texts
 
 
-def _wrapped(words: str, width: int = 46) -> str:
+def _wrapped(text: str, width: int = 46) -> str:
     """Return escaped text in lines that fit a phone."""
-    lines = [""]
-    for word in words.split(" "):
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
-            lines.append(word)
-        else:
-            lines[-1] = f"{lines[-1]} {word}".strip()
+    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
     return "<br>   ".join(map(plain, lines))
 
 
 def detail_curves(evidence: Evidence) -> dict[str, Values]:
-    """Return the curves of the shown configurations by label: epochs, and mean, low and high of each quantity.
+    """Return the curves of the shown configurations by label: epochs, and mean, low and high by quantity and images.
 
     With one seed there is no low and no high. What no epoch has in all seeds is left out.
     """
@@ -117,7 +116,7 @@ def detail_curves(evidence: Evidence) -> dict[str, Values]:
             continue
         ends = ("low", "high") if (part["n_seeds"] > 1).any() else ()
         entry = found.setdefault(str(label), {"epochs": part["epoch"].astype(int).tolist(), "series": {}})
-        entry["series"][f"{images} {quantity}"] = [
+        entry["series"].setdefault(str(quantity), {})[str(images)] = [
             curve_numbers(part[column], str(quantity)) for column in ("mean", *ends)
         ]
     return found
@@ -136,8 +135,8 @@ def detail_data(evidence: Evidence, facts: dict[int, Facts]) -> list[Values]:
     curves = detail_curves(evidence)
     return [
         {
-            "number": int(number), "label": label, "family": family, "facts": facts[int(number)],
+            "number": int(configuration), "label": label, "family": family, "facts": facts[int(configuration)],
             "curves": curves.get(label),
         }
-        for number, label, family in evidence.shown[["number", "label", "family"]].itertuples(index=False, name=None)
+        for configuration, label, family in evidence.shown[["label", "family"]].itertuples(name=None)
     ]  # fmt: skip

@@ -17,17 +17,21 @@ from analysis.effects.curves import curves_over_seeds
 from analysis.effects.heatmap import heatmap_frame
 from analysis.effects.sensitivity import Sensitivity, measure_sensitivity
 from analysis.energy.ledgers import ledger_frame
+from analysis.energy.sources import EnergyKind, distinct_sources, energy_kind, labels_of, trial_sources
+from analysis.findings import Finding
 from analysis.fronts.attainment import attainment_surfaces
-from analysis.fronts.choice import select_objectives, selection_doubts
+from analysis.fronts.choice import ChoiceKind, select_objectives, selection_doubts
 from analysis.fronts.pareto import pareto_front
 from analysis.paper.table3 import FIGURES as TABLE_FIGURES
 from analysis.paper.table3 import caption
 from analysis.report.audits import Audit, audit_runs
 from analysis.runs.comparability import refuse_incomparable, without_origins
-from analysis.runs.configurations import check_comparable, configuration_keys, dataset_names, summarise_trials
+from analysis.runs.configurations import check_comparable, dataset_names, summarise_trials
+from analysis.runs.keys import CONFIGURATION, first_trials
 from analysis.runs.load import AnalysisError, Objective, Runs, read_epochs
 from analysis.runs.seeds import configuration_labels, evaluated_images, lacking_epochs
-from analysis.uncertainty.front import NOT_MEASURED, front_uncertainty
+from analysis.uncertainty.front import front_uncertainty
+from analysis.uncertainty.verdicts import Verdict
 
 Result = TypeVar("Result")
 MOST_SHOWN = 300  # configurations with rows, curves and verdicts of their own
@@ -50,12 +54,13 @@ class Evidence:
     Attributes:
         runs: The runs.
         folders: Their folders.
-        done: Finished trials; ``number`` counts their configurations from 0, ``label`` names them.
+        done: Finished trials; ``label`` names their configurations.
         objectives: Axes of the front.
-        front: One row per configuration, by rank: columns of `analysis.fronts.pareto.pareto_front` and
-            `analysis.uncertainty.front.front_uncertainty`, ``number`` and ``label``. Without a front, by accuracy.
+        front: One row per configuration, by its key and in order of rank: columns of
+            `analysis.fronts.pareto.pareto_front`, of `analysis.uncertainty.front.front_uncertainty`, and ``label``.
+            Without a front, by accuracy.
         no_front: Why there is no front; empty where there is one.
-        choice: Which figures decide on the front.
+        choice: Which figures decide on the front; none without a front.
         n_resamples: Of the probabilities on the front.
         surfaces: From `analysis.fronts.attainment.attainment_surfaces`.
         warnings: On the energies, and on trials that are left out.
@@ -68,7 +73,7 @@ class Evidence:
     objectives: tuple[Objective, ...]
     front: pd.DataFrame
     no_front: str
-    choice: str
+    choice: Finding[ChoiceKind] | None
     n_resamples: int
     surfaces: pd.DataFrame | Missing
     warnings: tuple[str, ...]
@@ -84,7 +89,7 @@ class Evidence:
     @functools.cached_property
     def shown_trials(self) -> pd.DataFrame:
         """Finished trials of the shown configurations."""
-        return self.done[self.done["number"].isin(self.shown["number"])]
+        return self.done[self.done[CONFIGURATION].isin(self.shown.index)]
 
     @functools.cached_property
     def epochs(self) -> pd.DataFrame | Missing:
@@ -124,15 +129,14 @@ class Evidence:
         return self.origin if len(self.shown_trials) == len(self.done) else f"{caption(self.shown_trials)}."
 
     @functools.cached_property
-    def sources(self) -> str:
-        """Labels of the sources of energy of the finished trials that have one."""
+    def energy_kind(self) -> EnergyKind:
+        """How the energies of the finished trials that have one were found."""
         known = self.done[self.done["energy_kwh"].notna()]
-        labels = [label for name in ("cpu_source", "ram_source", "gpu_source") for label in known[name].unique()]
-        return "; ".join(label for label in dict.fromkeys(labels) if isinstance(label, str) and label != "none")
+        return energy_kind(labels_of([distinct_sources(trial_sources(known))]))
 
     @functools.cached_property
     def ledgers(self) -> pd.DataFrame | Missing:
-        """Both ledgers of all configurations, by ``number``."""
+        """Both ledgers of all configurations, by their keys."""
         return attempt(lambda: ledger_frame(self.done))
 
     @functools.cached_property
@@ -221,9 +225,8 @@ def gather(
     evaluated_images(done)
     objectives = runs.objectives
     axes = (objectives, *([Objective(column, "minimize")] for column in ENERGIES))
-    doubts = dict.fromkeys(words for axis in axes for words in refuse_incomparable(done, allow=mixed, objectives=axis))
-    numbers = done.groupby(configuration_keys(done), sort=False, dropna=False).ngroup()
-    named = done.assign(number=numbers, label=configuration_labels(done), dataset=dataset_names(done))
+    doubts = dict.fromkeys(line for axis in axes for line in refuse_incomparable(done, allow=mixed, objectives=axis))
+    named = done.assign(label=configuration_labels(done), dataset=dataset_names(done))
     front, no_front, choice, n_resamples, selection = _front(named, objectives)
     surfaces = Missing(no_front) if no_front else attempt(lambda: attainment_surfaces(named, objectives))
     return Evidence(
@@ -232,19 +235,20 @@ def gather(
     )  # fmt: skip
 
 
-def _front(done: pd.DataFrame, objectives: tuple[Objective, ...]) -> tuple[pd.DataFrame, str, str, int, list[str]]:
+def _front(
+    done: pd.DataFrame, objectives: tuple[Objective, ...]
+) -> tuple[pd.DataFrame, str, Finding[ChoiceKind] | None, int, list[str]]:
     """Return the configurations by rank, why they have none, what decides, the resamples, and warnings."""
-    first = done[~done["number"].duplicated()]
-    summary = summarise_trials(done).assign(number=range(len(first)), label=first["label"].to_numpy())
+    summary = summarise_trials(done).assign(label=first_trials(done)["label"])
     n_resamples = MANY_RESAMPLES if len(summary) <= MOST_CONTROLLED else FEW_RESAMPLES
     try:
         select, choice = select_objectives(done, objectives)
         ranked = pareto_front(summary, objectives, select)
     except AnalysisError as error:
         accuracy = f"{evaluated_images(done)}_accuracy"
-        ordered = summary.sort_values(accuracy, ascending=False, kind="stable").reset_index(drop=True)
-        unknown = {"on_front": False, "rank": None, "is_knee": False, "verdict": NOT_MEASURED}
-        return ordered.assign(**unknown), str(error), "", 0, []
-    wanted = ranked["number"].head(MOST_SHOWN).tolist()
+        ordered = summary.sort_values(accuracy, ascending=False, kind="stable")
+        unknown = {"on_front": False, "rank": None, "is_knee": False, "verdict": Verdict.NOT_MEASURED}
+        return ordered.assign(**unknown), str(error), None, 0, []
+    wanted = ranked.index[:MOST_SHOWN].tolist()
     found = front_uncertainty(done, objectives, select=select, n_resamples=n_resamples, wanted=wanted)
-    return ranked.join(found, on="number"), "", choice, n_resamples, selection_doubts(done, objectives, select)
+    return ranked.join(found), "", choice, n_resamples, selection_doubts(done, objectives, select)

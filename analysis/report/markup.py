@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -90,8 +90,8 @@ def _long(value: object) -> str:
 
 
 def facts(pairs: Iterable[tuple[object, object]]) -> str:
-    """Return terms and their words."""
-    lines = "".join(f"<div><dt>{escape(term)}</dt><dd>{escape(words)}</dd></div>" for term, words in pairs)
+    """Return terms, each with its text."""
+    lines = "".join(f"<div><dt>{escape(term)}</dt><dd>{escape(text)}</dd></div>" for term, text in pairs)
     return f'<dl class="facts">{lines}</dl>'
 
 
@@ -128,17 +128,6 @@ def data_block(key: str, value: Any) -> str:
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return f'<script type="application/json" id="{key}">{text}</script>'
-
-
-def join_words(words: Sequence[str], most: int = 6) -> str:
-    """Return a list in words, of long ones the beginning and how many follow.
-
-    >>> join_words(["a", "b", "c"]), join_words(["a", "b", "c"], most=2)
-    ('a, b and c', 'a, b and 1 more')
-    """
-    if len(words) > most:
-        return f"{', '.join(words[:most])} and {len(words) - most} more"
-    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def _class(name: str) -> str:

@@ -55,15 +55,15 @@ def command_line(arguments: object) -> str:
     >>> command_line(["sweep", "--token", "abc", "--set", "lr=0.1"])
     'python -m lwq_tune sweep --token *** --set lr=0.1'
     """
-    words, is_secret = [], False
+    shown, is_secret = [], False
     for argument in arguments if isinstance(arguments, list) else []:
-        words.append(HIDDEN if is_secret else without_secrets(argument))
+        shown.append(HIDDEN if is_secret else without_secrets(argument))
         is_secret = bool(SECRET_FLAG.match(str(argument)))
-    return " ".join(["python -m lwq_tune", *words])
+    return " ".join(["python -m lwq_tune", *shown])
 
 
 def manifest_facts(manifest: Manifest) -> Facts:
-    """Return the facts of a manifest as pairs of a term and words; what it does not hold is left out."""
+    """Return the facts of a manifest as pairs of a term and its text; what it does not hold is left out."""
     space, dataset = _mapping(manifest.get("space")), _mapping(manifest.get("dataset"))
     facts: Facts = []
     if space:
@@ -80,7 +80,7 @@ def manifest_facts(manifest: Manifest) -> Facts:
     sessions = manifest.get("sessions")
     for number, session in enumerate(sessions if isinstance(sessions, list) else [], start=1):
         prefix = f"session {number}: " if isinstance(sessions, list) and len(sessions) > 1 else ""
-        facts += [(f"{prefix}{term}", words) for term, words in _session(_mapping(session))]
+        facts += [(f"{prefix}{term}", text) for term, text in _session(_mapping(session))]
     return facts
 
 
@@ -119,7 +119,7 @@ def _intensities(intensities: Manifest) -> Facts:
 
 
 def _labels(labels: Manifest) -> str:
-    return ", ".join(f"{name.rpartition('_')[0]} {label}" for name, label in labels.items())
+    return ", ".join(f"{name.removesuffix('_source')} {label}" for name, label in labels.items())
 
 
 def _mapping(value: object) -> Manifest:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.audit.text import report, verdict
+from analysis.audit.text import report, verdict_sentence
 from analysis.paper.table3 import (
     BESIDE,
     OVER_EPOCHS,
@@ -23,8 +23,8 @@ from analysis.report.evidence import Evidence, Missing, attempt
 from analysis.report.markup import bullets, escape, facts, fold, note, paragraph, section, table
 from analysis.report.provenance import Manifest, manifest_facts
 from analysis.report.status import MOST_FAILURES, failures
-from analysis.report.summary import as_sentence
 from analysis.runs.configurations import check_comparable
+from analysis.wording import as_sentence
 
 TABLE_TITLE = "Table 3 of the paper"
 TRIALS_FILE = "trials.parquet of the run folder"
@@ -58,10 +58,10 @@ def audit_section(audits: Sequence[Audit]) -> str:
     for audit in audits:
         inner.append(f"<h3>{escape(audit.run)}</h3>")
         if audit.figures is None:
-            inner.append(note(f"{audit.reason[0].upper()}{audit.reason[1:]}."))
+            inner.append(note(as_sentence(audit.reason)))
             continue
         figures = {**audit.figures, "folder": audit.run}
-        inner.append(paragraph(f"{verdict([figures]).removeprefix('audit: ').capitalize()}.", "verdict"))
+        inner.append(paragraph(as_sentence(verdict_sentence([figures])), "verdict"))
         inner.append(table(_checks(figures), "Checks, and how often each was made."))
         inner.append(fold("The whole audit", f"<pre>{escape(report(figures))}</pre>"))
     return section("audit", "Audit of the energies", *inner)
@@ -91,7 +91,7 @@ def provenance_section(evidence: Evidence, manifests: Sequence[Manifest], versio
         inner.append(facts(pairs) if pairs else note("This run has no manifest: how it was made is not known."))
     failed = failures(evidence.runs.trials)
     if len(failed):
-        words = f"Trials that failed, and why ({len(failed)} of {len(evidence.runs.trials)})."
-        inner.append(table(failed.head(MOST_FAILURES), words, left=TRIALS_FILE, n_rows=len(failed)))
+        title = f"Trials that failed, and why ({len(failed)} of {len(evidence.runs.trials)})."
+        inner.append(table(failed.head(MOST_FAILURES), title, left=TRIALS_FILE, n_rows=len(failed)))
     inner.append(paragraph(f"This report: {versions}.", "origin"))
     return section("provenance", "Provenance", *inner)

@@ -110,9 +110,8 @@
       const ticks = detail.curves.epochs.at(-1) <= 8 ? { dtick: 1 } : { nticks: 8 };
       layout[`xaxis${number}`] = { ...axis("epoch"), ...ticks, anchor: `y${number}` };
       layout[`yaxis${number}`] = { ...axis(quantity === "accuracy" ? "accuracy (%)" : "loss (nat)"), anchor: `x${number}` };
-      for (const [name, [mean, low, high]] of Object.entries(detail.curves.series)) {
-        const [images, own] = name.split(" ");
-        if (own === quantity) data.push(...curve(detail, images, mean, low, high, number, index === 0));
+      for (const [images, [mean, low, high]] of Object.entries(detail.curves.series[quantity] ?? {})) {
+        data.push(...curve(detail, images, mean, low, high, number, index === 0));
       }
     });
     return { key: "chosen", panels, data, layout, panelWidth: 330, panelHeight: 230, mostColumns: 2, columnGap: 64 };

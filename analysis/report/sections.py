@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.controls.controls import PAIR_COLUMNS, TERM_COLUMNS
-from analysis.effects.sensitivity import sensitivity_words
-from analysis.energy.ledgers import ledger_words, shown_table
-from analysis.report.details import Facts, objective_axes, probability_words, verdict_words
+from analysis.controls.tables import TERM_COLUMNS, shown_pairs
+from analysis.effects.sentences import sensitivity_sentences
+from analysis.energy.ledgers import shown_table
+from analysis.energy.sentences import ledger_sentences
+from analysis.report.details import objective_axes, probability_text, verdict_text
 from analysis.report.evidence import Evidence, Missing
 from analysis.report.figures.curves import draw_curves, families_drawn
 from analysis.report.figures.figure import Figure, interval_text
@@ -17,8 +18,11 @@ from analysis.report.figures.ledgers import draw_ledgers
 from analysis.report.figures.legend import family_toggles
 from analysis.report.figures.parallel import draw_parallel
 from analysis.report.markup import MOST_ROWS, bullets, escape, figure_box, note, numbers, paragraph, section, table
+from analysis.report.provenance import Facts
 from analysis.report.records import TRIALS_FILE
-from analysis.report.summary import as_sentence, supported_words, trained_words, unsupported_words, verdict_rule
+from analysis.report.sentences import finding_sentence, trained_sentences, verdict_rule
+from analysis.report.summary import left_open, supported
+from analysis.wording import as_sentence
 
 SECTIONS = {
     "summary": "Summary", "front": "The front", "controls": "Bits or place", "parallel": "Stages",
@@ -31,11 +35,11 @@ Part = tuple[str, list[Figure]]
 def summary_section(evidence: Evidence) -> Part:
     """Return the sentences at the top."""
     groups = (
-        ("What was trained", trained_words(evidence)),
-        ("What the data support", supported_words(evidence)),
-        ("What the data leave open", unsupported_words(evidence)),
+        ("What was trained", trained_sentences(evidence)),
+        ("What the data support", [finding_sentence(finding, evidence) for finding in supported(evidence)]),
+        ("What the data leave open", [finding_sentence(finding, evidence) for finding in left_open(evidence)]),
     )
-    inner = [f"<h3>{title}</h3>{bullets(words)}" for title, words in groups if words]
+    inner = [f"<h3>{title}</h3>{bullets(sentences)}" for title, sentences in groups if sentences]
     return section("summary", "Summary", *inner, paragraph(evidence.origin, "origin")), []
 
 
@@ -63,17 +67,17 @@ def configurations_table(evidence: Evidence) -> str:
         {
             "configuration": row["label"], "bits": "-".join(map(str, row["bit_widths"])),
             "family": str(row["family"]).replace("_", " "), "seeds": row["n_seeds"],
-            **{axis.label.rpartition(" (")[0] or axis.label: interval_text(row, axis) for axis in axes},
+            **{axis.name: interval_text(row, axis) for axis in axes},
             "rank": str(row["rank"]) if pd.notna(row["rank"]) else "-",
-            "share of resamples on the front": probability_words(row), "verdict": verdict_words(row),
+            "share of resamples on the front": probability_text(row), "verdict": verdict_text(row),
         }
         for row in evidence.front.head(MOST_ROWS).astype({"rank": object}).to_dict("records")
     ]  # fmt: skip
-    words = "Configurations by rank: means with 95 % intervals over seeds (Student's t), each figure by itself."
+    caption = "Configurations by rank: means with 95 % intervals over seeds (Student's t), each figure by itself."
     rule = verdict_rule(evidence)
     if evidence.no_front:
-        words, rule = "Configurations by accuracy: means over seeds, no ranks and no verdicts without a front.", ""
-    listed = table(pd.DataFrame(rows), words, left=TRIALS_FILE, n_rows=len(evidence.front))
+        caption, rule = "Configurations by accuracy: means over seeds, no ranks and no verdicts without a front.", ""
+    listed = table(pd.DataFrame(rows), caption, left=TRIALS_FILE, n_rows=len(evidence.front))
     return listed + paragraph(f"{rule} {evidence.origin}".strip(), "origin")
 
 
@@ -108,21 +112,20 @@ def controls_section(evidence: Evidence) -> Part:
     if isinstance(controls, Missing):
         return section("controls", title, note(f"No answer: {controls.reason}.")), []
     metric = f"{evidence.images}_accuracy"
-    pairs = controls.pairs[controls.pairs["column"] == metric]
-    shown = pairs[list(PAIR_COLUMNS)].rename(columns=PAIR_COLUMNS)
+    shown = shown_pairs(controls.pairs, metric)
     for column in ("weight bits %", "BitOps %"):
         shown[column] = numbers(shown[column], "+.1f", 100)
     for column in ("difference", "t low", "t high", "boot low", "boot high"):
         shown[column] = numbers(shown[column], "+.2f", 100)
     shown.insert(3, "verdict", shown.pop("verdict"))
     shown = shown.map(lambda value: f"{value:.4g}" if isinstance(value, float) else value)
-    words = (
+    caption = (
         f"Pairs of equal cost: {metric.replace('_', ' ')} in points, first less second, paired over shared seeds; "
         "Student's t and percentile bootstrap, 95 % each (with few seeds the bootstrap is too narrow)."
     )
     inner = [
         bullets(controls.sentences, "sentences"),
-        table(shown, words, left="controls.csv, which `python -m analysis controls` writes", row_headings=2),
+        table(shown, caption, left="controls.csv, which `python -m analysis controls` writes", row_headings=2),
     ]
     if not controls.regression.empty:
         terms = controls.regression[TERM_COLUMNS].map(
@@ -134,23 +137,23 @@ def controls_section(evidence: Evidence) -> Part:
 
 
 def energy_section(evidence: Evidence) -> Part:
-    """Return both ledgers side by side, in words first."""
+    """Return both ledgers side by side, sentences first."""
     title = "Energy: recorded training, modelled inference"
     figure = draw_ledgers(evidence)
     ledgers = evidence.ledgers
     if isinstance(figure, Missing) or isinstance(ledgers, Missing):
         reason = figure.reason if isinstance(figure, Missing) else ""
         return section("energy", title, note(f"Not drawn: {reason}.")), []
-    shown = shown_table(ledgers.loc[evidence.front["number"]].head(MOST_ROWS).reset_index(drop=True))
-    words = (
+    shown = shown_table(ledgers.loc[evidence.front.index[:MOST_ROWS]])
+    caption = (
         "Recorded training energy of a trial (mean ± std over seeds), and modelled inference energy per 1,000 images."
     )
-    inner = bullets(map(as_sentence, ledger_words(ledgers)), "sentences") + figure_box(figure)
+    inner = bullets(map(as_sentence, ledger_sentences(ledgers)), "sentences") + figure_box(figure)
     return section(
         "energy",
         title,
         inner,
-        table(shown, words, left=TRIALS_FILE, n_rows=len(ledgers)),
+        table(shown, caption, left=TRIALS_FILE, n_rows=len(ledgers)),
         paragraph(evidence.origin, "origin"),
     ), [figure]
 
@@ -164,8 +167,8 @@ def sensitivity_section(evidence: Evidence) -> Part:
     shown = found.effects.drop(columns=["from_bits", "to_bits"])
     for column in ("mean", "low", "high"):
         shown[column] = numbers(shown[column], "+.2f", 100)
-    words = "Change of accuracy in points when the bits of one stage are lowered; 95 % interval over seeds."
-    inner = bullets(map(as_sentence, sensitivity_words(found)), "sentences") + table(shown, words, row_headings=2)
+    caption = "Change of accuracy in points when the bits of one stage are lowered; 95 % interval over seeds."
+    inner = bullets(map(as_sentence, sensitivity_sentences(found)), "sentences") + table(shown, caption, row_headings=2)
     return section("sensitivity", title, inner, paragraph(evidence.origin, "origin")), []
 
 

@@ -1,4 +1,4 @@
-"""How complete the runs are, in words that stand at the top of a report."""
+"""How complete the runs are, which stands at the top of a report."""
 
 from __future__ import annotations
 
@@ -14,25 +14,27 @@ MOST_CHARACTERS = 200
 
 
 def alerts(trials: pd.DataFrame, manifests: Sequence[Manifest]) -> list[str]:
-    """Return what is unfinished or failed, the gravest first; nothing where every trial ended well."""
+    """Return what is unfinished or failed, the most serious first; nothing where every trial ended well."""
     counts = trials["status"].value_counts()
     n_open = int(sum(counts.get(status, 0) for status in UNFINISHED))
-    words = []
+    sentences = []
     if n_open:
-        words.append(
+        sentences.append(
             f"This is not the whole run: {n_open} of {len(trials)} trials have not been trained to their end. Figures "
             "and verdicts are of the others and may change."
         )
     elif any(map(is_open, manifests)):
-        words.append("No end of the sweep is recorded: it still runs, or was killed. Figures and verdicts may change.")
+        sentences.append(
+            "No end of the sweep is recorded: it still runs, or was killed. Figures and verdicts may change."
+        )
     if n_failed := int(counts.get("failed", 0)):
-        words.append(
+        sentences.append(
             f"{n_failed} of {len(trials)} trials failed and are in no figure; the list is under Provenance. A mean "
             "over the seeds that are left may look better or worse than it is."
         )
     if n_stopped := int(counts.get("stopped", 0)):
-        words.append(f"{n_stopped} of {len(trials)} trials were stopped early by a rule and are in no figure.")
-    return words
+        sentences.append(f"{n_stopped} of {len(trials)} trials were stopped early by a rule and are in no figure.")
+    return sentences
 
 
 def failures(trials: pd.DataFrame) -> pd.DataFrame:

@@ -4,6 +4,7 @@ Start at `load.load_runs`.
 
 - comparability: Refuses fronts over energies and emissions that were found in different ways.
 - configurations: From trials to configurations: replicates over seeds become a mean and a spread.
+- keys: The key of a configuration.
 - load: Read run folders: Parquet tables in, pandas frames out.
 - seeds: What tables and figures share.
 """

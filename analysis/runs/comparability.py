@@ -11,11 +11,14 @@ import pandas as pd
 from analysis.runs.configurations import COMPARABLE, stated_intensities
 from analysis.runs.load import AnalysisError, Objective
 
-DOMAIN_SOURCES = ["cpu_source", "gpu_source", "ram_source"]
+SOURCE_OF_DOMAIN = {
+    "cpu_energy_kwh": "cpu_source", "gpu_energy_kwh": "gpu_source", "ram_energy_kwh": "ram_source",
+}  # fmt: skip
+DOMAIN_SOURCES = list(SOURCE_OF_DOMAIN.values())
 SHARE = ["share_method", "pue"]
 INTENSITY = ["carbon_intensity_source", "carbon_intensity_g_per_kwh"]
 COLUMNS = [*DOMAIN_SOURCES, "idle_source", *SHARE, *INTENSITY]
-WORDS = COMPARABLE | {
+NAMES = COMPARABLE | {
     "idle_source": "sources of idle power",
     "pue": "power usage effectiveness",
     "carbon_intensity_source": "sources of the carbon intensity",
@@ -53,13 +56,13 @@ def refuse_incomparable(
         compared["carbon_intensity_g_per_kwh"] = stated_intensities(compared)
     if "gpu_source" not in columns:
         compared["gpu_source"] = None  # a front over CPU energy is the same with a GPU and without
-    differing = [words for column in columns if (words := _difference(compared, column))]
+    differing = [difference for column in columns if (difference := _difference(compared, column))]
     if differing and not allow:
         raise AnalysisError(
             f"records on one front must be comparable, these differ in {'; '.join(differing)}; "
             "compare them apart, or give --mixed-sources to have them on one front"
         )
-    warnings = [f"the front mixes records that differ in {words}" for words in differing]
+    warnings = [f"the front mixes records that differ in {difference}" for difference in differing]
     if "share_method" in columns:
         warnings += _concurrency_warning(compared) + _coverage_warning(compared)
     return warnings
@@ -81,8 +84,8 @@ def relevant_columns(objectives: Sequence[Objective]) -> list[str]:
     needed: set[str] = set()
     for objective in objectives:
         if objective.unit in ("kWh", "kg CO2eq"):
-            own = f"{objective.column.split('_')[0]}_source"
-            needed |= {*SHARE, *([own] if own in DOMAIN_SOURCES else DOMAIN_SOURCES)}
+            own = SOURCE_OF_DOMAIN.get(objective.column)
+            needed |= {*SHARE, *([own] if own else DOMAIN_SOURCES)}
         if objective.column in ("active_energy_kwh", "idle_energy_kwh"):
             needed.add("idle_source")
         if objective.unit == "kg CO2eq":
@@ -97,7 +100,7 @@ def _difference(trials: pd.DataFrame, column: str) -> str | None:
     if len(counts) < 2:
         return None
     numbers = ", ".join(str(count) for count in counts.iloc[:-1]) + f" and {counts.iloc[-1]}"
-    return f"{column}: {WORDS[column]} ({', '.join(counts.index)}) in {numbers} trials"
+    return f"{column}: {NAMES[column]} ({', '.join(counts.index)}) in {numbers} trials"
 
 
 def share_classes(trials: pd.DataFrame) -> pd.Series:

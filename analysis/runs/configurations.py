@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.runs.keys import CONFIGURATION, NAMES, SETTINGS, configuration_keys, first_trials
 from analysis.runs.load import AnalysisError
-from lwq_tune.results.schema import CONFIG, COSTS, ENERGY, METRICS, TIMES
+from lwq_tune.results.schema import COSTS, ENERGY, METRICS, TIMES
 
-NAMES = ["schedule", "family", "bit_widths", "act_bit_widths"]
-SETTINGS = [column.name for column in CONFIG if column.name not in ("config_seed", "config_dataset")]
 FIGURES = [column.name for column in (*METRICS, *TIMES, *ENERGY, *COSTS)]
 FAMILIES = ("full_precision", "fixed", "ascending", "descending", "mixed")
 # Records that differ in these measure different things; no front may mix them.
@@ -41,8 +40,7 @@ def done_trials(trials: pd.DataFrame) -> pd.DataFrame:
     Raises:
         AnalysisError: There are none, or one lacks what names it.
     """
-    configurations = [trials[key] for key in ["run", *configuration_keys(trials)]]
-    is_stopped = (trials["status"] == "stopped").groupby(configurations, sort=False, dropna=False).transform("any")
+    is_stopped = (trials["status"] == "stopped").groupby([trials["run"], trials[CONFIGURATION]]).transform("any")
     done = trials[(trials["status"] == "done") & ~is_stopped]
     if done.empty:
         counts = ", ".join(f"{count} {status}" for status, count in trials["status"].value_counts().items())
@@ -74,10 +72,10 @@ def check_comparable(trials: pd.DataFrame) -> None:
     """
     differing = []
     named = trials.assign(dataset=dataset_names(trials), carbon_intensity_g_per_kwh=stated_intensities(trials))
-    for column, words in COMPARABLE.items():
+    for column, name in COMPARABLE.items():
         values = sorted({str(value) for value in named[column].astype(object).where(named[column].notna(), "none")})
         if len(values) > 1:
-            differing.append(f"{words} ({', '.join(values)})")
+            differing.append(f"{name} ({', '.join(values)})")
     if differing:
         raise AnalysisError(f"records on one front must be comparable, these differ in {'; '.join(differing)}")
 
@@ -98,11 +96,6 @@ def dataset_names(trials: pd.DataFrame) -> pd.Series:
     return names.where(digests.isna(), "sha256:" + digests.astype(str))
 
 
-def configuration_keys(trials: pd.DataFrame) -> list[str]:
-    """Return the columns that make a configuration: all that is set but the seed and the path of the data."""
-    return [column for column in [*NAMES, *SETTINGS] if column in trials]
-
-
 def summarise_trials(trials: pd.DataFrame) -> pd.DataFrame:
     """Return one row per configuration: mean over its seeds, ``_std`` (ddof 1, null for one seed), ``n_seeds``.
 
@@ -113,15 +106,15 @@ def summarise_trials(trials: pd.DataFrame) -> pd.DataFrame:
         trials: Finished trials, comparable with one another.
 
     Returns:
-        Configurations in the order in which they come first: the columns of `NAMES`, of `SETTINGS` those that differ,
-        ``n_seeds``, and of each column of `FIGURES` the mean and ``COLUMN_std``, in the unit of the trial's column.
+        Configurations by their key, in the order in which they come first: the columns of `NAMES`, of `SETTINGS` those
+        that differ, ``n_seeds``, and of each column of `FIGURES` the mean and ``COLUMN_std``, in the unit of the
+        trial's column.
     """
-    keys = configuration_keys(trials)
-    by_seed = trials.groupby([*keys, "config_seed"], sort=False, dropna=False)[FIGURES].mean(skipna=False).reset_index()
-    groups = by_seed.groupby(keys, sort=False, dropna=False)
-    means = groups[FIGURES].mean(skipna=False)
-    spreads = groups[FIGURES].std(ddof=1, skipna=False).add_suffix("_std")
-    summary = pd.concat([groups.size().rename("n_seeds"), means, spreads], axis=1).reset_index()
+    by_seed = trials.groupby([CONFIGURATION, "config_seed"], sort=False)[FIGURES].mean(skipna=False)
+    groups = by_seed.groupby(CONFIGURATION)
+    means, spreads = groups.mean(skipna=False), groups.std(ddof=1, skipna=False).add_suffix("_std")
+    named = first_trials(trials)[configuration_keys(trials)]
+    summary = named.join([groups.size().rename("n_seeds"), means, spreads])
     return summary.drop(columns=[column for column in SETTINGS if is_constant(summary[column])])
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from analysis.runs.keys import number_configurations
 from lwq_tune.results.schema import COLUMNS, EPOCH_COLUMNS, SCHEMA_VERSION, TRIAL_COLUMNS, read_metadata
 
 TRIALS_FILE = "trials.parquet"
@@ -59,7 +60,8 @@ class Runs:
 
     Attributes:
         trials: One row per trial of the search space, failed and unfinished ones included: the columns of
-            `lwq_tune.results.schema.TRIAL_COLUMNS`, in the units it names, and ``folder``. Not measured is NaN or None.
+            `lwq_tune.results.schema.TRIAL_COLUMNS`, in the units it names, ``folder``, and ``configuration``,
+            the key that trials of one configuration share. Not measured is NaN or None.
         initial: The same of trials that were trained only because others start from them; they are on no front.
         objectives: Axes of the front.
     """
@@ -106,7 +108,7 @@ def load_runs(run_dirs: Sequence[Path]) -> Runs:
     if len(set(objectives)) != 1:
         listed = "; ".join(", ".join(axis.column for axis in axes) for axes in dict.fromkeys(objectives))
         raise AnalysisError(f"runs on one front share their objectives, these have: {listed}; analyse them apart")
-    all_trials = pd.concat(trials, ignore_index=True)
+    all_trials = number_configurations(pd.concat(trials, ignore_index=True))
     is_initial = all_trials["role"] == "initial"
     return Runs(
         trials=all_trials[~is_initial].reset_index(drop=True),
@@ -200,18 +202,18 @@ def _check_schema(schema: pa.Schema, file: Path, columns: Sequence[str]) -> None
             "use the lwq_tune that wrote it"
         )
     if missing := sorted(set(columns) - set(schema.names)):
-        words = f"a results table holds all columns of its schema, {file} lacks {', '.join(missing)}"
-        raise _refuse(file, words)
+        rule = f"a results table holds all columns of its schema, {file} lacks {', '.join(missing)}"
+        raise _refuse(file, rule)
     if doubled := sorted(name for name in set(columns) if schema.names.count(name) > 1):
-        words = f"a results table holds each column of its schema once, {file} has several of {', '.join(doubled)}"
-        raise _refuse(file, words)
+        rule = f"a results table holds each column of its schema once, {file} has several of {', '.join(doubled)}"
+        raise _refuse(file, rule)
 
 
-def _refuse(file: Path, words: str) -> AnalysisError:
+def _refuse(file: Path, rule: str) -> AnalysisError:
     """Return the error on a table that no sweep writes, with the way out."""
     run_dir = file.parent if file.name == TRIALS_FILE else file.parent.parent
     return AnalysisError(
-        f"{words}; where another program saved it, put the sweep's own file back, or delete it and let `python -m "
+        f"{rule}; where another program saved it, put the sweep's own file back, or delete it and let `python -m "
         f"lwq_tune resume {shlex.quote(str(run_dir))}` write it again"
     )
 
@@ -260,11 +262,11 @@ def _cast_column(values: pa.ChunkedArray, column: pa.Field, file: Path) -> pa.Ch
         if is_list and pc.list_flatten(values).null_count:
             raise pa.ArrowInvalid("an entry of a list is empty")
     except pa.ArrowException as error:
-        words = (
+        rule = (
             f"a results table has the types of its schema, {file} has {column.name} as {found} and not as "
             f"{column.type} ({_first_line(error)})"
         )
-        raise _refuse(file, words) from error
+        raise _refuse(file, rule) from error
     return values
 
 
@@ -277,8 +279,8 @@ def _objectives(table: pa.Table, file: Path) -> tuple[Objective, ...]:
     figures = {column.name for column in TRIAL_COLUMNS if column.kind in ("int", "float")}
     is_sound = all(axis.column in figures and axis.direction in ("maximize", "minimize") for axis in objectives)
     if not is_sound or len({axis.column for axis in objectives}) != len(objectives) or len(objectives) < 2:
-        words = f"a table of trials names two or more figures as objectives, to maximize or minimize, {file} does not"
-        raise _refuse(file, words)
+        rule = f"a table of trials names two or more figures as objectives, to maximize or minimize, {file} does not"
+        raise _refuse(file, rule)
     return objectives
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.runs.configurations import SETTINGS, configuration_keys, dataset_names, is_constant
+from analysis.runs.configurations import dataset_names, is_constant
+from analysis.runs.keys import CONFIGURATION, SETTINGS, configuration_keys
 from analysis.runs.load import AnalysisError
 
 
@@ -19,12 +20,12 @@ def seed_means(trials: pd.DataFrame, figures: Sequence[str]) -> pd.DataFrame:
         figures: Columns to take the mean of.
 
     Returns:
-        Columns of `configuration_keys`, ``config_dataset``, ``config_seed`` and ``figures``.
+        ``configuration``, ``config_seed``, the columns of `configuration_keys`, ``config_dataset`` and ``figures``.
     """
-    keys = [*configuration_keys(trials), "config_seed"]
-    groups = trials.groupby(keys, sort=False, dropna=False)
-    means = groups[list(figures)].mean(skipna=False)
-    return means.assign(config_dataset=groups["config_dataset"].first()).reset_index()
+    keys = [CONFIGURATION, "config_seed"]
+    means = trials.groupby(keys, sort=False)[list(figures)].mean(skipna=False)
+    first = trials.drop_duplicates(keys).set_index(keys)[[*configuration_keys(trials), "config_dataset"]]
+    return first.join(means).reset_index()
 
 
 def configuration_labels(trials: pd.DataFrame) -> pd.Series:

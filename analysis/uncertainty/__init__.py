@@ -7,7 +7,5 @@ Start at `front.front_uncertainty`.
 - differences: Differences between configurations, how sure each is, and its degrees of freedom.
 - front: Fronts with uncertainty.
 - replicates: Finished trials as one array: configurations x seeds x objectives, all costs.
-- student: Student's t distribution for whole degrees of freedom, without SciPy, which the analysis does not depend
-  on.
 - verdicts: Which configurations are shown to be on the front, and which to be dominated, with a family-wise error.
 """

@@ -1,12 +1,11 @@
 """Fronts with uncertainty: probability, verdict and intervals of each configuration, over its seeds.
 
-The method and its sources: `uncertainty_verdicts` (verdicts with a family-wise error), `uncertainty_bootstrap`
-(probabilities, interval of the hypervolume), `attainment` (surfaces).
+The method and its sources: `verdicts` (with a family-wise error), `bootstrap` (probabilities, interval of the
+hypervolume), `analysis.fronts.attainment` (surfaces).
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,19 +14,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.runs.configurations import configuration_keys
+from analysis.runs.keys import CONFIGURATION
 from analysis.runs.load import AnalysisError, Objective
 from analysis.runs.seeds import configuration_labels
 from analysis.statistics import student_quantile
 from analysis.uncertainty.bootstrap import hypervolume_interval, is_on_front, on_front_probability
 from analysis.uncertainty.replicates import Replicates, replicate_costs
-from analysis.uncertainty.verdicts import FAMILY_WISE_ERROR, Claims, find_claims
+from analysis.uncertainty.verdicts import FAMILY_WISE_ERROR, Claims, Verdict, find_claims
 
-ON_FRONT, DOMINATED, UNDECIDED = "on the front", "dominated", "undecided"
-ONE_SEED, NOT_TESTED, NOT_MEASURED = "undecided (one seed)", "not tested", "not measured"
 INTERVAL_ERROR = 0.05
 # What stands for a configuration that lacks a figure.
-UNMEASURED: dict[str, Any] = {"verdict": NOT_MEASURED, "dominated_by": "", "tied_with": "", "on_epsilon_front": False}
+UNMEASURED: dict[str, Any] = {
+    "verdict": Verdict.NOT_MEASURED,
+    "dominated_by": "",
+    "tied_with": "",
+    "on_epsilon_front": False,
+}
 MOST_DOMINATORS = 3
 
 
@@ -43,7 +45,7 @@ def front_uncertainty(
     seed: int = 0,
     wanted: Sequence[int] | None = None,
 ) -> pd.DataFrame:
-    """Return how sure each configuration's place is; rows as in `analysis.runs.configurations.summarise_trials`.
+    """Return how sure each configuration's place is, by its key, as `analysis.runs.configurations.summarise_trials`.
 
     Args:
         trials: Finished trials, comparable with one another.
@@ -54,26 +56,28 @@ def front_uncertainty(
         error: Largest chance that one or more of all verdicts are false.
         n_resamples: Bootstrap resamples of the seeds.
         seed: Of the bootstrap.
-        wanted: Rows to give verdicts for, all without it; the others are ``not tested``. Each is compared with all.
+        wanted: Configurations to give verdicts for, all without it; the others are ``not tested``. Each is compared
+            with all.
 
     Returns:
-        ``on_front_probability`` (NaN for one seed), ``verdict`` (on the front, dominated, undecided, undecided (one
-        seed), not tested, not measured), ``dominated_by`` (names, empty where none), of every axis ``COLUMN_low`` and
-        ``COLUMN_high``, the 95 % interval of that mean alone (Student, in its unit, NaN for one seed); with margins
+        ``on_front_probability`` (NaN for one seed), ``verdict`` (a `Verdict`), ``dominated_by`` (names, empty where
+        none), of every axis ``COLUMN_low`` and ``COLUMN_high``, the 95 % interval of that mean alone (Student, in its
+        unit, NaN for one seed); with margins
         ``on_epsilon_front`` and ``tied_with``, those within them in every objective.
 
     Raises:
         AnalysisError: A margin is of no deciding axis, or negative.
     """
     deciding = tuple(select or objectives)
-    is_measured, decided, _ = split_replicates(trials, deciding, objectives)
-    margins, names = _margins(deciding, epsilon), list(itertools.compress(configuration_names(trials), is_measured))
-    is_wanted = np.isin(np.flatnonzero(is_measured), np.arange(len(is_measured)) if wanted is None else wanted)
+    decided, _ = split_replicates(trials, deciding, objectives)
+    margins, labels = _margins(deciding, epsilon), configuration_names(trials)
+    names = labels.reindex(decided.configurations).tolist()
+    is_wanted = np.isin(decided.configurations, decided.configurations if wanted is None else np.asarray(wanted))
     claims = find_claims(decided, epsilon=margins, spread=spread, error=error, wanted=np.flatnonzero(is_wanted))
     probability = on_front_probability(decided, np.random.default_rng(seed), n_resamples, margins)
     places = _places(claims, decided, is_wanted, names) | _epsilon_places(decided, margins, names)
-    frame = _with_unmeasured({"on_front_probability": probability, **places}, is_measured)
-    return frame.join(_intervals(trials, list(dict.fromkeys([*objectives, *deciding]))))
+    found = pd.DataFrame({"on_front_probability": probability, **places}, index=decided.configurations)
+    return _with_unmeasured(found, labels.index).join(_intervals(trials, list(dict.fromkeys([*objectives, *deciding]))))
 
 
 def _places(claims: Claims, decided: Replicates, is_wanted: NDArray[np.bool_], names: Sequence[str]) -> dict[str, Any]:
@@ -91,12 +95,12 @@ def _epsilon_places(decided: Replicates, margins: NDArray[np.float64], names: Se
     return {"on_epsilon_front": is_on_front(decided.means, margins), "tied_with": _ties(decided, margins, names)}
 
 
-def _with_unmeasured(columns: Mapping[str, Any], is_measured: NDArray[np.bool_]) -> pd.DataFrame:
-    """Return the columns of measured configurations with rows for the others."""
-    frame = pd.DataFrame(columns, index=np.flatnonzero(is_measured)).reindex(range(len(is_measured)))
+def _with_unmeasured(measured: pd.DataFrame, configurations: pd.Index) -> pd.DataFrame:
+    """Return the rows of measured configurations with rows for the others."""
+    frame = measured.reindex(configurations)
     for column, value in UNMEASURED.items():
         if column in frame:
-            frame.loc[~is_measured, column] = value
+            frame.loc[configurations.difference(measured.index), column] = value
     return frame
 
 
@@ -118,29 +122,27 @@ def front_hypervolume(
         Value, low, high, in the product of the units of the objectives. The ends are NaN where the configurations do
         not share two seeds or more.
     """
-    _, decided, reported = split_replicates(trials, tuple(select or objectives), objectives)
+    decided, reported = split_replicates(trials, tuple(select or objectives), objectives)
     return hypervolume_interval(decided, reported, reference, INTERVAL_ERROR)
 
 
 def split_replicates(
     trials: pd.DataFrame, select: Sequence[Objective], objectives: Sequence[Objective]
-) -> tuple[NDArray[np.bool_], Replicates, Replicates]:
-    """Return which configurations have all axes, and their replicates by the deciding and the reported axes."""
+) -> tuple[Replicates, Replicates]:
+    """Return the replicates of configurations that have all axes, by the deciding and by the reported axes."""
     axes = list(dict.fromkeys([*select, *objectives]))
-    everything = replicate_costs(trials, axes)
-    measured = everything.measured()
+    measured = replicate_costs(trials, axes).measured()
 
     def part(wanted: Sequence[Objective]) -> Replicates:
         columns = [axes.index(axis) for axis in wanted]
-        return Replicates(measured.costs[..., columns], measured.is_exact[columns])
+        return Replicates(measured.costs[..., columns], measured.is_exact[columns], measured.configurations)
 
-    return everything.n_seeds > 0, part(select), part(objectives)
+    return part(select), part(objectives)
 
 
-def configuration_names(trials: pd.DataFrame) -> list[str]:
-    """Return what to call each configuration, in the order of `analysis.runs.configurations.summarise_trials`."""
-    numbers = trials.groupby(configuration_keys(trials), sort=False, dropna=False).ngroup()
-    return configuration_labels(trials)[~numbers.duplicated().to_numpy()].tolist()
+def configuration_names(trials: pd.DataFrame) -> pd.Series:
+    """Return what to call each configuration, by its key."""
+    return configuration_labels(trials).groupby(trials[CONFIGURATION], sort=False).first()
 
 
 def _margins(deciding: Sequence[Objective], epsilon: Mapping[str, float] | None) -> NDArray[np.float64]:
@@ -152,14 +154,14 @@ def _margins(deciding: Sequence[Objective], epsilon: Mapping[str, float] | None)
     return np.array([given.get(column, 0.0) for column in columns])
 
 
-def _verdicts(claims: Claims, n_seeds: NDArray[np.int64], is_wanted: NDArray[np.bool_]) -> list[str]:
+def _verdicts(claims: Claims, n_seeds: NDArray[np.int64], is_wanted: NDArray[np.bool_]) -> list[Verdict]:
     undecided = [
-        ONE_SEED if n == 1 else UNDECIDED if wanted else NOT_TESTED
+        Verdict.ONE_SEED if n == 1 else Verdict.UNDECIDED if wanted else Verdict.NOT_TESTED
         for n, wanted in zip(n_seeds, is_wanted, strict=True)
     ]
     return [
-        ON_FRONT if shown else DOMINATED if beaten else words
-        for shown, beaten, words in zip(claims.on_front, claims.dominators, undecided, strict=True)
+        Verdict.ON_FRONT if shown else Verdict.DOMINATED if dominators else otherwise
+        for shown, dominators, otherwise in zip(claims.on_front, claims.dominators, undecided, strict=True)
     ]
 
 
@@ -179,7 +181,7 @@ def _ties(replicates: Replicates, margins: NDArray[np.float64], names: Sequence[
 
 def _intervals(trials: pd.DataFrame, axes: Sequence[Objective]) -> pd.DataFrame:
     """Return the intervals of all axes, each of its own: an axis may be measured where another is not."""
-    columns = {}
+    columns: dict[str, pd.Series] = {}
     for axis in axes:
         replicates = replicate_costs(trials, [axis])
         n, means = replicates.n_seeds, replicates.means[:, 0] * axis.sign
@@ -188,5 +190,6 @@ def _intervals(trials: pd.DataFrame, axes: Sequence[Objective]) -> pd.DataFrame:
             own = n == count
             quantile = student_quantile(INTERVAL_ERROR / 2, int(count) - 1)
             half[own] = quantile * np.sqrt(replicates.variances[own, 0] / count)
-        columns[f"{axis.column}_low"], columns[f"{axis.column}_high"] = means - half, means + half
+        for end, values in (("low", means - half), ("high", means + half)):
+            columns[f"{axis.column}_{end}"] = pd.Series(values, index=replicates.configurations)
     return pd.DataFrame(columns)

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.fronts.pareto import to_costs
-from analysis.runs.configurations import configuration_keys
+from analysis.runs.keys import CONFIGURATION
 from analysis.runs.load import Objective
 from lwq_tune.results.schema import COSTS
 
@@ -28,10 +28,12 @@ class Replicates:
         costs: Lower is better, shape (n_configurations, n_seeds, n_objectives); NaN where a configuration was not
             trained with a seed, or an objective of it was not measured.
         is_exact: Which objectives no seed can change, shape (n_objectives,).
+        configurations: Keys of the configurations, shape (n_configurations,).
     """
 
     costs: Array
     is_exact: NDArray[np.bool_]
+    configurations: NDArray[np.int64]
 
     @functools.cached_property
     def has_seed(self) -> NDArray[np.bool_]:
@@ -79,8 +81,10 @@ class Replicates:
 
     def measured(self) -> Replicates:
         """Return the configurations with all objectives, and the seeds that any of them has."""
-        kept = self.costs[self.n_seeds > 0]
-        return Replicates(kept[:, ~np.isnan(kept).any(axis=2).all(axis=0)], self.is_exact)
+        is_measured = self.n_seeds > 0
+        kept = self.costs[is_measured]
+        has_seed = ~np.isnan(kept).any(axis=2).all(axis=0)
+        return Replicates(kept[:, has_seed], self.is_exact, self.configurations[is_measured])
 
 
 def smallest_step(values: Array) -> float:
@@ -97,7 +101,7 @@ def smallest_step(values: Array) -> float:
 
 
 def replicate_costs(trials: pd.DataFrame, objectives: Sequence[Objective]) -> Replicates:
-    """Return the costs of finished trials; rows are in the order of `analysis.runs.configurations.summarise_trials`.
+    """Return the costs of finished trials, configurations in the order in which they come first.
 
     A seed that several runs trained counts once, by the mean of its repetitions. Where a figure was not measured in
     one trial, or is infinite, the configuration has none, as in the table of means.
@@ -106,10 +110,10 @@ def replicate_costs(trials: pd.DataFrame, objectives: Sequence[Objective]) -> Re
         trials: Finished trials, comparable with one another.
         objectives: Axes; their columns are in ``trials``.
     """
-    numbers = trials.groupby(configuration_keys(trials), sort=False, dropna=False).ngroup().to_numpy()
+    numbers, configurations = pd.factorize(trials[CONFIGURATION])
     seeds, seed_labels = pd.factorize(trials["config_seed"], sort=True)
     costs = to_costs(trials, objectives)
-    shape = (int(numbers.max(initial=-1)) + 1, len(seed_labels))
+    shape = (len(configurations), len(seed_labels))
     sums, counts = np.zeros((*shape, len(objectives))), np.zeros(shape)
     np.add.at(sums, (numbers, seeds), costs)
     np.add.at(counts, (numbers, seeds), 1)
@@ -118,4 +122,5 @@ def replicate_costs(trials: pd.DataFrame, objectives: Sequence[Objective]) -> Re
     is_unmeasured = np.zeros(shape[0], dtype=bool)
     np.logical_or.at(is_unmeasured, numbers, ~np.isfinite(costs).all(axis=1))
     means[is_unmeasured] = np.nan
-    return Replicates(means, np.array([objective.column in EXACT_COLUMNS for objective in objectives]))
+    is_exact = np.array([objective.column in EXACT_COLUMNS for objective in objectives])
+    return Replicates(means, is_exact, configurations.to_numpy())

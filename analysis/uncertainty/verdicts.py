@@ -30,6 +30,7 @@ there, no worse is enough for dominance, as long as something is better.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,17 @@ from analysis.uncertainty.replicates import Replicates
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 FAMILY_WISE_ERROR = 0.05
+
+
+class Verdict(StrEnum):
+    """What is shown of a configuration, as the tables have it."""
+
+    ON_FRONT = "on the front"
+    DOMINATED = "dominated"
+    UNDECIDED = "undecided"
+    ONE_SEED = "undecided (one seed)"
+    NOT_TESTED = "not tested"
+    NOT_MEASURED = "not measured"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 from analysis.__main__ import main
+from analysis.controls.tables import pairs_table
+from analysis.energy.ledgers import ledgers_table
 from tests.conftest import REPOSITORY
 from tests.support.synthetic_runs import POINTS, change_trials, write_run
 
@@ -38,7 +40,8 @@ def test_the_frames_of_the_example_are_what_the_commands_write(
     by_command = capsys.readouterr().out
     written = {
         "pareto": found["front"], "attainment": found["surfaces"], "curves": found["curves"],
-        "heatmap": found["cells"], "ledgers": found["ledgers"], "controls": found["controls"].pairs,
+        "heatmap": found["cells"], "ledgers": ledgers_table(found["ledgers"]),
+        "controls": pairs_table(found["controls"].pairs),
         "regression": found["controls"].regression, "table_over_seeds": found["table_over_seeds"](found["trials"]),
     }  # fmt: skip
     for name, frame in written.items():

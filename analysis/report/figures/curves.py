@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.effects.curves import IMAGE_WORDS, MOST_NAMED, QUANTITIES, curve_note
-from analysis.figures.front import FAMILY_STYLE
+from analysis.effects.curves import QUANTITIES
+from analysis.figures.curves import IMAGE_NAMES, MOST_NAMED, curve_note
+from analysis.figures.style import FAMILY_STYLE
 from analysis.report.details import curve_numbers
 from analysis.report.evidence import Evidence, Missing
 from analysis.report.figures.figure import Figure, Panel, axis_layout, plain
@@ -34,20 +35,20 @@ def draw_curves(evidence: Evidence) -> Figure | Missing:
             part = drawn[(drawn["images"] == images) & (drawn["quantity"] == quantity)]
             if part["mean"].isna().all():  # calibration trains nothing
                 continue
-            panel = Panel(len(panels) + 1, f"{IMAGE_WORDS[images]} {quantity}")
+            panel = Panel(len(panels) + 1, f"{IMAGE_NAMES[images]} {quantity}")
             data += _panel_traces(part, panel, is_first=panel.number == 1)
             unit = "accuracy (%)" if quantity == QUANTITIES[0] else "loss (nat)"
             layout |= axis_layout(panel, "x", text="epoch", **epoch_ticks) | axis_layout(panel, "y", text=unit)
             panels.append(panel)
-    words = curve_note(drawn, "range")
+    note = curve_note(drawn, "range")
     if n_without := len(evidence.shown) - len(labels):
-        words += f" Not drawn: {n_without} without an epoch that was recorded in all of their seeds."
+        note += f" Not drawn: {n_without} without an epoch that was recorded in all of their seeds."
     n_drawn, n_epochs = drawn["epoch"].nunique(), int(drawn["epoch"].max())
     if n_drawn < n_epochs:
-        words += f" {n_drawn} of {n_epochs} epochs are drawn, the last among them."
+        note += f" {n_drawn} of {n_epochs} epochs are drawn, the last among them."
     if len(evidence.front) > MOST_LINES:
-        words += f" The first {MOST_LINES} of {len(evidence.front):,} configurations by rank."
-    return Figure("curves", "Curves", words, evidence.shown_origin, data, layout, panels,
+        note += f" The first {MOST_LINES} of {len(evidence.front):,} configurations by rank."
+    return Figure("curves", "Curves", note, evidence.shown_origin, data, layout, panels,
                   panel_width=330, panel_height=270, most_columns=2)  # fmt: skip
 
 

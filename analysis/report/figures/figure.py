@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from analysis.figures.front import Axis
+from analysis.figures.style import Axis
+from analysis.findings import Estimate
 from analysis.report.figures.styles import AXIS, Values
 from analysis.uncertainty.replicates import EXACT_COLUMNS
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes, such as ``x2`` and ``y2``, with words above it."""
+    """One pair of axes, such as ``x2`` and ``y2``, with a title."""
 
     number: int
     title: str = ""
@@ -103,17 +104,24 @@ def rounded(value: float, digits: int = 6) -> float | None:
     return float(f"{value:.{digits}g}") if math.isfinite(value) else None
 
 
+def number_text(value: float, axis: Axis) -> str:
+    """Return a figure in the drawn unit as text, without the unit.
+
+    >>> number_text(0.9123, Axis("test_accuracy", "test accuracy", "%"))
+    '91.23'
+    """
+    return f"{100 * value:.2f}" if axis.is_fraction else f"{value * axis.factor:.4g}"
+
+
 def quantity(value: float, axis: Axis) -> str:
     """Return a figure with its unit as text.
 
-    >>> quantity(0.9123, Axis("test_accuracy", 1.0, "test accuracy (%)", True))
+    >>> quantity(0.9123, Axis("test_accuracy", "test accuracy", "%"))
     '91.23 %'
     """
     if not math.isfinite(value):
         return "not measured"
-    unit = axis.label.rpartition("(")[2].rstrip(")") if "(" in axis.label else ""
-    number = f"{100 * value:.2f}" if axis.is_fraction else f"{value * axis.factor:.4g}"
-    return f"{number} {unit}".rstrip()
+    return f"{number_text(value, axis)} {axis.drawn_unit}".rstrip()
 
 
 def interval_text(row: Mapping[Any, Any], axis: Axis) -> str:
@@ -125,18 +133,22 @@ def interval_text(row: Mapping[Any, Any], axis: Axis) -> str:
         row: A row of `analysis.report.evidence.Evidence.front`.
         axis: The figure.
     """
-    value = float(row[axis.column])
-    ends = [float(row.get(f"{axis.column}_{end}", math.nan)) for end in ("low", "high")]
+    ends = (float(row.get(f"{axis.column}_{end}", math.nan)) for end in ("low", "high"))
+    return estimate_text(Estimate(float(row[axis.column]), *ends), int(row["n_seeds"]), axis)
+
+
+def estimate_text(estimate: Estimate, n_seeds: int, axis: Axis) -> str:
+    """Return the mean of a figure over seeds as `interval_text` does."""
+    value, width = estimate.value, estimate.high - estimate.low
     if not math.isfinite(value):
         return "not measured"
     if axis.column in EXACT_COLUMNS:
         return quantity(value, axis)
-    if row["n_seeds"] == 1:
+    if n_seeds == 1:
         return f"{quantity(value, axis)} (one seed, no interval)"
-    if not all(map(math.isfinite, ends)):
+    if not math.isfinite(width):
         return quantity(value, axis)
-    if ends[1] - ends[0] <= 1e-9 * abs(value):  # figures are rounded, so equal ones say little of their spread
+    if width <= 1e-9 * abs(value):  # figures are rounded, so equal ones say little of their spread
         return f"{quantity(value, axis)} (seeds alike, no interval)"
-    number, _, unit = quantity(value, axis).partition(" ")
-    half = quantity((ends[1] - ends[0]) / 2, axis).partition(" ")[0]
-    return f"{number} ± {half} {unit}".rstrip()
+    half = number_text(width / 2, axis)
+    return f"{number_text(value, axis)} ± {half} {axis.drawn_unit}".rstrip()

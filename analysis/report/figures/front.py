@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.energy.ledgers import energy_kind
-from analysis.figures.front import FAMILY_STYLE, MOST_LABELS, Axis, make_axis
+from analysis.energy.sources import EnergyKind
+from analysis.figures.front import MOST_LABELS
+from analysis.figures.style import FAMILY_STYLE, GRAMS, WATT_HOURS, Axis, make_axis
+from analysis.fronts.choice import choice_sentence
 from analysis.fronts.pareto import is_nondominated, to_costs
 from analysis.report.evidence import Evidence, Missing
 from analysis.report.figures.figure import Figure, Panel, axis_layout, plain, scaled
@@ -20,6 +22,7 @@ from analysis.report.figures.styles import (
     verdict_marker,
 )
 from analysis.runs.load import Objective
+from analysis.wording import as_sentence, counted_range
 
 MOST_POINTS = 5000
 MOST_BARS = 300
@@ -36,11 +39,11 @@ def front_axes(evidence: Evidence) -> tuple[Objective, Objective, Axis, Axis]:
 
 
 def draw_front(evidence: Evidence, hover: dict[int, str]) -> Figure:
-    """Return the front; points lead to ``number`` of their configuration.
+    """Return the front; points lead to the key of their configuration.
 
     Args:
         evidence: With a front.
-        hover: What a point says, by ``number``.
+        hover: What a point says, by configuration.
     """
     horizontal, vertical, x, y = front_axes(evidence)
     points = _finite(evidence.front, x, y).head(MOST_POINTS)
@@ -73,12 +76,11 @@ def _finite(rows: pd.DataFrame, x: Axis, y: Axis) -> pd.DataFrame:
 
 def _label(axis: Axis, evidence: Evidence) -> str:
     """Return the label of a cost, with whether an energy is estimated."""
-    if not any(unit in axis.label for unit in ("Wh", "CO2eq")):
+    if axis.unit not in (WATT_HOURS, GRAMS):
         return axis.label
-    kind = energy_kind(evidence.sources)
-    if "CO2eq" in axis.label and kind == "measured":
-        kind = "from measured energy"  # no meter counts grams: the carbon intensity is looked up
-    return f"{axis.label}, {kind}"
+    if axis.unit == GRAMS and evidence.energy_kind is EnergyKind.MEASURED:
+        return f"{axis.label}, from measured energy"  # no meter counts grams: the carbon intensity is looked up
+    return f"{axis.label}, {evidence.energy_kind}"
 
 
 def _limits(points: pd.DataFrame, trials: pd.DataFrame, axis: Axis) -> Range:
@@ -97,7 +99,7 @@ def _family_trace(
     trace: Values = {
         "type": "scatter", "mode": "markers", "name": family.replace("_", " "), "meta": {"family": family},
         "x": scaled(part[x.column], x), "y": scaled(part[y.column], y),
-        "customdata": part["number"].astype(int).tolist(), "hovertext": [hover[number] for number in part["number"]],
+        "customdata": part.index.tolist(), "hovertext": [hover[configuration] for configuration in part.index],
         "hovertemplate": "%{hovertext}<extra></extra>", "marker": verdict_marker(family, part["verdict"]),
         "cliponaxis": False,
     }  # fmt: skip
@@ -143,7 +145,7 @@ def _front_trace(
     points: pd.DataFrame, horizontal: Objective, vertical: Objective, axes: tuple[Axis, Axis],
     limits: tuple[Range, Range],
 ) -> list[Values]:  # fmt: skip
-    """Return the steps of the front of means in this plane; members off it are told apart by their verdict."""
+    """Return the steps of the front of means in this plane; members off it show by their verdict."""
     members = points[points["on_front"]].sort_values(axes[0].column, ascending=horizontal.sign > 0)
     members = members[is_nondominated(to_costs(members, [horizontal, vertical]))]
     if members.empty:
@@ -174,24 +176,27 @@ def _surface_traces(
 def _note(evidence: Evidence, points: pd.DataFrame, *, with_replicates: bool) -> str:
     """Return what points, bars, edges and lines are."""
     seeds = sorted({int(count) for count in points["n_seeds"]})
-    counts = "-".join(dict.fromkeys(map(str, (seeds[0], seeds[-1]))))
-    words = [f"{evidence.choice[0].upper()}{evidence.choice[1:].split(' (', maxsplit=1)[0]}."]
-    words.append(f"Points: means of {counts} seed{'' if seeds[-1] == 1 else 's'}; hollow: shown dominated; black edge: "
-                 "shown on the front; plain: neither is shown.")  # fmt: skip
+    sentences = [] if evidence.choice is None else [as_sentence(choice_sentence(evidence.choice, with_option=False))]
+    sentences.append(
+        f"Points: means of {counted_range(seeds, 'seed')}; hollow: shown dominated; black edge: shown on the front; "
+        "plain: neither is shown."
+    )
     if seeds[-1] > 1 and len(points) <= MOST_BARS:
-        words.append("Bars: standard deviation over seeds.")
+        sentences.append("Bars: standard deviation over seeds.")
     if seeds == [1]:
-        words.append("One seed each: no spread is known and none is drawn.")
+        sentences.append("One seed each: no spread is known and none is drawn.")
     if with_replicates and seeds[-1] > 1:
-        words.append("Small light marks: single seeds.")
-    words.append("Dashed steps: front of the means.")
+        sentences.append("Small light marks: single seeds.")
+    sentences.append("Dashed steps: front of the means.")
     if not isinstance(evidence.surfaces, Missing) and len(evidence.objectives) == 2:
-        words.append("Solid grey steps: what half of the seeds attain; dotted: at best, and all.")
+        sentences.append("Solid grey steps: what half of the seeds attain; dotted: at best, and all.")
     if len(evidence.objectives) > 2:
         others = ", ".join(axis.column for axis in evidence.objectives[2:])
-        words.append(f"The front is also over {others}, so members may lie behind the steps.")
+        sentences.append(f"The front is also over {others}, so members may lie behind the steps.")
     left = len(evidence.front) - len(points)
     if left:
-        words.append(f"Not drawn: {left:,} of {len(evidence.front):,} configurations, without both figures or behind "
-                     "the others in rank.")  # fmt: skip
-    return " ".join(words)
+        sentences.append(
+            f"Not drawn: {left:,} of {len(evidence.front):,} configurations, without both figures or behind the others "
+            "in rank."
+        )
+    return " ".join(sentences)

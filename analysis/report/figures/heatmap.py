@@ -8,12 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.effects.heatmap import COLOUR_MAPS, FULL_PRECISION_BITS, heatmap_note
-from analysis.figures.front import Axis, make_axis
+from analysis.effects.heatmap import is_full_precision
+from analysis.figures.heatmap import COLOUR_MAPS, heatmap_note
+from analysis.figures.style import GRAMS, Axis, make_axis
 from analysis.report.evidence import Evidence, Missing
 from analysis.report.figures.figure import Figure, Panel, axis_layout, quantity, scaled
 from analysis.report.figures.styles import MUTED, Values, base_layout, colour_scale
 from analysis.runs.load import Objective
+from analysis.wording import counted
 
 CELL_PX = 46
 MOST_CELLS = 1000
@@ -26,8 +28,7 @@ def draw_heatmaps(evidence: Evidence) -> list[Figure] | Missing:
         return frame
     if len(frame) > MOST_CELLS:
         return Missing(f"a heat map of {len(frame):,} cells is not legible on a screen; `heatmap` draws it for print")
-    is_cell = frame["bits_3"].ne(FULL_PRECISION_BITS) | frame["bits_1"].ne(FULL_PRECISION_BITS)
-    grid = frame[is_cell | frame["bits_2"].ne(FULL_PRECISION_BITS)]
+    grid = frame[~is_full_precision(frame)]
     if grid.empty:
         return Missing("a heat map needs quantized schedules, these runs have full precision only")
     return [
@@ -57,7 +58,7 @@ def _draw(evidence: Evidence, frame: pd.DataFrame, grid: pd.DataFrame, objective
         panels.append(panel)
     n_columns, n_rows = grid["bits_2"].nunique(), grid["bits_1"].nunique()
     return Figure(
-        f"heatmap-{axis.column.split('_')[1] if axis.is_fraction else axis.column.split('_')[0]}",
+        f"heatmap-{'accuracy' if axis.is_fraction else 'emissions' if axis.unit == GRAMS else 'energy'}",
         f"Every schedule: {axis.label}", heatmap_note(frame, [objective], "A dash"),
         evidence.origin, data, layout, panels, panel_width=max(170, 75 + CELL_PX * n_columns),
         panel_height=max(150, CELL_PX * n_rows),
@@ -70,7 +71,7 @@ def _panel_traces(part: pd.DataFrame, axis: Axis, panel: Panel) -> list[Values]:
         part["bits_1"], part["bits_2"], part.to_dict("records"), strict=True)}  # fmt: skip
     shared: Values = {"x": list(map(str, columns)), "xaxis": panel.x, "yaxis": panel.y}
     values = [[scaled([cells[one, two][axis.column]], axis)[0] for two in columns] for one in rows]
-    texts = [[_cell_words(cells[one, two], axis) for two in columns] for one in rows]
+    texts = [[_cell_text(cells[one, two], axis) for two in columns] for one in rows]
     empty = [(str(two), str(one), cells[one, two]) for one in rows for two in columns
              if math.isnan(cells[one, two][axis.column])]  # fmt: skip
     traces: list[Values] = [{
@@ -82,18 +83,16 @@ def _panel_traces(part: pd.DataFrame, axis: Axis, panel: Panel) -> list[Values]:
         traces.append({
             "type": "scatter", "mode": "text", "x": [x for x, _, _ in empty], "y": [y for _, y, _ in empty],
             "text": ["n/a" if cell["n_seeds"] else "-" for _, _, cell in empty], "textfont": {"color": MUTED},
-            "hovertext": [_cell_words(cell, axis) for _, _, cell in empty], "hoverinfo": "text", "xaxis": panel.x,
+            "hovertext": [_cell_text(cell, axis) for _, _, cell in empty], "hoverinfo": "text", "xaxis": panel.x,
             "yaxis": panel.y, "showlegend": False,
         })  # fmt: skip
     return traces
 
 
-def _cell_words(cell: Mapping[Any, Any], axis: Axis) -> str:
+def _cell_text(cell: Mapping[Any, Any], axis: Axis) -> str:
     bits = "-".join(str(int(cell[f"bits_{stage}"])) for stage in (1, 2, 3))
     if not cell["n_seeds"]:
         return f"{bits}: not trained"
     spread = cell[f"{axis.column}_std"]
     more = f" (std over seeds {quantity(spread, axis)})" if math.isfinite(spread) else ""
-    return f"{bits}: {quantity(cell[axis.column], axis)}{more}, {int(cell['n_seeds'])} seeds".replace(
-        "1 seeds", "1 seed"
-    )
+    return f"{bits}: {quantity(cell[axis.column], axis)}{more}, {counted(int(cell['n_seeds']), 'seed')}"

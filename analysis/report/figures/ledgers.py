@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
-from analysis.energy.ledgers import energy_kind
-from analysis.figures.front import Axis, make_axis
+from analysis.energy.sources import energy_kind, labels_of
 from analysis.figures.ledgers import MODELLED, ledger_note
+from analysis.figures.style import Axis, make_axis
 from analysis.report.evidence import Evidence, Missing
 from analysis.report.figures.figure import Figure, Panel, axis_layout, plain, scaled
 from analysis.report.figures.styles import INK, MUTED, Values, base_layout, family_colour, family_symbol
 from analysis.runs.load import Objective
 
 MOST_ROWS = 40
-MODELLED_AXIS = Axis("", 1.0, "mJ per 1,000 images", False)
+MODELLED_AXIS = Axis("", "modelled inference energy per 1,000 images", "J", "m")
 NOT_RECORDED = (
     "Training energy was not measured, and is not drawn. Modelled inference: 45 nm arithmetic and memory, logarithmic; "
     "no measurement."
@@ -26,16 +28,16 @@ def draw_ledgers(evidence: Evidence) -> Figure | Missing:
     ledgers = evidence.ledgers
     if isinstance(ledgers, Missing):
         return ledgers
-    frame = ledgers.loc[evidence.shown["number"].head(MOST_ROWS)]
+    frame = ledgers.loc[evidence.shown.index[:MOST_ROWS]]
     axis = make_axis(Objective("energy_kwh", "minimize"), frame["training_energy_kwh"].dropna())
-    kind = energy_kind("; ".join(frame["sources"]))
+    kind = energy_kind(labels_of(frame["sources"]))
     has_recorded = frame["training_energy_kwh"].notna().any()
     recorded = Panel(1, f"recorded ({kind})")
     modelled = Panel(2 if has_recorded else 1, "modelled inference (45 nm)")
     labels = [plain(label) for label in frame["label"]]
     rows: Values = {"type": "category", "categoryorder": "array", "categoryarray": labels[::-1], "dtick": 1}
     layout = base_layout(margin={"l": 60, "r": 16, "t": 12, "b": 56})
-    layout |= axis_layout(recorded, "x", text=axis.label.replace("training energy", "training energy per trial"),
+    layout |= axis_layout(recorded, "x", text=replace(axis, name="training energy per trial").label,
                           rangemode="tozero") | axis_layout(recorded, "y", **rows)  # fmt: skip
     layout |= axis_layout(modelled, "x", text="mJ per 1,000 images (logarithmic)", type="log", dtick="D2")
     layout |= axis_layout(modelled, "y", **rows)

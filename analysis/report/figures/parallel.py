@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.figures.front import Axis
+from analysis.figures.style import Axis
 from analysis.report.details import objective_axes
 from analysis.report.evidence import Evidence
-from analysis.report.figures.figure import Figure, Panel, plain, quantity, rounded
+from analysis.report.figures.figure import Figure, Panel, number_text, plain, rounded
 from analysis.report.figures.styles import (
     GRID,
     MUTED,
@@ -18,6 +18,7 @@ from analysis.report.figures.styles import (
     family_dash,
     family_symbol,
 )
+from analysis.wording import counted_range
 
 MOST_LINES = 100
 SPREAD, SPREAD_EACH = 0.5, 0.04  # of the distance between two numbers of bits: for all lines, for each
@@ -50,7 +51,7 @@ def draw_parallel(evidence: Evidence, hover: dict[int, str]) -> Figure:
     note = (
         f"A line is a configuration: the bits of its stages (even distances between {', '.join(map(str, levels))}; "
         "lines with the same bits are drawn beside one another), then its figures, means over "
-        f"{_counts(rows)}. Colour, dashes and marks: family."
+        f"{counted_range(rows['n_seeds'].astype(int), 'seed', ' to ')}. Colour, dashes and marks: family."
     )
     if len(rows) < len(evidence.front):
         note += f" The first {MOST_LINES} of {len(evidence.front):,} by rank, and full precision."
@@ -58,14 +59,9 @@ def draw_parallel(evidence: Evidence, hover: dict[int, str]) -> Figure:
                   panel_height=360)  # fmt: skip
 
 
-def _counts(rows: pd.DataFrame) -> str:
-    low, high = int(rows["n_seeds"].min()), int(rows["n_seeds"].max())
-    return f"{low} seed{'' if low == 1 else 's'}" if low == high else f"{low} to {high} seeds"
-
-
 def _axis_name(axis: Axis) -> str:
-    name, _, unit = axis.label.rpartition(" (")
-    return plain(name or axis.label).replace(" ", "<br>", 1) + (f"<br>({plain(unit)}" if name else "")
+    unit = f"<br>({plain(axis.drawn_unit)})" if axis.drawn_unit else ""
+    return plain(axis.name).replace(" ", "<br>", 1) + unit
 
 
 def _heights(rows: pd.DataFrame, levels: list[int], axes: list[Axis], n_stages: int) -> list[list[float | None]]:
@@ -102,25 +98,21 @@ def _figure_ticks(rows: pd.DataFrame, axis: Axis) -> list[tuple[float, str]]:
     if known.empty:
         return [(0.5, "not measured")]
     if known.min() == known.max():
-        return [(0.5, _number(known.min(), axis))]
-    return [(0.0, _number(known.min(), axis)), (1.0, _number(known.max(), axis))]
-
-
-def _number(value: float, axis: Axis) -> str:
-    return quantity(float(value), axis).partition(" ")[0]
+        return [(0.5, number_text(float(known.min()), axis))]
+    return [(0.0, number_text(float(known.min()), axis)), (1.0, number_text(float(known.max()), axis))]
 
 
 def _lines(rows: pd.DataFrame, heights: list[list[float | None]], hover: dict[int, str]) -> list[Values]:
     traces: list[Values] = []
     seen: set[str] = set()
-    for family, number, height in zip(rows["family"], rows["number"], heights, strict=True):
+    for number, family, height in zip(rows.index.tolist(), rows["family"], heights, strict=True):
         name = family.replace("_", " ")
         traces.append({
             "type": "scatter", "mode": "lines+markers", "x": list(range(len(height))), "y": height, "name": name,
             "legendgroup": name, "showlegend": name not in seen, "meta": {"family": family}, "opacity": 0.8,
             "line": {"color": family_colour(family), "dash": family_dash(family), "width": 1.6},
             "marker": {"symbol": family_symbol(family), "size": 7, "color": family_colour(family)},
-            "customdata": [int(number)] * len(height), "text": hover[int(number)],
+            "customdata": [number] * len(height), "text": hover[number],
             "hovertemplate": "%{text}<extra></extra>",
         })  # fmt: skip
         seen.add(name)

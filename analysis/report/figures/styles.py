@@ -1,4 +1,4 @@
-"""How a report draws: the families' colours and shapes of the printed figures, in Plotly's words."""
+"""How a report draws: the families' colours and shapes of the printed figures, as Plotly names them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 from matplotlib import colormaps
 from matplotlib.colors import to_hex, to_rgb
 
-from analysis.figures.front import FAMILY_STYLE
-from analysis.figures.style import LINES, line_styles
+from analysis.figures.style import FAMILY_STYLE, LINES, line_styles
 from analysis.figures.uncertainty_marks import face_and_edge
 
 Values = dict[str, Any]
@@ -36,7 +35,7 @@ def family_symbol(family: str) -> str:
 
 
 def family_colour(family: str) -> str:
-    """Return the colour of a family, `analysis.figures.front.FAMILY_STYLE`."""
+    """Return the colour of a family, `analysis.figures.style.FAMILY_STYLE`."""
     return FAMILY_STYLE[family][0]
 
 
@@ -51,7 +50,7 @@ def dash(index: int) -> str:
 
 
 def family_dash(family: str) -> str:
-    """Return the dashes of a family where lines are told apart by family alone."""
+    """Return the dashes of a family where lines differ by family alone."""
     return dash(list(FAMILY_STYLE).index(family))
 
 

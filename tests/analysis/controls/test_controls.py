@@ -2,14 +2,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from analysis.__main__ import main
-from analysis.controls.controls import run_controls
+from analysis.controls.controls import Controls, run_controls
+from analysis.controls.findings import AdviceKind, OrderKind, PairKind, PairsKind
+from analysis.controls.regression import SIZE_AND_ORDER
+from analysis.findings import Estimate, Finding
 from analysis.runs.load import AnalysisError, load_runs
 from tests.support.synthetic_runs import write_run
 
@@ -29,9 +34,17 @@ def write(folder: Path, accuracies: Accuracies, width: float = 1.0, changes: dic
     return write_run(folder, points, config_changes={"width": width}, changes=changes)
 
 
-def controls_of(*folders: Path, **settings: float) -> tuple[pd.DataFrame, pd.DataFrame, str]:
-    found = run_controls(load_runs(folders).trials, **settings)  # type: ignore[arg-type]
-    return found.pairs, found.regression, " ".join(found.sentences)
+def controls_of(*folders: Path) -> Controls:
+    return run_controls(load_runs(folders).trials)
+
+
+def accuracy_pairs(found: Controls) -> pd.DataFrame:
+    return found.pairs[found.pairs["column"] == "test_accuracy"]
+
+
+def find(found: Controls, kind: Enum) -> Finding[Any]:
+    (finding,) = (finding for finding in found.findings if finding.kind is kind)
+    return finding
 
 
 def test_the_command_prints_pairs_terms_and_sentences_and_writes_both_tables(
@@ -50,8 +63,7 @@ def test_the_command_prints_pairs_terms_and_sentences_and_writes_both_tables(
 
 
 def test_a_pair_is_compared_over_its_seeds_as_by_hand(tmp_path: Path) -> None:
-    pairs, _, _ = controls_of(write(tmp_path / "run", NAMED))
-    row = pairs.query(
+    row = controls_of(write(tmp_path / "run", NAMED)).pairs.query(
         "column == 'test_accuracy' and first_schedule == 'ascending_234' and second_schedule == 'fixed_3'"
     )
     (row,) = row.to_dict("records")
@@ -64,38 +76,64 @@ def test_a_pair_is_compared_over_its_seeds_as_by_hand(tmp_path: Path) -> None:
     assert row["hedges_gz"] == pytest.approx(0.5641896 * row["cohens_dz"])  # gamma(1) / gamma(1/2)
     assert (row["bootstrap_low"], row["bootstrap_high"]) == pytest.approx((0.049, 0.053))
     assert row["weight_bits_excess"] == pytest.approx(675328 / 553472 - 1)
+    assert row["finding"].subjects == ("ascending_234", "fixed_3")
+    assert row["finding"].estimates["difference"].value == row["difference"]
 
 
 def test_a_difference_at_more_weight_bits_says_so(tmp_path: Path) -> None:
     accuracies = {"ascending_234": [0.850, 0.860, 0.840, 0.855], "descending_432": [0.800, 0.8101, 0.790, 0.8049]}
-    pairs, _, words = controls_of(write(tmp_path / "run", accuracies))
-    (verdict,) = pairs.query("column == 'test_accuracy'")["verdict"]
-    assert verdict == "ascending_234 is higher by 5.00 points, at 56 % more weight bits"
-    assert "in 1 the one with more weight bits is higher, in 0 both" in words
+    found = controls_of(write(tmp_path / "run", accuracies))
+    (pair,) = accuracy_pairs(found)["finding"]
+    assert pair.kind is PairKind.FIRST_IS_HIGHER
+    assert pair.subjects == ("ascending_234", "descending_432")
+    assert pair.estimates["difference"].value == pytest.approx(0.05)
+    assert set(pair.estimates) == {"difference", "weight_bits"}, "BitOps are equal"
+    assert pair.estimates["weight_bits"].value == pytest.approx(0.56, abs=0.005)
+    of_all = find(found, PairsKind.SOME_DIFFER)
+    assert not of_all.is_open
+    assert of_all.parts == (pair,)
+    assert of_all.counts == {
+        "pairs": 1, "tested": 1, "different": 1, "higher_with_more_weight_bits": 1, "equal_in_both": 0,
+    }  # fmt: skip
+
+
+def test_the_excess_of_the_higher_one_is_negative_where_it_costs_less(tmp_path: Path) -> None:
+    accuracies = {"ascending_234": [0.800, 0.8101, 0.790, 0.8049], "descending_432": [0.850, 0.860, 0.840, 0.855]}
+    found = controls_of(write(tmp_path / "run", accuracies))
+    (pair,) = accuracy_pairs(found)["finding"]
+    assert pair.kind is PairKind.SECOND_IS_HIGHER
+    assert pair.estimates["weight_bits"].value == pytest.approx(1 / 1.56 - 1, abs=0.005)
+    assert find(found, PairsKind.SOME_DIFFER).counts["higher_with_more_weight_bits"] == 0
 
 
 def test_two_schedules_that_differ_in_order_and_size_alike_cannot_tell_them_apart(tmp_path: Path) -> None:
     accuracies = {"ascending_234": [0.85, 0.86, 0.84], "descending_432": [0.80, 0.81, 0.795]}
-    _, regression, words = controls_of(write(tmp_path / "run", accuracies))
-    assert "The data cannot tell order from size" in words
-    assert "correlation with mean weight bits +1.00" in words
-    assert re.search(r"add 2-4-3, 4-2-3, .*or train the space controls_iso_size", words)
-    assert regression.loc[regression["model"] != "order alone", "coefficient"].isna().all()
+    found = controls_of(write(tmp_path / "run", accuracies))
+    finding = find(found, OrderKind.TOO_FEW_SCHEDULES)
+    assert finding.is_open
+    assert finding.counts == {"configurations": 2, "terms": 3}
+    assert finding.estimates["correlation_mean_weight_bits"].value == pytest.approx(1.0)
+    (advice,) = finding.parts
+    assert advice.kind is AdviceKind.ADD_SCHEDULES
+    assert advice.subjects[:2] == ("2-4-3", "4-2-3")
+    of_size = found.regression[found.regression["model"] == SIZE_AND_ORDER]
+    assert of_size["coefficient"].isna().all()
 
 
 def test_too_few_schedules_and_seeds_are_named_as_such(tmp_path: Path) -> None:
     accuracies = {"ascending_234": [0.8, 0.9], "descending_432": [0.9, 0.7], "fixed_3": [0.8, 0.6]}
-    pairs, _, words = controls_of(write(tmp_path / "run", accuracies))
-    assert "3 quantized configurations are too few for 3 terms beside the level" in words
-    assert "nothing, with so few seeds, would have been" in " ".join(pairs["verdict"])
+    found = controls_of(write(tmp_path / "run", accuracies))
+    assert find(found, OrderKind.TOO_FEW_SCHEDULES).counts == {"configurations": 3, "terms": 3}
+    pairs = accuracy_pairs(found)["finding"]
+    assert {pair.kind for pair in pairs} == {PairKind.NO_DIFFERENCE}
+    assert max(pair.estimates["difference"].detectable for pair in pairs) > 1, "more than accuracy can differ by"
 
 
 def test_partners_may_differ_in_width_and_are_named_by_it(tmp_path: Path) -> None:
     wide = write(tmp_path / "wide", {"fixed_2": [0.70, 0.72, 0.71], "fixed_3": [0.8, 0.81, 0.83]})
     narrow = write(tmp_path / "narrow", {"descending_433": [0.74, 0.75, 0.76]}, width=0.8125)
     full = write(tmp_path / "full", {"full_precision": [0.70, 0.71, 0.72]}, width=0.3125)
-    pairs, _, _ = controls_of(wide, narrow, full)
-    pairs = pairs[pairs["column"] == "test_accuracy"].set_index(["first_label", "second_label"])
+    pairs = accuracy_pairs(controls_of(wide, narrow, full)).set_index(["first_label", "second_label"])
     assert pairs["equal_in"].to_dict() == {
         ("fixed_2", "descending_433 (width 0.8125)"): "weight bits + BitOps",
         ("fixed_3", "full_precision (width 0.3125)"): "weight bits",
@@ -112,27 +150,26 @@ def test_configurations_that_differ_in_another_setting_are_no_pair_but_share_the
         {name: (values, 1e-6) for name, values in NAMED.items()},
         config_changes={"quantizer": "pact"},
     )
-    pairs, regression, _ = controls_of(lsq, pact)
-    one, _, _ = controls_of(lsq)
-    assert len(pairs) == 2 * len(one)
-    assert all(("pact" in row["first_label"]) == ("pact" in row["second_label"]) for _, row in pairs.iterrows())
-    assert set(regression["n_configurations"]) == {10}
+    both = controls_of(lsq, pact)
+    assert len(both.pairs) == 2 * len(controls_of(lsq).pairs)
+    assert all(("pact" in row["first_label"]) == ("pact" in row["second_label"]) for _, row in both.pairs.iterrows())
+    assert set(both.regression["n_configurations"]) == {10}
 
 
-def test_one_seed_gives_no_interval_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_seed_gives_no_interval_and_says_so(tmp_path: Path) -> None:
     run = write(tmp_path / "run", {name: values[:1] for name, values in NAMED.items()})
     assert main(["controls", str(run)]) == 0
-    assert "no interval can be given; train more seeds" in capsys.readouterr().out
+    found = controls_of(run)
+    assert find(found, PairsKind.NONE_TESTED).counts["tested"] == 0
+    assert {pair.kind for pair in found.pairs["finding"]} == {PairKind.ONE_SHARED_SEED}
     pairs = pd.read_csv(run / "analysis" / "controls.csv")
     assert pairs[["t_low", "t_high", "bootstrap_low", "p", "p_holm", "cohens_dz", "detectable"]].isna().all().all()
     assert pairs["difference"].notna().all()
-    assert set(pairs["verdict"]) == {"one shared seed: no interval, nothing can be said"}
 
 
 def test_replicates_that_are_equal_to_the_last_image_have_a_spread_below_a_step_not_none(tmp_path: Path) -> None:
     accuracies = {"ascending_234": [0.85, 0.86, 0.87], "descending_432": [0.84, 0.85, 0.86]}
-    pairs, _, _ = controls_of(write(tmp_path / "run", accuracies))
-    (row,) = pairs.query("column == 'test_accuracy'").to_dict("records")
+    (row,) = accuracy_pairs(controls_of(write(tmp_path / "run", accuracies))).to_dict("records")
     assert row["std"] == pytest.approx(0.01 / 6**0.5)
     assert row["p"] > 0.001
 
@@ -189,16 +226,18 @@ def test_the_api_refuses_what_the_command_refuses(tmp_path: Path) -> None:
 
 def test_an_interval_wider_than_accuracy_itself_is_no_finding(tmp_path: Path) -> None:
     shaken = {**NAMED, "mixed_243": (0.95, 0.98, 0.96), "fixed_3": (0.10, 0.12, 0.11)}
-    _, regression, words = controls_of(write(tmp_path / "run", shaken))
-    (order,) = regression.query("model == 'order, size, BitOps' and term == 'order'").to_dict("records")
-    assert order["detectable"] > 1
-    assert "The data cannot tell order from size: 5 quantized configurations leave an interval that is wider" in words
-    assert "points would have been detected" not in words.rpartition("The data cannot tell")[2]
+    found = controls_of(write(tmp_path / "run", shaken))
+    finding = find(found, OrderKind.INTERVAL_TOO_WIDE)
+    assert finding.estimates["order"].detectable > 1
+    assert finding.counts["configurations"] == 5
+    assert {type(each.kind) for each in found.findings} == {PairsKind, OrderKind}, "nothing is said on size either"
 
 
 def test_pairs_that_share_one_seed_are_not_counted_among_those_without_a_difference(tmp_path: Path) -> None:
     accuracies = {"fixed_3": [0.80, 0.83, 0.81], "ascending_234": [0.81, 0.80, 0.82], "descending_432": [0.81]}
-    pairs, _, words = controls_of(write(tmp_path / "run", accuracies))
-    accuracy = pairs[pairs["column"] == "test_accuracy"]
-    assert sorted(accuracy["n_seeds"]) == [1, 1, 3]
-    assert "in any of the 1 with two or more shared seeds that vary, of 3 pairs of equal cost" in words
+    found = controls_of(write(tmp_path / "run", accuracies))
+    assert sorted(accuracy_pairs(found)["n_seeds"]) == [1, 1, 3]
+    finding = find(found, PairsKind.NONE_DIFFERS)
+    assert finding.is_open
+    assert finding.counts == {"pairs": 3, "tested": 1, "different": 0}
+    assert finding.estimates["tolerance"] == Estimate(0.02)

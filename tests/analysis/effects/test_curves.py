@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from analysis.__main__ import main
-from analysis.effects.curves import curve_frame, curve_note, draw_curves
+from analysis.effects.curves import curve_frame
+from analysis.figures.curves import curve_note, draw_curves
 from analysis.runs.load import AnalysisError, load_run, load_runs
 from tests.support.synthetic_runs import POINTS, write_run
 

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from analysis.__main__ import main
-from analysis.effects.heatmap import draw_heatmap, heatmap_frame, heatmap_note
-from analysis.runs.load import AnalysisError, Objective, load_run
+from analysis.effects.heatmap import heatmap_frame
+from analysis.figures.heatmap import draw_heatmap, heatmap_note
+from analysis.runs.load import AnalysisError, Objective, load_run, load_runs
 from lwq_tune.quantization.schedules import schedule_name
 from tests.support.synthetic_runs import write_run
 
@@ -100,10 +101,9 @@ def test_other_numbers_of_stages_are_refused_with_what_draws_them(tmp_path: Path
 
 def test_several_settings_of_a_triple_are_refused(tmp_path: Path) -> None:
     points: dict[str, tuple[list[float], float]] = {"fixed_2": ([0.5], 1e-6)}
-    one = load_run(write_run(tmp_path / "one", points)).trials
-    two = load_run(write_run(tmp_path / "two", points, config_changes={"lr": 0.5})).trials
+    one, two = (write_run(tmp_path / str(lr), points, config_changes={"lr": lr}) for lr in (0.1, 0.5))
     with pytest.raises(AnalysisError, match="fixed_2 \\(lr 0.1\\); fixed_2 \\(lr 0.5\\)"):
-        heatmap_frame(pd.concat([one, two], ignore_index=True), ["test_accuracy"])
+        heatmap_frame(load_runs([one, two]).trials, ["test_accuracy"])
 
 
 def test_the_command_draws_accuracy_and_emissions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 
 from analysis.__main__ import main
-from analysis.effects.sensitivity import measure_sensitivity, sensitivity_frame, sensitivity_words
+from analysis.effects.sensitivity import StagesKind, measure_sensitivity, sensitivity_frame
+from analysis.effects.sentences import contrast_sentence, sensitivity_sentences
 from analysis.figures.sensitivity import draw_sensitivity
-from analysis.runs.load import AnalysisError, load_run
+from analysis.findings import Estimate, Finding
+from analysis.runs.load import AnalysisError, load_run, load_runs
 from lwq_tune.quantization.schedules import schedule_name
 from tests.support.synthetic_runs import write_run
 
@@ -52,26 +54,33 @@ def test_an_effect_is_what_the_bits_of_one_stage_cost_with_the_others_held(tmp_p
 def test_the_last_stage_is_compared_with_the_first_seed_by_seed(tmp_path: Path) -> None:
     found = measure_sensitivity(trials_of(tmp_path / "run", grid()))
     # Differences a bit: 3, 4 and 2 points; times 4/3.
-    contrast = found.contrast.iloc[0]
-    assert contrast["mean"] == pytest.approx(-0.04)
+    assert found.contrast.kind is StagesKind.LAST_IS_MORE_SENSITIVE
+    assert not found.contrast.is_open
+    assert found.contrast.subjects == ("stage 1", "stage 3")
+    assert found.contrast.counts == {"seeds": 3, "stages": 3}
+    loss = found.contrast.estimates["loss"]
     half = 4.302653 * 0.01 * 4 / 3 / math.sqrt(3)
-    assert contrast["high"] == pytest.approx(-0.04 + half, abs=1e-6)
-    words = " ".join(sensitivity_words(found))
-    assert "stage 3 loses +4.00 points against stage 1, 95 % interval +0.69 to +7.31" in words
-    assert "it is more sensitive than stage 1" in words
-    assert "stage 1 less sensitive, stage 2 moderate, stage 3 highly sensitive" in words
+    assert (loss.value, loss.low, loss.high) == pytest.approx((0.04, 0.04 - half, 0.04 + half), abs=1e-6)
+
+
+def test_stages_that_lose_the_other_way_round_are_less_sensitive(tmp_path: Path) -> None:
+    points = {schedule_name(t[::-1]): ([accuracy(t, seed) for seed in range(3)], 1e-6) for t in TRIPLES}
+    contrast = measure_sensitivity(trials_of(tmp_path / "run", points)).contrast
+    assert contrast.kind is StagesKind.LAST_IS_LESS_SENSITIVE
+    assert contrast.estimates["loss"].value == pytest.approx(-0.04)
 
 
 def test_an_interval_across_zero_is_no_verdict(tmp_path: Path) -> None:
-    words = " ".join(sensitivity_words(measure_sensitivity(trials_of(tmp_path / "run", grid(2)))))
+    contrast = measure_sensitivity(trials_of(tmp_path / "run", grid(2))).contrast
     # Differences of 3 and 4 points, t(0.975, 1) = 12.7.
-    assert "not told apart" in words
+    assert contrast.kind is StagesKind.NOT_SEPARATED
+    assert contrast.is_open
 
 
 def test_one_seed_has_points_and_no_interval(tmp_path: Path) -> None:
     found = measure_sensitivity(trials_of(tmp_path / "run", grid(1)))
     assert found.effects[["low", "high"]].isna().all(axis=None)
-    assert "one seed, no interval: this may be chance" in " ".join(sensitivity_words(found))
+    assert found.contrast.kind is StagesKind.ONE_SEED
     (axes,) = draw_sensitivity(found).axes
     assert not [part for bars in axes.containers for part in bars.lines[2]], "no error bars"
 
@@ -106,20 +115,19 @@ def test_activations_of_their_own_are_held(tmp_path: Path) -> None:
     found = measure_sensitivity(trials)
     assert not found.lowers_activations
     assert len(found.pairs) == 81 * 3
-    assert "activations held" in " ".join(sensitivity_words(found))
 
 
 def test_only_configurations_of_one_setting_are_pairs(tmp_path: Path) -> None:
-    one = trials_of(tmp_path / "one", grid(2, [(2, 2, 2)]))
-    two = trials_of(tmp_path / "two", grid(2, [(4, 2, 2)]), config_changes={"lr": 0.5})
+    one = write_run(tmp_path / "one", grid(2, [(2, 2, 2)]))
+    two = write_run(tmp_path / "two", grid(2, [(4, 2, 2)]), config_changes={"lr": 0.5})
     with pytest.raises(AnalysisError, match="differ in the bits of one stage only"):
-        sensitivity_frame(pd.concat([one, two], ignore_index=True))
+        sensitivity_frame(load_runs([one, two]).trials)
 
 
 def test_stages_without_a_common_step_are_not_compared(tmp_path: Path) -> None:
     found = measure_sensitivity(trials_of(tmp_path / "run", grid(2, [(2, 2, 2), (4, 2, 2), (2, 2, 3)])))
     assert set(found.effects["step"]) == {"4 to 2", "3 to 2"}
-    assert "cannot be compared" in " ".join(sensitivity_words(found))
+    assert found.contrast.kind is StagesKind.NO_COMMON_STEP
 
 
 def test_the_paper_stands_beside_each_stage(tmp_path: Path) -> None:
@@ -141,3 +149,33 @@ def test_named_schedules_have_no_pair(tmp_path: Path, capsys: pytest.CaptureFixt
     run = write_run(tmp_path / "run")
     assert main(["sensitivity", str(run)]) == 2
     assert "--space free_mixed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kind", "loss", "expected"),
+    [
+        (StagesKind.NO_COMMON_STEP, Estimate(math.nan), "the stages have no step of bits in common"),
+        (StagesKind.ONE_SEED, Estimate(0.04), "stage 3 loses +4.00 points against stage 1; one seed, no interval"),
+        (StagesKind.NOT_SEPARATED, Estimate(0.04, -0.01, 0.09), "95 % interval -1.00 to +9.00: not told apart"),
+        (
+            StagesKind.LAST_IS_MORE_SENSITIVE,
+            Estimate(0.04, 0.0069, 0.0731),
+            "over 3 seeds, stage 3 loses +4.00 points against stage 1, 95 % interval +0.69 to +7.31: it is more "
+            "sensitive than stage 1",
+        ),
+        (StagesKind.LAST_IS_LESS_SENSITIVE, Estimate(-0.04, -0.07, -0.01), "it is less sensitive than stage 1"),
+    ],
+    ids=lambda value: value.name if isinstance(value, StagesKind) else "",
+)
+def test_each_comparison_of_stages_has_its_sentence(kind: StagesKind, loss: Estimate, expected: str) -> None:
+    finding = Finding(kind, False, "test_accuracy", ("stage 1", "stage 3"), {"loss": loss}, {"seeds": 3, "stages": 3})
+    assert expected in contrast_sentence(finding)
+
+
+def test_the_sentences_name_the_papers_claim_what_is_held_and_what_is_left_out(tmp_path: Path) -> None:
+    trials = trials_of(tmp_path / "run", grid(), config_changes={"act_bit_widths": (8, 8, 8)})
+    is_lacking = (trials["schedule"] == "fixed_2") & (trials["config_seed"] == 1)
+    sentences = " ".join(sensitivity_sentences(measure_sensitivity(trials[~is_lacking])))
+    assert "stage 1 less sensitive, stage 2 moderate, stage 3 highly sensitive" in sentences
+    assert "bits of weights, activations held, of one stage lowered" in sentences
+    assert "left out: 6 pairs that lack a seed" in sentences

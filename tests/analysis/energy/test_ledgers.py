@@ -7,10 +7,13 @@ import pandas as pd
 import pytest
 
 from analysis.__main__ import main
+from analysis.energy.findings import LedgerKind, find_in_ledgers
 from analysis.energy.inference_model import inference_energy
-from analysis.energy.ledgers import ledger_frame, ledger_words
+from analysis.energy.ledgers import ledger_frame
+from analysis.energy.sentences import ledger_sentence, ledger_sentences
 from analysis.figures.ledgers import draw_ledgers
-from analysis.runs.load import load_run
+from analysis.findings import Estimate, Finding
+from analysis.runs.load import load_run, load_runs
 from tests.support.synthetic_runs import POINTS, write_run
 
 
@@ -41,32 +44,75 @@ def test_inference_is_the_model_per_thousand_images(tmp_path: Path) -> None:
         assert frame.loc[name, "dram_mj"] == pytest.approx(uj_per_image.loc[name, "dram_energy_uj"])
 
 
-def test_words_say_where_quantized_training_used_more(tmp_path: Path) -> None:
-    words = " ".join(ledger_words(frame_of(tmp_path / "run")))
-    assert "1 of 3 quantized configurations used more training energy than full precision: 1.33 times" in words
-    assert "2 of 3 quantized configurations used less training energy than full precision: 0.33 to 0.67 times" in words
-    assert "mean over 2 seeds" in words
-    assert "estimated in part: cpu measured:rapl-package, ram estimated:dimm-heuristic" in words
-    assert "are not added" in words
+def test_findings_say_where_quantized_training_used_more_and_less(tmp_path: Path) -> None:
+    found = {finding.kind: finding for finding in find_in_ledgers(frame_of(tmp_path / "run"))}
+    more, less = found[LedgerKind.USED_MORE], found[LedgerKind.USED_LESS]
+    assert more.subjects == ("descending_432",)
+    assert set(less.subjects) == {"fixed_2", "ascending_234"}
+    assert more.estimates["least_ratio"].value == more.estimates["greatest_ratio"].value == pytest.approx(4 / 3)
+    assert less.estimates["least_ratio"].value == pytest.approx(1 / 3)
+    assert less.estimates["greatest_ratio"].value == pytest.approx(2 / 3)
+    assert more.counts == {
+        "configurations": 1, "quantized": 3, "not_in_every_seed": 0, "one_seed": 0, "least_seeds": 2, "most_seeds": 2,
+    }  # fmt: skip
+    assert not more.is_open
+    assert LedgerKind.MODELLED_SHARE in found
+
+
+def test_ratios_that_may_be_chance_are_open(tmp_path: Path) -> None:
+    points = {"fixed_2": ([0.5], 2e-6), "full_precision": ([0.6], 1e-6)}
+    found = {finding.kind: finding for finding in find_in_ledgers(frame_of(tmp_path / "run", points))}
+    assert found[LedgerKind.USED_MORE].is_open
+    assert found[LedgerKind.USED_MORE].counts["one_seed"] == 1
 
 
 @pytest.mark.parametrize(
-    ("points", "message"),
-    [
-        ({"fixed_2": ([0.5], 1e-6)}, "no ratio of training energies"),
-        ({"fixed_2": ([0.5], 2e-6), "full_precision": ([0.6], 1e-6)}, "1 with one seed, which may be chance"),
-        ({"fixed_2": ([0.5], 2e-6), "full_precision": ([0.6], 1e-6)}, "mean over 1 seed;"),
-    ],
+    ("schedule", "kind"),
+    [("fixed_2", LedgerKind.NO_FULL_PRECISION), ("full_precision", LedgerKind.FULL_PRECISION_ALONE)],
 )
-def test_words_say_what_is_missing(tmp_path: Path, points: dict[str, Any], message: str) -> None:
-    assert message in " ".join(ledger_words(frame_of(tmp_path / "run", points)))
+def test_without_both_there_is_no_ratio(tmp_path: Path, schedule: str, kind: LedgerKind) -> None:
+    found = find_in_ledgers(frame_of(tmp_path / "run", {schedule: ([0.5], 1e-6)}))
+    assert [finding.kind for finding in found] == [LedgerKind.RECORDED, kind]
+
+
+def test_the_sentences_name_ratios_sources_and_that_nothing_is_added(tmp_path: Path) -> None:
+    sentences = ledger_sentences(frame_of(tmp_path / "run"))
+    text = " ".join(sentences)
+    assert "1 of 3 quantized configurations used more training energy than full precision: 1.33 times" in text
+    assert "2 of 3 quantized configurations used less training energy than full precision: 0.33 to 0.67 times" in text
+    assert "mean over 2 seeds" in text
+    assert "estimated in part: cpu measured:rapl-package, ram estimated:dimm-heuristic" in text
+    assert "it adds work, and saves none before deployment" in text
+    assert "are not added" in sentences[-1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "counts", "expected"),
+    [
+        (LedgerKind.NO_FULL_PRECISION, {}, "no full precision of the same settings and seeds: no ratio"),
+        (LedgerKind.FULL_PRECISION_ALONE, {}, "full precision alone: no ratio"),
+        (LedgerKind.STARTS_FROM_TRAINED, {}, "whose training energy is in init_energy_kwh and in no ratio"),
+        (LedgerKind.NOT_MEASURED, {}, "training energy was not measured"),
+        (LedgerKind.USED_MORE, {"one_seed": 1, "most_seeds": 1}, "mean over 1 seed; 1 with one seed, which may be cha"),
+        (
+            LedgerKind.USED_LESS,
+            {"not_in_every_seed": 2, "most_seeds": 3},
+            "mean over 1 to 3 seeds; 2 of them not in ev",
+        ),
+    ],
+    ids=lambda value: value.name if isinstance(value, LedgerKind) else "",
+)
+def test_each_finding_has_its_sentence(kind: LedgerKind, counts: dict[str, int], expected: str) -> None:
+    none = {"configurations": 2, "quantized": 3, "not_in_every_seed": 0, "one_seed": 0, "least_seeds": 1}
+    ends = {"least_ratio": Estimate(1.1), "greatest_ratio": Estimate(1.2)}
+    assert expected in ledger_sentence(Finding(kind, estimates=ends, counts=none | counts))
 
 
 def test_a_ratio_is_of_the_same_settings(tmp_path: Path) -> None:
     points = {"fixed_2": ([0.5], 2e-6), "full_precision": ([0.6], 1e-6)}
-    one = load_run(write_run(tmp_path / "one", points)).trials
-    two = load_run(write_run(tmp_path / "two", {"fixed_2": ([0.5], 9e-6)}, config_changes={"width": 0.5})).trials
-    frame = ledger_frame(pd.concat([one, two], ignore_index=True)).set_index("label")
+    one = write_run(tmp_path / "one", points)
+    two = write_run(tmp_path / "two", {"fixed_2": ([0.5], 9e-6)}, config_changes={"width": 0.5})
+    frame = ledger_frame(load_runs([one, two]).trials).set_index("label")
     assert frame["ratio"].dropna().to_dict() == pytest.approx({"fixed_2": 2.0})
 
 

@@ -6,8 +6,9 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
-from analysis.figures.front import FAMILY_STYLE, draw_pareto
+from analysis.figures.front import draw_pareto
 from analysis.figures.front_lines import FAMILY_DASHES, boundary
+from analysis.figures.style import FAMILY_STYLE
 from analysis.fronts.pareto import pareto_front
 from analysis.runs.load import Objective
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.fronts.pareto import (
-    _sweep,
+    _front_by_sorting,
     hypervolume,
     is_nondominated,
     knee_point,
@@ -105,7 +105,7 @@ def test_signs_are_flipped_once() -> None:
 def test_the_sort_based_front_is_that_of_moocore_and_of_comparing_all_pairs(points: list[tuple[float, float]]) -> None:
     costs = np.array(points)
     expected = [not any(dominates(list(other), list(point)) for other in points) for point in points]
-    assert _sweep(costs[:, 0], costs[:, 1]).tolist() == expected
+    assert _front_by_sorting(costs[:, 0], costs[:, 1]).tolist() == expected
     assert is_nondominated(costs).tolist() == expected
     assert moocore.is_nondominated(costs, keep_weakly=True).tolist() == expected
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from analysis.__main__ import main
 from analysis.paper.published import paper_table
 from analysis.paper.table3 import COLUMNS, FIGURES, compare_with_paper, table_over_epochs, table_over_seeds
-from analysis.runs.configurations import SETTINGS
+from analysis.runs.keys import SETTINGS, number_configurations
 from analysis.runs.load import load_run, read_epochs
 from tests.support.synthetic_runs import write_run
 
@@ -27,7 +27,7 @@ TRIALS = st.lists(
 def make_trials(schedules: list[str], seeds: list[int], **settings: object) -> pd.DataFrame:
     constant = dict.fromkeys(SETTINGS, 1) | {"config_model": "resnet14", "config_dataset": "digits"} | settings
     frame = pd.DataFrame({"schedule": schedules, "config_seed": seeds, "family": "fixed"})
-    return frame.assign(**{name: [value] * len(frame) for name, value in constant.items()})
+    return number_configurations(frame.assign(**{name: [value] * len(frame) for name, value in constant.items()}))
 
 
 def expected_cell(values: list[float | None], factor: float, style: str) -> str:
@@ -75,7 +75,7 @@ def test_a_cell_is_the_mean_and_spread_of_all_epochs_of_a_schedule(
 
 def test_configurations_that_differ_in_a_setting_are_apart_and_the_setting_is_shown() -> None:
     frame = make_trials(["a", "a", "b"], [0, 0, 0]).assign(config_lr=[0.1, 0.01, 0.1], config_quantizer="lsq")
-    frame = frame.assign(**{name: [0.25, 0.5, 1.0] for name in FIGURES})
+    frame = number_configurations(frame).assign(**{name: [0.25, 0.5, 1.0] for name in FIGURES})
     table = table_over_seeds(frame)
     assert table[["Method", "lr", "Test accuracy %", "n seeds"]].to_numpy().tolist() == [
         ["a", "0.1", "25.00", "1"],

@@ -167,7 +167,9 @@ def test_one_seed_gets_no_interval_no_band_and_no_verdict(tmp_path: Path) -> Non
     data = data_of(page)
     traces = [trace for figure in data["figures"] for trace in figure["data"]]
     assert not any({"error_x", "error_y"} & set(trace) or trace.get("fill") for trace in traces)
-    assert all(len(series) == 1 for detail in data["details"] for series in detail["curves"]["series"].values())
+    by_quantity = [images for detail in data["details"] for images in detail["curves"]["series"].values()]
+    assert by_quantity
+    assert all(len(series) == 1 for images in by_quantity for series in images.values())
 
 
 def test_without_emissions_there_is_no_front_and_the_rest_is_shown(tmp_path: Path) -> None:
@@ -230,7 +232,7 @@ def test_training_energy_is_told_in_words_and_never_added_to_the_modelled_one(gr
     energy = section_of(page, "energy")
     assert words in energy
     assert "The two ledgers are not added" in energy
-    assert "coverage at least 100.0%" in energy
+    assert "coverage at least 100.0 %" in energy
 
 
 def test_estimated_is_never_called_measured(tmp_path: Path) -> None:

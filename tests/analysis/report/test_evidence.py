@@ -12,7 +12,7 @@ from analysis.controls.controls import run_controls
 from analysis.report import audits, evidence
 from analysis.report.details import describe, detail_data
 from analysis.report.evidence import Evidence, Missing, attempt, gather, thin_epochs
-from analysis.report.summary import verdict_rule
+from analysis.report.sentences import verdict_rule
 from analysis.runs.configurations import done_trials, summarise_trials
 from analysis.runs.load import AnalysisError, load_run
 from analysis.uncertainty.front import front_uncertainty
@@ -33,7 +33,7 @@ def found(grid: Path) -> Evidence:
 def test_the_front_of_the_report_is_that_of_the_other_commands(found: Evidence) -> None:
     summary = summarise_trials(found.done)
     verdicts = front_uncertainty(found.done, found.objectives, select=None)["verdict"]
-    by_number = found.front.set_index("number")
+    by_number = found.front
     assert by_number["label"].sort_index().tolist() == found.done["label"].drop_duplicates().tolist()
     assert by_number["test_accuracy"].sort_index().tolist() == summary["test_accuracy"].tolist()
     assert by_number["verdict"].sort_index().tolist() == verdicts.tolist()
@@ -42,11 +42,11 @@ def test_the_front_of_the_report_is_that_of_the_other_commands(found: Evidence) 
 
 def test_figures_of_a_configuration_stand_under_its_own_number(found: Evidence) -> None:
     assert not isinstance(found.ledgers, Missing)
-    by_number = found.front.set_index("number")
+    by_number = found.front
     for number, label in found.ledgers["label"].items():
         assert by_number.loc[number, "label"] == label
     for detail in detail_data(found, describe(found)):
-        series = detail["curves"]["series"]["test accuracy"]
+        series = detail["curves"]["series"]["accuracy"]["test"]
         row = by_number.loc[detail["number"]]
         assert series[0][-1] == pytest.approx(100 * row["test_accuracy"], abs=0.006)
         # Accuracies of the seeds spread by 0.2 points to either side.
@@ -55,7 +55,7 @@ def test_figures_of_a_configuration_stand_under_its_own_number(found: Evidence) 
 
 def test_controls_are_those_of_their_command(found: Evidence) -> None:
     assert not isinstance(found.controls, Missing)
-    assert found.controls.sentences == run_controls(found.done, "test_accuracy").sentences
+    assert found.controls.findings == run_controls(found.done, "test_accuracy").findings
 
 
 def test_all_27_triples_have_their_accuracy_in_the_heat_map(found: Evidence) -> None:
@@ -84,8 +84,8 @@ def test_large_runs_are_shown_in_part_and_say_so(grid: Path, monkeypatch: pytest
     assert len(part.front) == 28
     assert part.shown["label"].tolist() == part.front["label"].head(5).tolist()
     assert part.shown_trials["label"].nunique() == 5
-    whole = front_uncertainty(part.done, part.objectives).assign(number=range(28)).set_index("number")["verdict"]
-    tested = part.front[part.front["verdict"] != "not tested"].set_index("number")["verdict"]
+    whole = front_uncertainty(part.done, part.objectives)["verdict"]
+    tested = part.front[part.front["verdict"] != "not tested"]["verdict"]
     assert len(tested) == 5
     assert tested.to_dict() == whole.loc[tested.index].to_dict(), "the levels are those of all"
     assert "the first 5 by rank were tested, each against all" in verdict_rule(part)

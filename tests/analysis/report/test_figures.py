@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from analysis.figures.front import FAMILY_STYLE
+from analysis.figures.style import FAMILY_STYLE
 from analysis.report.figures.styles import SYMBOLS, configuration_styles, dash, family_dash, family_symbol
 from tests.analysis.report.conftest import TRIPLES, accuracy_of, data_of
 

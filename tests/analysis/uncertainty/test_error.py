@@ -29,7 +29,9 @@ def draw(truth: Array, spread: Array, n_seeds: int, generator: np.random.Generat
     noise = generator.standard_normal((len(truth), n_seeds, 2))
     noise[..., 1] = 0.6 * noise[..., 0] + 0.8 * noise[..., 1]
     seeds = generator.standard_normal((1, n_seeds, 2))
-    return Replicates(truth[:, None] + spread[:, None, None] * noise + seeds, np.zeros(2, dtype=bool))
+    return Replicates(
+        truth[:, None] + spread[:, None, None] * noise + seeds, np.zeros(2, dtype=bool), np.arange(len(truth))
+    )
 
 
 def is_false(claims: Claims, truth: Array) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.fronts.choice import select_objectives, selection_doubts
+from analysis.fronts.choice import ChoiceKind, choice_sentence, select_objectives, selection_doubts
 from analysis.fronts.pareto import is_nondominated, pareto_front
 from analysis.runs.configurations import summarise_trials
 from analysis.runs.load import AnalysisError, Objective, load_run
@@ -28,7 +28,7 @@ NOISE = np.array([-1.0, 0.3, 0.7, -0.4, 0.4])
 
 
 def replicates(costs: object, *, exact: tuple[bool, ...] = (False, False)) -> Replicates:
-    return Replicates(np.array(costs, dtype=float), np.array(exact))
+    return Replicates(np.array(costs, dtype=float), np.array(exact), np.arange(len(costs)))
 
 
 def cloud(*means: tuple[float, float], noise: float = 0.1, n: int = 5) -> Replicates:
@@ -188,7 +188,9 @@ def test_the_frame_has_a_row_for_each_configuration_as_the_table_of_means(tmp_pa
     trials.loc[trials["schedule"] == "fixed_2", "emissions_kg_co2eq"] = [2e-6, 2.1e-6, 2.2e-6]
     frame = front_uncertainty(trials, [ACCURACY, EMISSIONS], select=[VALIDATION, EMISSIONS])
     summary = summarise_trials(trials)
-    assert summary["schedule"].tolist() == configuration_names(trials) == ["fixed_2", "full_precision", "fixed_3"]
+    assert (
+        summary["schedule"].tolist() == configuration_names(trials).tolist() == ["fixed_2", "full_precision", "fixed_3"]
+    )
     low, high = frame.loc[0, ["emissions_kg_co2eq_low", "emissions_kg_co2eq_high"]]
     assert (low, high) == pytest.approx(stats.t.interval(0.95, 2, 2.1e-6, 1e-7 / 3**0.5))
     middle = (frame["test_accuracy_low"] + frame["test_accuracy_high"]) / 2
@@ -233,14 +235,21 @@ def test_ties_within_the_margins_are_named_and_a_strange_margin_refused(tmp_path
 def test_validation_chooses_where_it_was_recorded(tmp_path: Path) -> None:
     trials = trials_of(tmp_path, fixed_2=([0.70, 0.72], 2e-6))
     objectives = [ACCURACY, EMISSIONS]
-    chosen, words = select_objectives(trials, objectives)
+    chosen, choice = select_objectives(trials, objectives)
     assert chosen == (VALIDATION, EMISSIONS)
-    assert "chosen by val_accuracy and reported by test_accuracy" in words
+    assert (choice.kind, choice.subjects) == (ChoiceKind.BY_VALIDATION, ("val_accuracy",))
+    assert choice_sentence(choice, with_option=False) == (
+        "the front is chosen by val_accuracy and reported by test_accuracy"
+    )
+    assert choice_sentence(choice).endswith(" (--select test_accuracy to choose by what is reported)")
     assert select_objectives(trials, objectives, "val_accuracy")[0] == chosen
     assert selection_doubts(trials, objectives, chosen) == []
-    as_reported, words = select_objectives(trials, objectives, "test_accuracy")
+    as_reported, choice = select_objectives(trials, objectives, "test_accuracy")
     assert as_reported == tuple(objectives)
-    assert "looks better than it is" in words
+    assert (choice.kind, choice.subjects) == (ChoiceKind.BY_REPORTED_TEST, ("test_accuracy",))
+    assert "looks better than it is" in choice_sentence(choice)
+    _, choice = select_objectives(trials, [VALIDATION, EMISSIONS])
+    assert choice_sentence(choice) == "the front is chosen by val_accuracy, emissions_kg_co2eq"
     partly = trials.assign(val_accuracy=[0.7, None])
     assert select_objectives(partly, objectives)[0] == tuple(objectives)
     assert len(selection_doubts(partly, objectives, objectives)) == 1
