@@ -1,7 +1,7 @@
 # ruff: noqa: T201 - the table is the output
 """Train a search space with a `tune.Tuner` of your own: your scheduler, your stopper, your callbacks.
 
-``python examples/own_tuner.py RUN_DIR`` trains six small networks with the ASHA scheduler of Ray and prints accuracies. A
+``python examples/own_tuner.py RUN_DIR`` trains six small networks with Ray's ASHA scheduler and prints accuracies. A
 sweep does more (tables, resumption, trials that start from others). This shows its parts alone: a space gives jobs, and
 `Trainable` trains a job, an epoch per step. A row of a result has the columns of ``epochs/KEY.parquet``.
 """

@@ -1,4 +1,4 @@
-"""The command line: flags to a call to an exit code, a module with `run(arguments)` for each command.
+"""The command line: from flags to a call to an exit code; a module with `run(arguments)` for each command.
 
 Start at `main.main`.
 

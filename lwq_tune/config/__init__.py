@@ -1,6 +1,6 @@
-"""What is asked for, as frozen values that are checked when they are built. No torch, no Ray.
+"""The settings of trials and sweeps, as frozen values that are checked when they are built. No torch, no Ray.
 
-Start at `trial.TrialConfig`, the science of a trial, and `sweep.SweepConfig`, the machine.
+Start at `trial.TrialConfig`, what a trial computes, and `sweep.SweepConfig`, where and how a sweep runs.
 
 - carbon_budget: Carbon budgets: how much a sweep may emit or use.
 - sweep: `SweepConfig`: where and how a sweep runs; it does not enter a trial's key.

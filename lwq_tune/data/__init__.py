@@ -1,4 +1,4 @@
-"""Image sets: found, checked, decoded once, split, and given out in batches.
+"""Image sets: finds, checks and decodes them, splits them, and yields batches.
 
 Start at `loading.load_dataset`, and `hub_folder.open_hub_folder` for what people have.
 
@@ -8,7 +8,7 @@ Start at `loading.load_dataset`, and `hub_folder.open_hub_folder` for what peopl
 - decoded_images: A whole data set as arrays.
 - decoding: One encoded image to 8-bit RGB pixels, exactly or not at all. No torch.
 - hub_folder: Folders in Hugging Face Hub layout: their columns, their labels, their images. No torch.
-- hub_images: All images of a folder in Hub layout, decoded and checked. No torch.
+- hub_images: All images of a folder in Hub layout, decoded and checked.
 - hub_layout: Which Parquet files of a folder are its training images, and which its test images.
 - images: Image sets in memory.
 - labels: Labels of any values to classes 0 to k-1. No torch.

@@ -4,7 +4,7 @@ Start at `estimate.measure_sweep`.
 
 - cost_model: From a few measured steps to the duration and the energy of a sweep, each with a range.
 - estimate: The pre-flight estimate of ``sweep --estimate``.
-- makespan: When the last of several trials ends, if they share a few slots.
+- makespan: When the last of some trials ends that share a few slots.
 - measurement: What a pre-flight estimate measures.
 - messages: Describes a pre-flight estimate as text, and compares it with what the sweep took.
 - probe: Measures a few training steps and evaluations of one model, on random images. No Ray.

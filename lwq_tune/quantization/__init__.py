@@ -10,5 +10,5 @@ Start at `prepare.prepare_qat`.
 - prepare: Turn a float network into one that trains with a schedule (Ikram et al. 2025, Algorithm 1).
 - schedules: Schedules: which stage of the network gets how many bits. No torch.
 - scheme: Which quantizer is used where: one scheme for a network.
-- quantizers/: The quantizers, a file for each method; `lwq_tune.quantization.scheme` says which stands where.
+- quantizers/: The quantizers, a file for each method; `lwq_tune.quantization.scheme` says which is used where.
 """

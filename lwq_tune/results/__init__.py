@@ -2,11 +2,10 @@
 
 Start at `schema`, which says what each column means, and `recorder.RunRecorder`.
 
-- asked: The trials of a run: those of its manifest, and those that a search has proposed since.
+- asked: The trials of a run, as the manifest and the search ask for them.
 - energy_tables: The energy logs of a run.
 - manifest: The manifest of a run.
-- recorded_dataset: Checks that the data set of a run is read as it was when the run began, for `resume` and ``--init-
-  run``.
+- recorded_dataset: Checks that the data set of a run is read as it was when the run began.
 - recorder: Writes the log and the tables of a run.
 - reuse: Trials of another run that trials of this one start from.
 - rows: Rows of the tables, made from configurations and records. Pure functions.

@@ -2,7 +2,7 @@
 
 Start at `host_ledger.HostLedger`.
 
-- host_ledger: The ledger of a host: charges the accounts of all runs on it with what the host uses.
+- host_ledger: The ledger of a host.
 - interval_log: The log of a run on one host: one JSON object per line, intervals and events. Plain Python.
 - run_ledger: The ledger of one run on one host.
 - sampler: Reads meter, processes, memory and GPUs of a host together, and makes an interval of two such readings.

@@ -1,4 +1,4 @@
-"""One process per host measures for all sweeps on it; this is both sides of its socket.
+"""One process per host measures for all sweeps on it: both sides of its socket.
 
 Start at `client`.
 

@@ -1,4 +1,4 @@
-"""The quantizers, a file for each method; `lwq_tune.quantization.scheme` says which stands where.
+"""The quantizers, a file for each method; `lwq_tune.quantization.scheme` says which is used where.
 
 Start at `base.Quantizer`, which all share.
 

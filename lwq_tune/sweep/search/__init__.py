@@ -1,4 +1,4 @@
-"""Which schedules are trained: a list, or what a search proposes while the sweep runs.
+"""Which trial is trained next: from a list, or as a search proposes during the sweep.
 
 Start at `trial_queue`.
 

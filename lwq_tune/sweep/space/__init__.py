@@ -1,4 +1,4 @@
-"""A YAML file to trials: read strictly, checked as a whole, expanded. No torch, no Ray.
+"""From a YAML file to trials: reads it strictly, checks it as a whole, expands it. No torch, no Ray.
 
 Start at `search_space.load_space`.
 
@@ -7,6 +7,6 @@ Start at `search_space.load_space`.
 - prerequisites: Which trials others start from: found, added to a sweep, put in order. No torch, no Ray.
 - search_space: Search spaces: found by name or file, checked as a whole, expanded into trials.
 - selection: Which trials of a space are trained.
-- strict_yaml: Reads the YAML of a search space.
+- strict_yaml: YAML as a search space may use it.
 - trial_list: All trials of a search space on its data set, and their table.
 """

@@ -1,4 +1,4 @@
-"""What runs beside a trial in its process.
+"""Time limit, log and checkpoints of a trial in its process.
 
 Start at `time_limit`.
 
