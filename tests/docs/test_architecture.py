@@ -106,7 +106,7 @@ def test_the_analysis_of_a_run_in_python_gives_a_front_and_verdicts(
 
 
 def test_the_trials_of_a_space_in_python_are_28_per_seed(capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = [code for page, code in PYTHON if page == "docs/python_api.md" and "load_space" in code]
+    (code,) = [code for page, code in PYTHON if page == "docs/python_api.md" and "lwq_tune.load_space" in code]
     looks, _, _ = code.partition("run = ")  # the rest trains them
     exec(looks, {})
     lines = capsys.readouterr().out.splitlines()
