@@ -62,7 +62,9 @@ def local_ray(n_cpus: int, dashboard: Dashboard | None = None) -> Iterator[None]
     for limit in process_limits():  # printed first, in case Ray aborts the process
         logging.getLogger(__name__).warning("%s", limit)
     if dashboard is None:
-        _leave_out_helpers()
+        from lwq_tune.sweep.tune.patches import leave_out_helper_processes
+
+        leave_out_helper_processes()
     with _hangup_blocked():
         dashboard_url = _start_ray(n_cpus, dashboard)
     with _connected():
@@ -116,25 +118,6 @@ def _hangup_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _leave_out_helpers() -> None:
-    """Prevent Ray from starting autoscaler, log monitor and API server, which a sweep on one host does not need.
-
-    No node is added during a sweep, trials log to files of their own, and the dashboard is off; Ray waits a second for
-    the API server. If the packages of Ray's dashboard are installed, its agent polls that server, so it is started.
-    With a version of Ray that lacks these names, only the saving is lost.
-    """
-    from ray._private import utils
-    from ray._private.node import Node
-
-    def leave_out(self: Any, **settings: Any) -> None:
-        self._webui_url = ""
-
-    why_minimal = getattr(utils, "get_dashboard_dependency_error", lambda: None)()
-    for name in ("start_monitor", "start_log_monitor", *(["start_api_server"] if why_minimal else [])):
-        if hasattr(Node, name):
-            setattr(Node, name, leave_out)
 
 
 def prepare_for_cluster() -> dict[str, str]:

@@ -45,44 +45,6 @@ class SweepSinks:
     before: Sequence[Callback] = ()
 
 
-def _leave_out_snapshots() -> bool:
-    """Prevent Tune from writing the state of all trials, and from keeping it in memory as text.
-
-    Tune writes it every ten seconds and, if few checkpoints are kept, after every second checkpoint of any trial; the
-    cost grows with the square of the number of trials. A resumed sweep reads our own records instead. With a version
-    of Ray that lacks these methods, only the saving is lost.
-
-    Returns:
-        Whether Tune writes no state, so that it needs nothing of a trial that has ended.
-    """
-    from ray.tune.execution import experiment_state, tune_controller
-
-    is_left_out = True
-    for module, name, method in (
-        (experiment_state, "_ExperimentCheckpointManager", "on_trial_checkpoint"),
-        (tune_controller, "TuneController", "_mark_trial_to_checkpoint"),
-    ):
-        kind = getattr(module, name, None)
-        if hasattr(kind, method):
-            setattr(kind, method, lambda self, trial: None)
-        else:
-            is_left_out = False
-    return is_left_out
-
-
-def _use_waiting_workers() -> None:
-    """Let trials run in the processes that a local Ray starts in advance, one per CPU, instead of in new ones.
-
-    Tune sets environment variables for its trials, so Ray does not use those processes; but the processes of a local
-    Ray have inherited the same variables. With a version of Ray that lacks these names, a second at the start is lost.
-    """
-    from ray.tune.execution import class_cache
-
-    for name, nothing in (("DEFAULT_ENV_VARS", {}), ("ENV_VARS_TO_PROPAGATE", set())):
-        if hasattr(class_cache, name):
-            setattr(class_cache, name, nothing)
-
-
 def run_tune(plan: Plan, queue: TrialQueue, slots: Slots, sinks: SweepSinks) -> str | None:
     """Train the trials of a queue until it is exhausted.
 
@@ -98,11 +60,12 @@ def run_tune(plan: Plan, queue: TrialQueue, slots: Slots, sinks: SweepSinks) -> 
     Raises:
         ResultsError: An event could not be recorded.
     """
+    from lwq_tune.sweep.tune import patches
     from lwq_tune.sweep.tune.recording import RecordingCallback
 
-    drops_ended = _leave_out_snapshots()
+    drops_ended = patches.leave_out_snapshots()
     if plan.config.address is None:
-        _use_waiting_workers()
+        patches.use_waiting_workers()
     callback = RecordingCallback(sinks.recorder, sinks.progress, sinks.controller, plan.config.epoch_limit)
     stopped_by = None
     try:

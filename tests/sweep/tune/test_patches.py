@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from ray.tune.experiment.trial import Trial
 
 from lwq_tune.sweep.tune.patches import DropEndedTrials
+from tests.conftest import run_python
 
 
 def tune_trial(name: str, status: str) -> Trial:
@@ -32,3 +36,48 @@ def test_a_list_in_which_nothing_is_over_stays_as_it_is() -> None:
     before = list(listed)
     DropEndedTrials().on_step_end(1, listed)
     assert listed == before
+
+
+# Each in a process of its own: what is changed of Ray stays changed. Ray's own methods fail on a bare object.
+SNAPSHOTS = """
+from ray.tune.execution.experiment_state import _ExperimentCheckpointManager as Manager
+from ray.tune.execution.tune_controller import TuneController
+from lwq_tune.sweep.tune.patches import leave_out_snapshots
+calls = lambda: [Manager.on_trial_checkpoint, TuneController._mark_trial_to_checkpoint]
+def fails(method):
+    try:
+        return method(object(), object()) is not None
+    except AttributeError:
+        return True
+print([fails(method) for method in calls()], leave_out_snapshots(), [fails(method) for method in calls()])
+"""
+WORKERS = """
+from ray.tune.execution.class_cache import _ActorClassCache
+from lwq_tune.sweep.tune.patches import use_waiting_workers
+from lwq_tune.sweep.tune.trainable import Trainable
+before = _ActorClassCache().get(Trainable)._default_options["runtime_env"]
+use_waiting_workers()
+print(bool(before["env_vars"]), dict(_ActorClassCache().get(Trainable)._default_options["runtime_env"]))
+"""
+HELPERS = """
+import psutil
+from lwq_tune.sweep.cluster.ray_session import local_ray
+with local_ray(1):
+    commands = [" ".join(process.cmdline()) for process in psutil.Process().children(recursive=True)]
+    names = ("raylet/raylet", "monitor.py", "log_monitor.py", "dashboard/dashboard.py")
+    print(*[any(name in command for command in commands) for name in names])
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "printed"),
+    [
+        (SNAPSHOTS, "[True, True] True [False, False]\n"),
+        (WORKERS, "True {}\n"),
+        pytest.param(HELPERS, "True False False False\n", marks=pytest.mark.slow),
+    ],
+    ids=["snapshots are left out", "trials use the processes that wait", "a local Ray starts no helpers"],
+)
+def test_what_is_changed_of_ray_has_its_effect(script: str, printed: str, tmp_path: Path) -> None:
+    result = run_python("-c", script, cwd=tmp_path)
+    assert result.stdout == printed, result.stderr
