@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -44,6 +45,12 @@ def test_imports_are_absolute() -> None:
     for path in MODULES:
         nodes = ast.walk(ast.parse(path.read_text()))
         assert all(node.level == 0 for node in nodes if isinstance(node, ast.ImportFrom)), path
+
+
+def test_private_names_of_ray_are_used_in_one_file() -> None:
+    private = re.compile(r"ray\._|ray\.tune\.execution")
+    users = [path for path in MODULES if "lwq_tune" in path.parts and private.search(path.read_text())]
+    assert users == [REPOSITORY / "lwq_tune" / "sweep" / "tune" / "patches.py"]
 
 
 PACKAGES = [
