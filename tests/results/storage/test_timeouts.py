@@ -33,5 +33,18 @@ def test_a_call_that_moves_takes_the_time_it_needs() -> None:
     assert within(0.6, slow) == "done"
 
 
-def test_moving_outside_of_a_call_means_nothing() -> None:
-    moved()
+def test_moving_outside_of_a_call_does_not_extend_it() -> None:
+    release = threading.Event()
+
+    def move_meanwhile() -> None:
+        while not release.wait(0.05):
+            moved()
+
+    outside = threading.Thread(target=move_meanwhile)
+    outside.start()
+    try:
+        with pytest.raises(TimeoutError, match=r"within 0\.3 s"):
+            within(0.3, lambda: release.wait(5))
+    finally:
+        release.set()
+        outside.join()

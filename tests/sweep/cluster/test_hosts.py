@@ -51,9 +51,16 @@ CLOSED = line(event="closed", session="now", at_s=2.0)
 INTERVAL = line(begin_s=1.0, parts={"cpu": "x" * 9000})
 
 
-def test_a_log_that_is_closed_or_was_never_opened_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_log_that_is_closed_or_was_never_opened_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "a.jsonl").write_text(INTERVAL + CLOSED)
-    wait_for_ledgers(tmp_path, "now", ["a", "b"])
+    slept_s: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept_s.append)
+    with caplog.at_level(logging.WARNING):
+        wait_for_ledgers(tmp_path, "now", ["a", "b"])
+    assert slept_s == []
+    assert caplog.records == []
 
 
 def test_the_sweep_waits_until_the_last_line_of_its_own_session_is_whole(
