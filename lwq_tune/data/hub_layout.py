@@ -102,12 +102,14 @@ class HubLayout:
         files: Files of ``train`` and of ``test``, in order.
         test_split: Word by which the test files are named.
         unused: Other Parquet files below the folder.
+        is_test_chosen: Whether the user named the split that serves as test images.
     """
 
     folder: Path
     files: Mapping[str, tuple[Path, ...]]
     test_split: str
     unused: tuple[Path, ...]
+    is_test_chosen: bool = False
 
     def describe(self, n_images: Mapping[str, int]) -> str:
         """Return which files are taken as what, in one line.
@@ -117,7 +119,7 @@ class HubLayout:
         """
         taken = [f"{split} images are {self._list(self.files[split])} ({n_images[split]:,} images)" for split in SPLITS]
         line = f"{self.folder}: {'; '.join(taken)}"
-        if self.test_split not in SPLIT_WORDS["test"]:
+        if self.test_split not in SPLIT_WORDS["test"] and not self.is_test_chosen:
             line += f"; there is no test split, so {self.test_split} serves as one"
         return line + (f"; not used: {self._list(self.unused)}" if self.unused else "")
 
@@ -152,7 +154,9 @@ def find_layout(address: FolderAddress) -> HubLayout:
         if file.exists() and not file.is_file():  # opening a named pipe waits for its writer
             raise DatasetError(f"a data set is read from regular files, {file} is none; write its content into a file")
     unused = tuple(file for file in found if file not in used)
-    return HubLayout(folder, {split: tuple(files) for split, files in chosen.items()}, test_split, unused)
+    return HubLayout(
+        folder, {split: tuple(files) for split, files in chosen.items()}, test_split, unused, "test" in address.options
+    )
 
 
 def _parquet_files(folder: Path) -> Iterator[Path]:

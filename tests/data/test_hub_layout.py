@@ -160,6 +160,8 @@ def test_the_choices_behind_a_path_decide(tmp_path: Path) -> None:
     make(tmp_path, f"train-{ONE}", f"validation-{ONE}", f"dev-{ONE}", f"test-{ONE}")
     assert found(tmp_path)[1] == [f"test-{ONE}"]
     assert found(tmp_path, "?test=dev") == ([f"train-{ONE}"], [f"dev-{ONE}"], "dev")
+    line = find_layout(FolderAddress.parse(f"{tmp_path}?test=dev")).describe({"train": 1, "test": 1})
+    assert f"test images are dev-{ONE} (1 images); not used: test-{ONE}, validation-{ONE}" in line
     with pytest.raises(DatasetError, match="test=eval must name a split .* there are dev, test, validation"):
         found(tmp_path, "?test=eval")
 
