@@ -61,14 +61,17 @@ def drift(losses: list[float], exact: list[float]) -> float:
 
 @pytest.mark.parametrize("quantizer", ["lsq", "pact", "dorefa", "minmax"])
 def test_bfloat16_follows_float32(tiny_dataset: Dataset, quantizer: str) -> None:
-    changes = {"quantizer": quantizer, "epochs": 4, "lr": 0.02, "bit_widths": (4, 4, 4)}
-    fp32 = rows_of(small_config(**changes), tiny_dataset)
-    bf16 = rows_of(small_config(**changes, precision="bf16"), tiny_dataset)
-    for exact, rounded in zip(fp32, bf16, strict=True):
-        assert exact.train_loss is not None
-        assert rounded.train_loss == pytest.approx(exact.train_loss, rel=0.1)
-    assert [row.train_loss for row in fp32] != [row.train_loss for row in bf16]
-    assert abs(drift([row.train_loss or 0 for row in bf16], [row.train_loss or 0 for row in fp32])) < 0.03
+    drifts = []
+    for seed in range(3):  # of a single seed, chance alone is 0.03 with one thread
+        changes = {"quantizer": quantizer, "epochs": 4, "lr": 0.02, "bit_widths": (4, 4, 4), "seed": seed}
+        fp32 = rows_of(small_config(**changes), tiny_dataset)
+        bf16 = rows_of(small_config(**changes, precision="bf16"), tiny_dataset)
+        for exact, rounded in zip(fp32, bf16, strict=True):
+            assert exact.train_loss is not None
+            assert rounded.train_loss == pytest.approx(exact.train_loss, rel=0.1)
+        assert [row.train_loss for row in fp32] != [row.train_loss for row in bf16]
+        drifts.append(drift([row.train_loss or 0 for row in bf16], [row.train_loss or 0 for row in fp32]))
+    assert abs(statistics.mean(drifts)) < 0.02
 
 
 @pytest.mark.parametrize("quantizer", ["lsq", "pact", "dorefa", "minmax"])
