@@ -2,7 +2,7 @@
 
 Start at `host_meter`.
 
-- codecarbon: CodeCarbon as the meter of a whole host; the only file that imports it.
+- codecarbon: CodeCarbon as the energy meter of a whole host.
 - host_meter: The protocol of the energy meter of a whole host. Plain Python.
 - nvml: Energy and processes of the NVIDIA GPUs of a host, read through NVML.
 - processes: CPU time and memory of the processes of a host, read from ``/proc`` (Linux).

@@ -1,4 +1,4 @@
-"""CodeCarbon as the energy meter of a whole host; the only file that imports it.
+"""CodeCarbon as the energy meter of a whole host; `lwq_tune.carbon.countries` reads its figures of countries.
 
 Tested with CodeCarbon 3.3.2. Its figures are read as running totals through an output handler on
 ``flush()``: its own tasks lose energy between windows, its deltas and mean powers are not those of a
