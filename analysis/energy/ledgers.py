@@ -9,6 +9,7 @@ from analysis.energy.inference_model import inference_energy
 from analysis.energy.sources import distinct_sources, sources_text, trial_sources
 from analysis.runs.keys import CONFIGURATION, SETTINGS, first_trials
 from analysis.runs.seeds import configuration_labels, seed_means
+from lwq_tune.results.schema import CONFIG
 
 IMAGES = 1000  # of the ledger of inference: uJ per image are mJ per 1,000 images
 FULL_PRECISION = "full_precision"
@@ -71,9 +72,7 @@ def _ratios(by_seed: pd.DataFrame) -> pd.Series:
 
     Bits of stem and classifier, and what the trial starts from, say nothing of a full-precision network.
     """
-    ignored = ("config_quantizer", "config_first_last_bit_width", "config_weight_scales", "config_scale_weight_decay",
-               "config_init_from", "config_calibration_images", "config_scale_init")  # fmt: skip
-    settings = [name for name in SETTINGS if name not in ignored and not name.startswith("config_pretrain")]
+    settings = [column.name for column in CONFIG if column.name in SETTINGS and not column.is_of_quantization]
     alike = by_seed.groupby([*settings, "config_seed"], sort=False, dropna=False).ngroup()
     is_base = by_seed["schedule"] == FULL_PRECISION
     base = by_seed["energy_kwh"][is_base].groupby(alike[is_base]).mean()

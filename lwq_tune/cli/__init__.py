@@ -1,12 +1,14 @@
-"""The command line: from flags to a call to an exit code; a module with `run(arguments)` for each command.
+"""The command line: from flags to a call to an exit code; a module with `add_arguments(parser)` and
+`run(arguments)` for each command.
 
 Start at `main.main`.
 
 - completion: ``python -m lwq_tune completion``.
 - exit_codes: Exit codes of the command line.
 - export: ``python -m lwq_tune export``: the network of a finished trial, its weights packed.
-- main: The command line: flags to calls to exit codes. Heavy imports stay inside the commands.
+- main: The command line: flags to calls to exit codes. A command's module is imported once the command is known.
 - messages: Messages at the end of a session: statuses, energies, and the command to resume.
+- options: Flags that are derived from settings, and flags that commands share.
 - resume: ``python -m lwq_tune resume``: train the unfinished trials of a run folder.
 - spaces: ``python -m lwq_tune spaces``: the search spaces that come with the package.
 - status: ``python -m lwq_tune status``.

@@ -7,7 +7,7 @@ everything itself; no Python runs while a word is completed.
 from __future__ import annotations
 
 import argparse
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, get_args, get_origin
 
@@ -75,6 +75,11 @@ function _lwq_space_files
 end
 """,
 }
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("shell", choices=SHELLS)
 
 
 def run(arguments: Namespace) -> int:

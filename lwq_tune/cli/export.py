@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,13 @@ from lwq_tune.cli import exit_codes
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.errors import ResultsError
 from lwq_tune.output_streams import say
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("run_dir", metavar="RUN_DIR", help="run folder, as a sweep prints it")
+    parser.add_argument("--trial", required=True, metavar="KEY", help="trial_key of the results, or its beginning")
+    parser.add_argument("--out", required=True, metavar="FILE", help="file to write, a NumPy archive (.npz)")
 
 
 def run(arguments: Namespace) -> int:

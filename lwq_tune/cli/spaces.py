@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 
 from lwq_tune.cli import exit_codes
 from lwq_tune.sweep.space.search_space import builtin_spaces, describe_space, find_space
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("name", nargs="?", metavar="NAME")
 
 
 def run(arguments: Namespace) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,12 @@ from lwq_tune.formatting import duration, format_columns, fraction, name_trials,
 from lwq_tune.results.schema import ENDED
 from lwq_tune.results.store import RunFolder, read_log
 from lwq_tune.sweep.space.trial_list import trial_costs
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("run_dir", metavar="RUN_DIR", help="run folder, as a sweep prints it")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(arguments: Namespace) -> int:

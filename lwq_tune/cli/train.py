@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from lwq_tune.carbon.host_intensities import find_intensities, intensity_here, report_intensities
 from lwq_tune.cli import exit_codes
-from lwq_tune.config.sweep import check_pue
+from lwq_tune.cli.options import SHARED_SETTINGS, add_settings, given_settings
+from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.data.catalog import describe_dataset
 from lwq_tune.data.preparation import prepare_images, report_dataset
@@ -24,6 +25,7 @@ from lwq_tune.formatting import fraction, wh
 from lwq_tune.output_streams import say
 from lwq_tune.quantization.schedules import parse_schedule
 from lwq_tune.results.recorded_dataset import check_init_run
+from lwq_tune.sweep.session import make_sweep_config
 from lwq_tune.sweep.space.prerequisites import with_initial_trials
 
 if TYPE_CHECKING:
@@ -31,30 +33,46 @@ if TYPE_CHECKING:
     from lwq_tune.energy.service.client import RunSpec
 
 
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("--bits", required=True, metavar="B1,B2,B3", help="bits per stage, or a schedule's name")
+    parser.add_argument("--act-bits", metavar="A1,A2,A3", help="bits of activations (default: those of the weights)")
+    add_settings(parser, TrialConfig)
+    add_settings(parser, SweepConfig, ("init_run", *SHARED_SETTINGS))
+    parser.set_defaults(dataset="digits")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per epoch")
+    parser.add_argument("--no-energy", action="store_true", help="do not measure energy")
+
+
+def trains(arguments: Namespace) -> bool:
+    """Return True: what the command prints is not all that it gives."""
+    return True
+
+
 def run(arguments: Namespace) -> int:
     """Train one trial, after those that it starts from, and print its epochs."""
-    check_pue(arguments.pue)
-    intensities = find_intensities(arguments.country, arguments.carbon_intensity, arguments.intensity_file)
+    where = make_sweep_config("train", **given_settings(arguments, SweepConfig))
+    intensities = find_intensities(where.country, where.carbon_intensity, where.intensity_file)
     here = None if arguments.no_energy else intensity_here(intensities)
     dataset = describe_dataset(arguments.dataset)
     config = trial_config(arguments, dataset.dataset, dataset.digest)
     report_dataset(dataset, config.validation_fraction, say)
-    init_run = None if arguments.init_run is None else Path(arguments.init_run).expanduser().resolve()
-    networks = Networks(init_run)
-    n_read_otherwise = prepare_images(dataset.dataset, Path(arguments.data_dir).expanduser(), say)
-    check_init_run(init_run, dataset, config.validation_fraction, n_read_otherwise)
+    networks = Networks(where.init_run)
+    n_read_otherwise = prepare_images(dataset.dataset, where.data_dir, say)
+    check_init_run(where.init_run, dataset, config.validation_fraction, n_read_otherwise)
     from lwq_tune.training.model import check_device
 
     check_device(arguments.device)
     spec = None
     if here is not None:
         report_intensities(intensities, say)
-        spec = _run_spec(here, arguments.pue)
+        spec = _run_spec(here, where.pue)
     try:
         for trial in with_initial_trials([config], networks.has):
             meter = NullMeter() if spec is None else _make_meter(spec, trial, arguments.device)
             try:
-                _train(trial, arguments, meter, networks, is_asked_for=trial == config)
+                _train(trial, arguments, where.data_dir, meter, networks, is_asked_for=trial == config)
             finally:
                 meter.close()
     except (TrialDivergedError, EnergyMeterError) as error:
@@ -112,13 +130,19 @@ class Networks:
 
 
 def _train(
-    config: TrialConfig, arguments: Namespace, meter: EnergyMeter, networks: Networks, *, is_asked_for: bool
+    config: TrialConfig,
+    arguments: Namespace,
+    data_dir: Path,
+    meter: EnergyMeter,
+    networks: Networks,
+    *,
+    is_asked_for: bool,
 ) -> None:
     """Train one trial; only the rows of the one asked for go to stdout."""
     from lwq_tune.data.loading import load_dataset
     from lwq_tune.training.trial import Trial
 
-    images = load_dataset(config.dataset, Path(arguments.data_dir).expanduser())
+    images = load_dataset(config.dataset, data_dir)
     initial = None if config.initial is None else networks.state(config.initial)
     trial = Trial(config, images, meter, arguments.device, initial=initial)
     purpose = "" if is_asked_for else ", which the trial starts from"
@@ -140,10 +164,7 @@ def trial_config(arguments: Namespace, dataset: str, digest: str | None) -> Tria
     """
     from lwq_tune.sweep.space.checks import FIXED_KEYS, count_stages, explain
 
-    given = {
-        key: value for key in FIXED_KEYS if (value := getattr(arguments, key, None)) is not None and key != "dataset"
-    }
-    values = {**given, "dataset": dataset, "dataset_digest": digest, "seed": arguments.seed}
+    values = {**given_settings(arguments, TrialConfig), "dataset": dataset, "dataset_digest": digest}
     try:
         bits: dict[str, Any] = {"bit_widths": _parse_bits(arguments.bits, count_stages(values))}
         if arguments.act_bits is not None:

@@ -5,65 +5,80 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, field_validator
 
+from lwq_tune.config.settings import setting
 from lwq_tune.config.trial import STRICT
 from lwq_tune.errors import ConfigError
 
 MAX_PUE = 10.0
 AUTO, LOCAL = "auto", "local"
+_EACH = "repeatable, HOST=… for one host"
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):([0-9]{1,5})")
 
 
 class SweepConfig(BaseModel):
     """How and where a sweep runs; nothing in it changes what a trial computes.
 
-    Attributes:
-        results_dir: Folder that holds the run folders.
-        run: Name of the run folder.
-        data_dir: Folder of downloaded data sets.
-        address: Ray cluster that the sweep joins, see `parse_address`; without it, a Ray of its own on this host.
-        storage: Address of the storage that checkpoints are written to and results are copied to; by default, the
-            checkpoints are in the run folder.
-        max_concurrent: Trials at a time; as many as fit by default.
-        cpus_per_trial: CPUs a trial reserves and its number of threads; an equal part of the host by default.
-        gpus_per_trial: GPUs a trial reserves; one where the host has one, by default.
-        exclusive: One trial at a time with the whole host, in random order within each seed, after an idle baseline
-            and a warm-up.
-        init_run: Run folder whose trained trials others of this sweep may start from.
-        country: Countries whose yearly mean carbon intensity is used, by ISO 3166-1 code or English name: ``FRA``, or
-            ``HOST=FRA``.
-        carbon_intensity: Carbon intensities in g/kWh, in [1, 10000]: ``56``, or ``HOST=56``.
-        intensity_file: Files of carbon intensities over time: ``FILE``, or ``HOST=FILE``.
-        pue: Power usage effectiveness; all energies are multiplied by it.
-        carbon_budget: What the sweep may emit or use in all its sessions, such as ``0.5kg`` or ``2kWh``.
-        epoch_limit: Seconds that an epoch, or the setup of a trial, may take before its process is ended.
-        tensorboard: Whether TensorBoard event files are written into the run folder.
-        mlflow: MLflow tracking URI, ``run-folder`` for a database there.
-        wandb: Project of Weights & Biases.
+    What each setting means is said where it is declared.
     """
 
     model_config = STRICT
 
-    results_dir: Path
-    run: str = Field(pattern=r"^[^/\\.][^/\\]*$", max_length=120)
-    data_dir: Path
-    address: str | None = None
-    storage: str | None = None
-    max_concurrent: int | None = Field(default=None, ge=1)
-    cpus_per_trial: float | None = Field(default=None, gt=0)
-    gpus_per_trial: float | None = Field(default=None, ge=0)
-    exclusive: bool = False
-    init_run: Path | None = None
-    country: tuple[str, ...] = Field(default=(), strict=False)
-    carbon_intensity: tuple[str, ...] = Field(default=(), strict=False)
-    intensity_file: tuple[str, ...] = Field(default=(), strict=False)
-    pue: float = Field(default=1.0, allow_inf_nan=True)
-    carbon_budget: str | None = None
-    epoch_limit: float | None = Field(default=None, gt=0)
-    tensorboard: bool = False
-    mlflow: str | None = None
-    wandb: str | None = None
+    results_dir: Path = setting(..., "folder that run folders go into", flag="--results", metavar="DIR")
+    run: str = setting(
+        ...,
+        "name of the run folder (default: space and time)",
+        metavar="NAME",
+        pattern=r"^[^/\\.][^/\\]*$",
+        max_length=120,
+    )
+    data_dir: Path = setting(..., "folder of downloaded data sets", metavar="DIR")
+    address: str | None = setting(
+        None, "Ray cluster to join: HOST:PORT, or auto (default: a Ray of its own, here)", metavar="ADDR"
+    )
+    storage: str | None = setting(
+        None, "folder or object store for checkpoints and a copy of the results: s3://…, gs://…", metavar="URI"
+    )
+    max_concurrent: int | None = setting(None, "trials at a time (default: as many as fit)", metavar="N", ge=1)
+    cpus_per_trial: float | None = setting(
+        None, "CPUs that a trial reserves, and its threads (default: equal parts of the host)", metavar="F", gt=0
+    )
+    gpus_per_trial: float | None = setting(
+        None, "GPUs that a trial reserves (default: 1 where there is one)", metavar="F", ge=0
+    )
+    exclusive: bool = setting(
+        False, "one trial at a time with the whole host, in random order within each seed: for confirmation runs"
+    )
+    init_run: Path | None = setting(
+        None, "run whose trained networks trials may start from, instead of new ones", metavar="RUN_DIR"
+    )
+    country: tuple[str, ...] = setting(
+        (),
+        f"its yearly mean carbon intensity is used: ISO 3166-1 code or English name; {_EACH}",
+        metavar="COUNTRY",
+        strict=False,
+    )
+    carbon_intensity: tuple[str, ...] = setting(
+        (), f"carbon intensity in g/kWh, 1 to 10,000; {_EACH}", metavar="G_PER_KWH", strict=False
+    )
+    intensity_file: tuple[str, ...] = setting(
+        (), f"carbon intensities over time, columns time and g_per_kwh; {_EACH}", metavar="FILE", strict=False
+    )
+    pue: float = setting(1.0, "power usage effectiveness that multiplies all energies", metavar="F", allow_inf_nan=True)
+    carbon_budget: str | None = setting(
+        None, "end the sweep once all its sessions have used this: 0.5kg, 300g, 2kWh or 500Wh", metavar="AMOUNT"
+    )
+    epoch_limit: float | None = setting(
+        None, "seconds that an epoch, or the setup of a trial, may take before its process is ended", metavar="S", gt=0
+    )
+    tensorboard: bool = setting(False, "write TensorBoard event files into the run folder")
+    mlflow: str | None = setting(
+        None, "log to MLflow (without a value: a database in the run folder)", metavar="URI", without_value="run-folder"
+    )
+    wandb: str | None = setting(
+        None, "log to Weights & Biases, offline unless WANDB_MODE is set", metavar="PROJECT", without_value="lwq-tune"
+    )
 
     @field_validator("address")
     @classmethod

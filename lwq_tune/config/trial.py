@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
+from lwq_tune.config.settings import names_where, setting
 from lwq_tune.models.layer_shapes import MODEL_BLOCKS
 from lwq_tune.quantization.schedules import (
     FULL_PRECISION_BITS,
@@ -19,92 +21,166 @@ from lwq_tune.quantization.schedules import (
     schedule_name,
 )
 
-Quantizer = Literal["lsq", "pact", "dorefa", "minmax"]
-Augmentation = Literal["crop_flip", "crop", "none"]
-LrCurve = Literal["cosine", "step", "constant"]
 MAX_BLOCKS = 1000
 BitWidth = Annotated[int, BeforeValidator(check_bit_width)]
 
 PTQ_QUANTIZERS = ("lsq", "minmax")
 PRETRAIN_KEYS = ("pretrain_epochs", "pretrain_batch_size", "pretrain_lr", "pretrain_weight_decay")
-# What a full-precision trial has in common with the quantized trials that start from it; the rest is the default,
-# so that it has the same key in every sweep.
-SHARED_WITH_INITIAL = frozenset({
-    "dataset", "dataset_digest", "model", "blocks", "width", "momentum", "lr_curve", "lr_milestones", "lr_gamma",
-    "augmentation", "validation_fraction", "split_seed", "seed", "engine", "precision",
-})  # fmt: skip
-
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class TrialConfig(BaseModel):
-    """Everything that decides what one trial computes.
-
-    Attributes:
-        dataset: ``digits``, ``cifar10``, ``cifar100`` or the folder of a Hub-layout data set.
-        dataset_digest: Digest of that folder's content; enters ``trial_key`` in place of the path.
-        model: ``resnet14`` to ``resnet56``, or ``resnet`` with ``blocks``.
-        blocks: Basic blocks per residual stage.
-        width: Multiplier on all channels.
-        bit_widths: Bits of weights per stage; 32 leaves the stage untouched.
-        act_bit_widths: Bits of input and output activations per stage; the same as ``bit_widths`` by default.
-        quantizer: ``lsq``, ``pact``, ``dorefa`` or ``minmax``.
-        weight_scales: One scale for a weight tensor, or one for each of its output channels.
-        first_last_bit_width: Bits of stem and classifier of a quantized network.
-        scale_init: Where the steps of ``lsq`` start: at the ``paper``'s value, at ``least_squares`` error, or, with
-            ``auto``, at the latter where the trial starts from a trained network.
-        scale_weight_decay: Weight decay of learned steps and clipping levels; by default that of the weights for
-            ``pact``, none for ``lsq``.
-        mode: ``qat`` trains; ``ptq`` calibrates a trained full-precision network and evaluates it.
-        init_from: What the trial starts from: nothing, the full-precision trial of the same seed, or, a bit at a
-            time, the trial with one bit more in each stage below 4 bits (2 from 3 from 4 from full precision).
-        pretrain_epochs: Epochs of that full-precision trial where they differ; likewise the next three.
-        calibration_images: Training images that set the ranges of the quantizers; by default 512 with ``ptq``, else a
-            batch, 64 to 512.
-        engine: How steps are executed: ``eager``, ``compiled``, or ``auto`` by the length of the trial.
-        precision: ``fp32``, or ``bf16`` for convolutions and activations in bfloat16.
-        lr_milestones: Epochs after which ``lr_curve: step`` multiplies the learning rate by ``lr_gamma``.
-        evaluation: What the network is evaluated on after each epoch; a screen of many trials needs no test images.
-        seed: Seed of initialisation, order and augmentation; replicates differ in it alone.
-        split_seed: Seed of the validation split, the same for all trials of a sweep.
-    """
+    """Everything that decides what one trial computes. What each setting means is said where it is declared."""
 
     model_config = STRICT
 
-    dataset: str = "digits"
-    dataset_digest: str | None = None
-    model: str = "resnet14"
-    blocks: tuple[int, ...] = Field(default=(), strict=False)
-    width: float = Field(default=1.0, gt=0, le=16)
-    bit_widths: tuple[BitWidth, ...] = Field(strict=False)
-    act_bit_widths: tuple[BitWidth, ...] = Field(default=(), strict=False)
-    quantizer: Quantizer = "lsq"
-    weight_scales: Literal["per_tensor", "per_channel"] = "per_tensor"
-    first_last_bit_width: Literal[8, 32] = 32
-    scale_init: Literal["auto", "paper", "least_squares"] = "auto"
-    scale_weight_decay: float | None = Field(default=None, ge=0)
-    mode: Literal["qat", "ptq"] = "qat"
-    init_from: Literal["scratch", "full_precision", "progressive"] = "scratch"
-    pretrain_epochs: int | None = Field(default=None, ge=1, lt=2**31)
-    pretrain_batch_size: int | None = Field(default=None, ge=2, lt=2**31)
-    pretrain_lr: float | None = Field(default=None, gt=0)
-    pretrain_weight_decay: float | None = Field(default=None, ge=0)
-    calibration_images: int = Field(default=512, ge=2, lt=2**31)
-    engine: Literal["auto", "eager", "compiled"] = "auto"
-    precision: Literal["fp32", "bf16"] = "fp32"
-    epochs: int = Field(default=8, ge=1, lt=2**31)
-    batch_size: int = Field(default=128, ge=2, lt=2**31)
-    lr: float = Field(default=0.1, gt=0)
-    momentum: float = Field(default=0.9, ge=0, lt=1)
-    weight_decay: float = Field(default=1e-4, ge=0)
-    lr_curve: LrCurve = "cosine"
-    lr_milestones: tuple[int, ...] = Field(default=(), strict=False)
-    lr_gamma: float = Field(default=0.1, gt=0, le=1)
-    augmentation: Augmentation = "crop_flip"
-    validation_fraction: float = Field(default=0.1, gt=0, le=0.5)
-    evaluation: Literal["validation_and_test", "validation"] = "validation_and_test"
-    split_seed: int = Field(default=0, ge=0, lt=2**32)
-    seed: int = Field(default=0, ge=0, lt=2**32)
+    dataset: str = setting(
+        "digits", "data set: digits, cifar10, cifar100 or a folder in Hub layout", is_shared_with_initial=True
+    )
+    dataset_digest: str | None = setting(
+        None,
+        "digest of the content of a folder; enters the key in place of its path",
+        is_shared_with_initial=True,
+        flag=None,
+    )
+    model: str = setting(
+        "resnet14", "network: resnet14 to resnet56, or resnet with blocks", is_shared_with_initial=True
+    )
+    blocks: tuple[int, ...] = setting(
+        (), "basic blocks per residual stage", decides_cost=True, is_shared_with_initial=True, strict=False
+    )
+    width: float = setting(
+        1.0, "multiplier on all channels", unit="1", decides_cost=True, is_shared_with_initial=True, gt=0, le=16
+    )
+    bit_widths: tuple[BitWidth, ...] = setting(
+        ...,
+        "weight bits per residual stage, shallow to deep; 32 is full precision",
+        unit="bit",
+        decides_cost=True,
+        is_of_quantization=True,
+        flag=None,
+        strict=False,
+    )
+    act_bit_widths: tuple[BitWidth, ...] = setting(
+        (),
+        "activation bits per residual stage, at its input and output; by default those of the weights",
+        unit="bit",
+        decides_cost=True,
+        is_of_quantization=True,
+        flag=None,
+        strict=False,
+    )
+    quantizer: Literal["lsq", "pact", "dorefa", "minmax"] = setting(
+        "lsq", "quantizer", decides_cost=True, is_of_quantization=True
+    )
+    weight_scales: Literal["per_tensor", "per_channel"] = setting(
+        "per_tensor", "one scale per weight tensor, or per output channel", decides_cost=True, is_of_quantization=True
+    )
+    first_last_bit_width: Literal[8, 32] = setting(
+        32, "bits of stem and classifier of a quantized network", unit="bit", decides_cost=True, is_of_quantization=True
+    )
+    scale_weight_decay: float | None = setting(
+        None,
+        "weight decay of learned steps and clipping levels; by default that of the weights for pact, none for lsq",
+        unit="1",
+        is_of_quantization=True,
+        ge=0,
+    )
+    mode: Literal["qat", "ptq"] = setting(
+        "qat", "qat trains; ptq calibrates a trained full-precision network and evaluates it", decides_cost=True
+    )
+    init_from: Literal["scratch", "full_precision", "progressive"] = setting(
+        "scratch",
+        "what the trial starts from: nothing, the full-precision trial of its seed, or, a bit at a time, the "
+        "trial with one bit more in each stage below 4 bits",
+        is_of_quantization=True,
+    )
+    pretrain_epochs: int | None = setting(
+        None,
+        "epochs of the full-precision trial it starts from, where they differ",
+        is_of_quantization=True,
+        ge=1,
+        lt=2**31,
+    )
+    pretrain_batch_size: int | None = setting(
+        None, "batch size of that trial, where it differs", is_of_quantization=True, ge=2, lt=2**31
+    )
+    pretrain_lr: float | None = setting(
+        None, "learning rate of that trial, where it differs", unit="1", is_of_quantization=True, gt=0
+    )
+    pretrain_weight_decay: float | None = setting(
+        None, "weight decay of that trial, where it differs", unit="1", is_of_quantization=True, ge=0
+    )
+    calibration_images: int = setting(
+        512,
+        "training images that set the ranges of the quantizers; by default 512 with ptq, else a batch, 64 to 512",
+        decides_cost=True,
+        is_of_quantization=True,
+        ge=2,
+        lt=2**31,
+    )
+    engine: Literal["auto", "eager", "compiled"] = setting(
+        "auto",
+        "how steps are to be executed; auto decides by the length of the trial",
+        decides_cost=True,
+        is_shared_with_initial=True,
+    )
+    precision: Literal["fp32", "bf16"] = setting(
+        "fp32",
+        "arithmetic of convolutions and activations while training",
+        decides_cost=True,
+        is_shared_with_initial=True,
+    )
+    epochs: int = setting(8, "epochs asked for", decides_cost=True, ge=1, lt=2**31)
+    batch_size: int = setting(128, "images per step", decides_cost=True, ge=2, lt=2**31)
+    lr: float = setting(0.1, "initial learning rate", unit="1", gt=0)
+    momentum: float = setting(0.9, "momentum of SGD", unit="1", is_shared_with_initial=True, ge=0, lt=1)
+    weight_decay: float = setting(1e-4, "weight decay of weights and batch norm", unit="1", ge=0)
+    lr_curve: Literal["cosine", "step", "constant"] = setting(
+        "cosine", "learning-rate curve", is_shared_with_initial=True
+    )
+    lr_milestones: tuple[int, ...] = setting(
+        (), "epochs after which a step curve falls", unit="epoch", is_shared_with_initial=True, strict=False
+    )
+    lr_gamma: float = setting(0.1, "factor of a step curve", unit="1", is_shared_with_initial=True, gt=0, le=1)
+    augmentation: Literal["crop_flip", "crop", "none"] = setting(
+        "crop_flip",
+        "augmentation of training images; crop by default for digits",
+        decides_cost=True,
+        is_shared_with_initial=True,
+    )
+    validation_fraction: float = setting(
+        0.1,
+        "share of the training images held out",
+        unit="1",
+        decides_cost=True,
+        is_shared_with_initial=True,
+        gt=0,
+        le=0.5,
+    )
+    scale_init: Literal["auto", "paper", "least_squares"] = setting(
+        "auto",
+        "where the steps of lsq start: at the paper's value, at least squared error, or, with auto, at the "
+        "latter where the trial starts from a trained network",
+        is_of_quantization=True,
+    )
+    evaluation: Literal["validation_and_test", "validation"] = setting(
+        "validation_and_test", "images that the network is evaluated on after each epoch", decides_cost=True
+    )
+    split_seed: int = setting(
+        0,
+        "seed of the validation split, the same for all trials of a sweep",
+        is_shared_with_initial=True,
+        ge=0,
+        lt=2**32,
+    )
+    seed: int = setting(
+        0,
+        "seed of initialisation, order and augmentation; replicates differ in it alone",
+        is_shared_with_initial=True,
+        ge=0,
+        lt=2**32,
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -227,7 +303,7 @@ class TrialConfig(BaseModel):
         full = (FULL_PRECISION_BITS,) * len(self.blocks)
         given = {name.removeprefix("pretrain_"): getattr(self, name) for name in PRETRAIN_KEYS}
         return TrialConfig(
-            **self.model_dump(include=set(SHARED_WITH_INITIAL)),
+            **self.model_dump(include=set(_shared_with_initial())),
             **{name: getattr(self, name) if value is None else value for name, value in given.items()},
             bit_widths=full,
         )
@@ -247,3 +323,8 @@ class TrialConfig(BaseModel):
             values["calibration_images"] = 512  # nothing is calibrated
         canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+@functools.cache
+def _shared_with_initial() -> tuple[str, ...]:
+    return names_where(TrialConfig, lambda one: one.is_shared_with_initial)

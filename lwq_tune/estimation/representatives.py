@@ -7,17 +7,14 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
+from lwq_tune.config.settings import names_where
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.quantization.schedules import FULL_PRECISION_BITS
 
 T = TypeVar("T")
 MAX_MEASURED = 12
-# What decides the cost of a step, and, through the engine, of a trial. Replicates have all of it in common.
-COST_FIELDS = (
-    "blocks", "width", "bit_widths", "act_bit_widths", "quantizer", "weight_scales", "first_last_bit_width", "mode",
-    "starts_at_least_squares", "calibration_images", "engine", "precision", "epochs", "batch_size", "augmentation",
-    "validation_fraction", "evaluation",
-)  # fmt: skip
+# What decides the cost of a trial. Replicates have all of it in common.
+COST_FIELDS = (*names_where(TrialConfig, lambda one: one.decides_cost), "starts_at_least_squares")
 
 
 def cost_key(trial: TrialConfig) -> Hashable:

@@ -13,6 +13,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from lwq_tune.config.settings import settings_of
+from lwq_tune.config.trial import TrialConfig
+
 SCHEMA_VERSION = 4
 ENDED = ("done", "failed", "stopped")
 STATUSES = (*ENDED, "interrupted", "pending")
@@ -26,12 +29,14 @@ class Column:
         kind: ``str``, ``int``, ``float`` or ``ints`` (a list of integers).
         unit: Empty for names and pure counts, ``1`` for fractions.
         meaning: One line, used as axis label where it is short.
+        is_of_quantization: Whether it is a setting that a full-precision trial does not depend on.
     """
 
     name: str
     kind: str
     unit: str
     meaning: str
+    is_of_quantization: bool = False
 
     @property
     def arrow_type(self) -> pa.DataType:
@@ -50,39 +55,10 @@ IDENTITY = (
     Column("bit_widths", "ints", "bit", "weight bits per residual stage, shallow to deep"),
     Column("act_bit_widths", "ints", "bit", "activation bits per residual stage"),
 )
-CONFIG = (
-    Column("config_dataset", "str", "", "data set: built-in name or folder"),
-    Column("config_dataset_digest", "str", "", "digest of a folder's content"),
-    Column("config_model", "str", "", "network"),
-    Column("config_blocks", "ints", "", "basic blocks per stage"),
-    Column("config_width", "float", "1", "multiplier on the channels"),
-    Column("config_quantizer", "str", "", "quantizer"),
-    Column("config_weight_scales", "str", "", "one scale per weight tensor, or per output channel"),
-    Column("config_first_last_bit_width", "int", "bit", "bits of stem and classifier of a quantized network"),
-    Column("config_scale_weight_decay", "float", "1", "weight decay of learned ranges; empty for the default"),
-    Column("config_mode", "str", "", "qat trains; ptq calibrates and evaluates"),
-    Column("config_init_from", "str", "", "what the trial starts from"),
-    Column("config_pretrain_epochs", "int", "", "epochs of the full-precision trial it starts from, where they differ"),
-    Column("config_pretrain_batch_size", "int", "", "batch size of that trial, where it differs"),
-    Column("config_pretrain_lr", "float", "1", "learning rate of that trial, where it differs"),
-    Column("config_pretrain_weight_decay", "float", "1", "weight decay of that trial, where it differs"),
-    Column("config_calibration_images", "int", "", "training images that set the ranges of the quantizers"),
-    Column("config_engine", "str", "", "how steps were to be executed"),
-    Column("config_precision", "str", "", "arithmetic of convolutions and activations while training"),
-    Column("config_epochs", "int", "", "epochs asked for"),
-    Column("config_batch_size", "int", "", "images per step"),
-    Column("config_lr", "float", "1", "initial learning rate"),
-    Column("config_momentum", "float", "1", "momentum of SGD"),
-    Column("config_weight_decay", "float", "1", "weight decay of weights and batch norm"),
-    Column("config_lr_curve", "str", "", "learning-rate curve"),
-    Column("config_lr_milestones", "ints", "epoch", "epochs after which a step curve falls"),
-    Column("config_lr_gamma", "float", "1", "factor of a step curve"),
-    Column("config_augmentation", "str", "", "augmentation of training images"),
-    Column("config_validation_fraction", "float", "1", "share of the training images held out"),
-    Column("config_scale_init", "str", "", "where the steps of LSQ start"),
-    Column("config_evaluation", "str", "", "images that each epoch is evaluated on: validation, or test too"),
-    Column("config_split_seed", "int", "", "seed of that split"),
-    Column("config_seed", "int", "", "seed of the trial"),
+CONFIG = tuple(
+    Column(f"config_{one.name}", one.kind, one.unit, one.meaning, is_of_quantization=one.is_of_quantization)
+    for one in settings_of(TrialConfig).values()
+    if one.name not in ("bit_widths", "act_bit_widths")
 )
 METRICS = (
     Column("train_loss", "float", "nat", "training loss"),

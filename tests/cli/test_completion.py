@@ -176,7 +176,7 @@ def test_the_command_prints_a_script_that_the_shell_can_parse(
 
 def test_the_command_line_answers_without_loading_completion(tmp_path: Path) -> None:
     code = (
-        "import sys, json; from lwq_tune.cli.main import make_parser; make_parser().format_help()\n"
+        "import sys, json; from lwq_tune.cli.main import make_parser; make_parser('').format_help()\n"
         "print(json.dumps([name for name in ('shtab', 'pydantic', 'yaml') if name in sys.modules]))"
     )
     assert json.loads(run_python("-c", code, cwd=tmp_path).stdout) == []

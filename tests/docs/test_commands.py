@@ -103,7 +103,7 @@ def test_a_command_of_lwq_tune_is_one(page: str, words: list[str]) -> None:
     parsed = parse(make_parser(), without_port(words), page)
     if parsed.command == "sweep":
         assert load_space(parsed.space, tuple(parsed.set)).trials
-        assert all(find_country(text.rpartition("=")[2]) for text in parsed.country)
+        assert all(find_country(text.rpartition("=")[2]) for text in getattr(parsed, "country", ()))
     if parsed.command == "train":
         assert trial_config(parsed, parsed.dataset, None).trial_key
     if parsed.command == "spaces" and parsed.name is not None:
