@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lwq_tune.config.trial import TrialConfig
-from lwq_tune.results.manifest import REQUIRED
+from lwq_tune.results.manifest import Manifest, SpaceRecord
 from lwq_tune.results.rows import identity_values
-from lwq_tune.results.schema import EPOCH_COLUMNS, SCHEMA_VERSION, TRIAL_COLUMNS, arrow_schema
-from lwq_tune.results.store import RunFolder, write_json, write_table
+from lwq_tune.results.schema import EPOCH_COLUMNS, TRIAL_COLUMNS, arrow_schema
+from lwq_tune.results.store import RunFolder, write_table
 from lwq_tune.sweep.space.trial_list import trial_costs
 
 Values = Mapping[str, Any]
@@ -62,8 +62,18 @@ def write_run(folder: Path, n_trials: int, n_epochs: int) -> None:
         pq.write_table(epoch_table(identity, figures, schema), files.epochs / f"{config.trial_key}.parquet")
         trials.append(trial_values(config, identity, figures))
     write_table(files.trials, TRIAL_COLUMNS, trials, metadata)
-    manifest = dict.fromkeys(REQUIRED) | metadata | {"schema_version": SCHEMA_VERSION}
-    write_json(files.manifest, manifest)
+    Manifest(
+        run=folder.name,
+        space=SpaceRecord("synthetic", "", "", (), ""),
+        objectives=OBJECTIVES,
+        sweep={},
+        dataset={},
+        carbon_intensity={},
+        trials=[],
+        initial_trials=[],
+        init_energies_kwh={},
+        sessions=[],
+    ).write(files)
 
 
 def trial_configs(n_epochs: int) -> Iterator[TrialConfig]:

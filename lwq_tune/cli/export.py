@@ -48,7 +48,7 @@ def run(arguments: Namespace) -> int:
     except (CheckpointError, FileNotFoundError) as error:
         raise ResultsError(str(error)) from error
     file = Path(arguments.out).expanduser()
-    sizes = export_network(config, checkpoint["model"], file, data=describe_data(manifest["dataset"], checkpoint))
+    sizes = export_network(config, checkpoint["model"], file, data=describe_data(manifest.dataset, checkpoint))
     if "data" not in checkpoint:
         say(
             "the checkpoint is of an earlier version and does not hold mean and std of the training images, so the "

@@ -34,12 +34,12 @@ def run(arguments: Namespace) -> int:
     folder = RunFolder(Path(arguments.run_dir).expanduser().resolve())
     manifest = read_manifest(folder.path)
     trials = read_trials(manifest, folder).all
-    costs = {key: trial_costs(trial, manifest["dataset"]["num_classes"]) for key, trial in trials.items()}
-    recorder = RunRecorder(folder, trials, costs, {"run": manifest["run"]}, manifest["initial_trials"])
+    costs = {key: trial_costs(trial, manifest.dataset["num_classes"]) for key, trial in trials.items()}
+    recorder = RunRecorder(folder, trials, costs, manifest.table_metadata, manifest.initial_trials)
     state = {
-        "run": manifest["run"],
+        "run": manifest.run,
         "held_by": holder_of(folder.path),
-        **_progress(trials, recorder.trial_rows(), _pace(folder, manifest["sessions"][-1])),
+        **_progress(trials, recorder.trial_rows(), _pace(folder, manifest.sessions[-1])),
     }
     if arguments.json:
         print(json.dumps(state, indent=2))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from lwq_tune.config.trial import TrialConfig
-from lwq_tune.errors import ResultsError
-from lwq_tune.results.manifest import Manifest
+from lwq_tune.results.manifest import Manifest, trial_configs
 from lwq_tune.results.store import RunFolder, read_log
 
 
@@ -37,18 +35,6 @@ def read_trials(manifest: Manifest, folder: RunFolder) -> AskedTrials:
     Raises:
         ResultsError: Manifest or log were edited, or are damaged.
     """
-    is_adaptive = manifest["space"].get("is_adaptive", False)
-    records = [record for record in read_log(folder.log) if record["kind"] == "trial"] if is_adaptive else []
-    listed = _configs(manifest["trials"], folder)
-    proposed = _configs([record["config"] for record in records], folder)
-    return AskedTrials(listed, proposed, int(records[0]["lag"]) if records else None)
-
-
-def _configs(values: list[dict[str, Any]], folder: RunFolder) -> dict[str, TrialConfig]:
-    try:
-        trials = [TrialConfig(**one) for one in values]
-    except (TypeError, ValueError) as error:
-        raise ResultsError(
-            f"a run is continued as it was asked for, {folder.manifest} or {folder.log} was changed: {error}"
-        ) from error
-    return {trial.trial_key: trial for trial in trials}
+    records = [one for one in read_log(folder.log) if one["kind"] == "trial"] if manifest.space.is_adaptive else []
+    proposed = trial_configs([record["config"] for record in records])
+    return AskedTrials(manifest.configs(), proposed, int(records[0]["lag"]) if records else None)

@@ -68,7 +68,7 @@ def check_init_run(
     """
     if init_run is None:
         return
-    recorded = read_manifest(init_run)["dataset"]
+    recorded = read_manifest(init_run).dataset
     if (recorded["digest"] or recorded["dataset"]) != (found.digest or found.dataset):
         return  # a trial of other data has another key, so no network is found for it
     difference = _difference(recorded, found, validation_fraction) or _pixel_difference(recorded, n_read_otherwise)

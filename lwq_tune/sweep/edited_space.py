@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lwq_tune.errors import ResultsError
 from lwq_tune.output_streams import say
-from lwq_tune.results.manifest import Manifest
+from lwq_tune.results.manifest import Manifest, SpaceRecord
 from lwq_tune.sweep.session import space_record
 from lwq_tune.sweep.space.search_space import SearchSpace, load_space, parse_space
 from lwq_tune.sweep.space.trial_list import TrialList
@@ -21,10 +23,10 @@ def recorded_space(manifest: Manifest) -> SearchSpace:
     Raises:
         ConfigError: It is not valid in this version.
     """
-    space = manifest["space"]
-    parsed = parse_space(space["name"], space["text"], tuple(space["overrides"]), origin=space["path"])
+    space = manifest.space
+    parsed = parse_space(space.name, space.text, space.overrides, origin=space.path)
     # A data set folder is identified by its content; the run records its path.
-    return parsed.with_dataset(manifest["dataset"]["dataset"], manifest["dataset"]["digest"])
+    return parsed.with_dataset(manifest.dataset["dataset"], manifest.dataset["digest"])
 
 
 def space_now(
@@ -41,11 +43,11 @@ def space_now(
     Raises:
         ConfigError: The file is no search space.
     """
-    recorded = manifest["space"]
-    if as_recorded or (space is None and not overrides and not Path(recorded["path"]).is_file()):
+    recorded = manifest.space
+    if as_recorded or (space is None and not overrides and not Path(recorded.path).is_file()):
         return None
-    found = load_space(space or recorded["path"], overrides or tuple(recorded["overrides"]))
-    is_same = found.text == recorded["text"] and list(found.overrides) == recorded["overrides"]
+    found = load_space(space or recorded.path, overrides or recorded.overrides)
+    is_same = (found.text, found.overrides) == (recorded.text, recorded.overrides)
     return None if is_same else found
 
 
@@ -60,38 +62,38 @@ def extend(manifest: Manifest, trial_list: TrialList, *, is_wanted: bool) -> Man
     Raises:
         ResultsError: The user did not ask for it, or the space has another data set.
     """
-    recorded = manifest["space"]
+    recorded = manifest.space
     if not is_wanted:
         raise ResultsError(
-            f"a run is continued as it was asked for, its search space {recorded['path']} was edited:\n"
+            f"a run is continued as it was asked for, its search space {recorded.path} was edited:\n"
             f"{_difference(recorded, trial_list.space)}\n"
             "put it back, add its new trials with --extend, or keep the recorded space with --as-recorded"
         )
-    recorded_dataset, dataset = manifest["dataset"], trial_list.dataset
+    recorded_dataset, dataset = manifest.dataset, trial_list.dataset
     if (dataset.dataset, dataset.digest) != (recorded_dataset["dataset"], recorded_dataset["digest"]):
         raise ResultsError(
             f"a run has one data set, {recorded_dataset['dataset']}, the edited space has {dataset.dataset}; "
             "start a new sweep"
         )
     known = [trial.model_dump(mode="json") for trial in trial_list.trials.values()]
-    new = [trial for trial in known if trial not in manifest["trials"]]
+    new = [trial for trial in known if trial not in manifest.trials]
     say(f"extended by {len(new)} trials of the edited space; trials that it no longer has stay")
-    return manifest | {
-        "space": space_record(trial_list.space),
-        "objectives": [objective.model_dump() for objective in trial_list.space.objectives],
-        "trials": [*manifest["trials"], *new],
-        "initial_trials": sorted({*manifest["initial_trials"], *trial_list.initial}),
-    }
+    return replace(
+        manifest,
+        space=space_record(trial_list.space),
+        objectives=[objective.model_dump() for objective in trial_list.space.objectives],
+        trials=[*manifest.trials, *new],
+        initial_trials=sorted({*manifest.initial_trials, *trial_list.initial}),
+    )
 
 
-def _difference(recorded: dict[str, object], space: SearchSpace) -> str:
+def _difference(recorded: SpaceRecord, space: SearchSpace) -> str:
     """Return the lines that differ, as ``diff -u`` shows them."""
 
-    def lines(text: object, overrides: object) -> list[str]:
-        given = [f"--set {override}" for override in overrides] if isinstance(overrides, (list, tuple)) else []
-        return [*str(text).splitlines(), *given]
+    def lines(text: str, overrides: Sequence[str]) -> list[str]:
+        return [*text.splitlines(), *(f"--set {override}" for override in overrides)]
 
-    before = lines(recorded["text"], recorded["overrides"])
+    before = lines(recorded.text, recorded.overrides)
     changed = difflib.unified_diff(before, lines(space.text, space.overrides), "asked for", "now", n=0, lineterm="")
     shown = [f"  {line}" for line in changed]
     more = [f"  … and {len(shown) - MAX_LINES_SHOWN} more lines"] if len(shown) > MAX_LINES_SHOWN else []

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.config.carbon_budget import parse_budget
 from lwq_tune.config.sweep import SweepConfig, parse_address
+from lwq_tune.data.catalog import DatasetInfo
 from lwq_tune.data.preparation import report_dataset
-from lwq_tune.errors import ResultsError
 from lwq_tune.output_streams import say
-from lwq_tune.results.asked import AskedTrials, read_trials
+from lwq_tune.results.asked import read_trials
 from lwq_tune.results.manifest import Manifest, new_session, read_manifest
 from lwq_tune.results.recorded_dataset import check_init_run, find_as_before, load_as_before
 from lwq_tune.results.recorder import RunRecorder, utc_now
 from lwq_tune.results.run_lock import run_lock
 from lwq_tune.results.schema import ENDED
 from lwq_tune.results.storage.run_copy import mirrored
-from lwq_tune.results.store import RunFolder, write_json
+from lwq_tune.results.store import RunFolder
 from lwq_tune.sweep.cluster.dashboard import find_dashboard
 from lwq_tune.sweep.edited_space import extend, recorded_space, space_now
 from lwq_tune.sweep.plan import Plan, find_checkpoints, make_search
-from lwq_tune.sweep.session import Run, run_session, table_metadata
+from lwq_tune.sweep.session import Run, run_session
 from lwq_tune.sweep.space.prerequisites import n_together
-from lwq_tune.sweep.space.trial_list import TrialList, make_trial_list
+from lwq_tune.sweep.space.trial_list import make_trial_list
 from lwq_tune.sweep.tune.loggers import check_installed, choose_loggers
 from lwq_tune.sweep.worker.checkpoints import checkpoints_of_run
 
@@ -67,34 +65,23 @@ def resume_sweep(
     read_manifest(folder.path)
     with run_lock(folder.path):
         manifest = read_manifest(folder.path)  # read under the lock, so after the last session has ended
-        config = _config(manifest, folder, carbon_budget, address)
-        fraction = recorded_space(manifest).trials[0].validation_fraction
-        dataset = find_as_before(manifest["dataset"], fraction)
+        config = _config(manifest, carbon_budget, address)
+        dataset = find_as_before(manifest.dataset, _validation_fraction(manifest))
         now = space_now(manifest, space, tuple(overrides), as_recorded=as_recorded)
         if now is not None:
             manifest = extend(manifest, make_trial_list(now, config), is_wanted=extend_space)
-        trial_list = make_trial_list(recorded_space(manifest), config)
-        asked = read_trials(manifest, folder)
-        recorder = _recorder(manifest, folder, trial_list, asked)
-        statuses = recorder.statuses()
-        retried = frozenset(key for key, status in statuses.items() if retry_failed and status == "failed")
-        recorded = recorder.epochs_done()
-        unfinished = {key: recorded.get(key, 0) for key in statuses if statuses[key] not in ENDED or key in retried}
-        plan = _plan(manifest, folder, config, trial_list, asked, unfinished, retried)
-        if not unfinished and not _search_goes_on(plan, asked):
-            say(f"nothing to do: all {len(statuses)} trials of {folder.path} have ended")
+        recorder, plan = _prepare(manifest, folder, config, retry_failed=retry_failed)
+        if not plan.trials and not _search_goes_on(plan, manifest):
+            say(f"nothing to do: all {len(recorder.statuses())} trials of {folder.path} have ended")
             with mirrored(folder.path, config):
                 recorder.finish()
             return Run(folder.path, recorder.trial_rows())
         check_installed(choose_loggers(config))
         plan = replace(plan, dashboard=find_dashboard(dashboard, config.address, say))
-        report_dataset(dataset, fraction, say)
-        n_read_otherwise = load_as_before(manifest["dataset"], config.data_dir, say)
-        check_init_run(config.init_run, dataset, fraction, n_read_otherwise)
-        manifest["sweep"] = config.model_dump(mode="json")
-        manifest["sessions"].append(new_session(sys.argv[1:], utc_now()))
-        write_json(folder.manifest, manifest)
-        say(f"going on with {len(unfinished)} of {len(statuses)} trials in {folder.path}")
+        _check_data(manifest, config, dataset)
+        sessions = [*manifest.sessions, new_session(sys.argv[1:], utc_now())]
+        replace(manifest, sweep=config.model_dump(mode="json"), sessions=sessions).write(folder)
+        say(f"going on with {len(plan.trials)} of {len(recorder.statuses())} trials in {folder.path}")
         return run_session(plan, recorder)
 
 
@@ -113,75 +100,70 @@ def _run_folder(run_dir: str, results: Path) -> RunFolder:
     return RunFolder(path)
 
 
-def _recorder(manifest: Manifest, folder: RunFolder, trial_list: TrialList, asked: AskedTrials) -> RunRecorder:
+def _prepare(
+    manifest: Manifest, folder: RunFolder, config: SweepConfig, *, retry_failed: bool
+) -> tuple[RunRecorder, Plan]:
+    """Return the records of the run, and what is left to train."""
+    trial_list = make_trial_list(recorded_space(manifest), config)
+    asked = read_trials(manifest, folder)
     costs = {key: trial_list.costs_of(trial) for key, trial in asked.all.items()}
-    return RunRecorder(
-        folder,
-        asked.all,
-        costs,
-        table_metadata(manifest),
-        manifest["initial_trials"],
-        manifest["init_energies_kwh"],
+    recorder = RunRecorder(
+        folder, asked.all, costs, manifest.table_metadata, manifest.initial_trials, manifest.init_energies_kwh
     )
-
-
-def _plan(
-    manifest: Manifest,
-    folder: RunFolder,
-    config: SweepConfig,
-    trial_list: TrialList,
-    asked: AskedTrials,
-    unfinished: Mapping[str, int],
-    retried: frozenset[str],
-) -> Plan:
-    return Plan(
+    statuses, recorded = recorder.statuses(), recorder.epochs_done()
+    retried = frozenset(key for key, status in statuses.items() if retry_failed and status == "failed")
+    unfinished = {key: recorded.get(key, 0) for key in statuses if statuses[key] not in ENDED or key in retried}
+    plan = Plan(
         folder=folder,
         config=config,
         trials={key: asked.all[key] for key in unfinished},
-        intensities=_intensities(manifest),
+        intensities=manifest.intensities(),
         n_together=n_together(asked.all),
         resume_from=find_checkpoints(checkpoints_of_run(folder.path), unfinished),
-        initial=frozenset(manifest["initial_trials"]),
+        initial=frozenset(manifest.initial_trials),
         search=make_search(trial_list.space, trial_list.costs_of, asked.lag),
         stopping=trial_list.space.stopping,
         n_seeds=len({*trial_list.space.seeds, *(trial.seed for trial in asked.all.values())}),
         failed_before=retried,
     )
+    return recorder, plan
 
 
-def _search_goes_on(plan: Plan, asked: AskedTrials) -> bool:
+def _search_goes_on(plan: Plan, manifest: Manifest) -> bool:
     """Return whether a search has proposals left."""
-    return plan.search is not None and len(asked.proposed) < plan.search.size()[0]
+    if plan.search is None:
+        return False
+    n_proposed = len(read_trials(manifest, plan.folder).proposed)
+    return n_proposed < plan.search.size()[0]
 
 
-def _config(manifest: Manifest, folder: RunFolder, carbon_budget: str | None, address: str | None) -> SweepConfig:
-    """Return the `SweepConfig` that a manifest records.
+def _check_data(manifest: Manifest, config: SweepConfig, dataset: DatasetInfo) -> None:
+    """Decode or download the data, and check that this run and the one it starts from read it as they did.
+
+    Raises:
+        UserInputError: It cannot be read, or was read otherwise.
+    """
+    fraction = _validation_fraction(manifest)
+    report_dataset(dataset, fraction, say)
+    n_read_otherwise = load_as_before(manifest.dataset, config.data_dir, say)
+    check_init_run(config.init_run, dataset, fraction, n_read_otherwise)
+
+
+def _validation_fraction(manifest: Manifest) -> float:
+    return recorded_space(manifest).trials[0].validation_fraction
+
+
+def _config(manifest: Manifest, carbon_budget: str | None, address: str | None) -> SweepConfig:
+    """Return how the run goes on: as recorded, but for a new budget or address.
 
     Raises:
         ConfigError: The new budget or address is not valid.
         ResultsError: The manifest was edited.
     """
-    update: dict[str, Any] = {}
+    changes: dict[str, Any] = {}
     if carbon_budget is not None:
         parse_budget(carbon_budget)
-        update["carbon_budget"] = carbon_budget
+        changes["carbon_budget"] = carbon_budget
     if address is not None:
-        update["address"] = parse_address(address)
-    try:
-        return SweepConfig.model_validate_json(json.dumps(manifest["sweep"] | update))
-    except (TypeError, ValueError) as error:
-        raise ResultsError(f"a run is continued as it was asked for, {folder.manifest} was changed: {error}") from error
-
-
-def _intensities(manifest: Manifest) -> dict[str, IntensitySeries]:
-    """Return the carbon intensities with which the run began.
-
-    Raises:
-        ResultsError: The manifest was edited.
-    """
-    try:
-        return {host: IntensitySeries.from_dict(values) for host, values in manifest["carbon_intensity"].items()}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ResultsError(
-            f"a run is continued as it was asked for, its carbon intensity was changed: {error}"
-        ) from error
+        changes["address"] = parse_address(address)
+    return manifest.sweep_config(**changes)

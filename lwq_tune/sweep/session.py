@@ -37,6 +37,7 @@ from lwq_tune.sweep.tune.loggers import check_installed, choose_loggers
 
 if TYPE_CHECKING:
     from lwq_tune.results.energy_tables import EnergyLog
+    from lwq_tune.results.manifest import Manifest, SpaceRecord
     from lwq_tune.results.recorder import RunRecorder
     from lwq_tune.results.store import RunFolder
     from lwq_tune.sweep.plan import Plan
@@ -177,7 +178,7 @@ def start_sweep(prepared: PreparedSweep, estimate: Callable[[PreparedSweep], dic
     from lwq_tune.host.provenance import available_cpus
     from lwq_tune.results.recorder import RunRecorder, utc_now
     from lwq_tune.results.run_lock import run_lock
-    from lwq_tune.results.store import RunFolder, write_json
+    from lwq_tune.results.store import RunFolder
     from lwq_tune.sweep.cluster.slots import check_cpus
 
     trial_list, config = prepared.trial_list, prepared.config
@@ -191,12 +192,16 @@ def start_sweep(prepared: PreparedSweep, estimate: Callable[[PreparedSweep], dic
     folder.create()
     with run_lock(folder.path):
         try:
-            manifest = _manifest(prepared, utc_now()) | {"estimate": expected}
-            write_json(folder.manifest, manifest)
+            manifest = _manifest(prepared, expected, utc_now())
+            manifest.write(folder)
             say(f"sweep {trial_list.space.name}: {count_trials(trial_list)}, {_how(config)}; results in {folder.path}")
-            metadata, init_energies_kwh = table_metadata(manifest), manifest["init_energies_kwh"]
             recorder = RunRecorder(
-                folder, trial_list.trials, trial_list.costs, metadata, trial_list.initial, init_energies_kwh
+                folder,
+                trial_list.trials,
+                trial_list.costs,
+                manifest.table_metadata,
+                trial_list.initial,
+                manifest.init_energies_kwh,
             )
             return replace(run_session(_plan(prepared, folder), recorder), estimate=expected)
         except BaseException:
@@ -214,7 +219,7 @@ def run_session(plan: Plan, recorder: RunRecorder) -> Run:
     Raises:
         UserInputError: The host lacks something that was asked for, or a row could not be written.
     """
-    from lwq_tune.results.manifest import close_session
+    from lwq_tune.results.manifest import read_manifest
     from lwq_tune.results.recorder import utc_now
     from lwq_tune.sweep.runner import run_trials
 
@@ -223,7 +228,7 @@ def run_session(plan: Plan, recorder: RunRecorder) -> Run:
         # Tune handles Ctrl-C itself; before it has set its handler, trials are left unfinished in the same way.
         with contextlib.suppress(KeyboardInterrupt):
             end = run_trials(plan, recorder, say)
-        close_session(plan.folder, recorder.trial_rows(), utc_now())
+        read_manifest(plan.folder.path).after_session(recorder.trial_rows(), utc_now()).write(plan.folder)
     return Run(plan.folder.path, recorder.trial_rows(), recorder.energy(), end, time.monotonic() - begin_s)
 
 
@@ -261,43 +266,32 @@ def energies_elsewhere(config: SweepConfig) -> dict[str, float | None]:
     return trained_energies(config.init_run)
 
 
-def table_metadata(manifest: dict[str, object]) -> dict[str, object]:
-    """Return the parts of the manifest that the tables hold, so that they can be read without it."""
-    return {"run": manifest["run"], "objectives": manifest["objectives"]}
-
-
-def space_record(space: SearchSpace) -> dict[str, Any]:
+def space_record(space: SearchSpace) -> SpaceRecord:
     """Return the record of a space in the manifest."""
-    return {
-        "name": space.name,
-        "path": space.path,
-        "sha256": space.sha256,
-        "overrides": list(space.overrides),
-        "text": space.text,
-        "is_adaptive": space.search.is_adaptive,
-    }
+    from lwq_tune.results.manifest import SpaceRecord
+
+    return SpaceRecord(
+        space.name, space.path, space.sha256, space.overrides, space.text, is_adaptive=space.search.is_adaptive
+    )
 
 
-def _manifest(prepared: PreparedSweep, now_utc: str) -> dict[str, Any]:
-    from lwq_tune.results.manifest import new_session
-    from lwq_tune.results.schema import SCHEMA_VERSION
+def _manifest(prepared: PreparedSweep, estimate: dict[str, Any] | None, now_utc: str) -> Manifest:
+    from lwq_tune.results.manifest import Manifest, new_session
 
     trial_list, config = prepared.trial_list, prepared.config
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "run": config.run,
-        "space": space_record(trial_list.space),
-        "objectives": [objective.model_dump() for objective in trial_list.space.objectives],
-        "sweep": config.model_dump(mode="json"),
-        "dataset": trial_list.dataset.record(),
-        "carbon_intensity": {host: series.to_dict() for host, series in prepared.intensities.items()},
-        "trials": [trial.model_dump(mode="json") for trial in trial_list.trials.values()],
-        "initial_trials": sorted(trial_list.initial),
-        "init_energies_kwh": energies_elsewhere(config),
-        "energy_sources": None,
-        "trial_statuses": None,
-        "sessions": [new_session(sys.argv[1:], now_utc)],
-    }
+    return Manifest(
+        run=config.run,
+        space=space_record(trial_list.space),
+        objectives=[objective.model_dump() for objective in trial_list.space.objectives],
+        sweep=config.model_dump(mode="json"),
+        dataset=trial_list.dataset.record(),
+        carbon_intensity={host: series.to_dict() for host, series in prepared.intensities.items()},
+        trials=[trial.model_dump(mode="json") for trial in trial_list.trials.values()],
+        initial_trials=sorted(trial_list.initial),
+        init_energies_kwh=energies_elsewhere(config),
+        sessions=[new_session(sys.argv[1:], now_utc)],
+        estimate=estimate,
+    )
 
 
 def _default_run(space: str, results_dir: Path) -> str:

@@ -57,7 +57,7 @@ def test_every_configuration_has_its_seeds_and_no_trial_comes_twice(run: RunFold
 
 
 def test_the_synthetic_run_looks_like_a_sweep(run: RunFolder) -> None:
-    assert read_manifest(run.path)["run"] == "run"
+    assert read_manifest(run.path).run == "run"
     epochs = pq.read_table(run.epochs).to_pandas()
     for column in ("train_accuracy", "val_accuracy", "test_accuracy"):
         assert epochs[column].between(0, 1).all()

@@ -10,11 +10,10 @@ import pytest
 
 from lwq_tune.cli.main import main
 from lwq_tune.config.trial import TrialConfig
-from lwq_tune.results.manifest import REQUIRED
 from lwq_tune.results.run_lock import holder_of, run_lock
-from lwq_tune.results.schema import SCHEMA_VERSION
-from lwq_tune.results.store import RunFolder, write_json
+from lwq_tune.results.store import RunFolder
 from tests.conftest import small_config
+from tests.support.manifests import manifest_of
 from tests.support.small_run import epoch_row, recorder_of
 
 
@@ -29,13 +28,11 @@ def write_run(path: Path, configs: list[TrialConfig]) -> Path:
     folder.create()
     trials = {trial.trial_key: trial for trial in configs}
     begin = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=40)
-    manifest = dict.fromkeys(REQUIRED, None) | {
-        "schema_version": SCHEMA_VERSION, "run": "run", "dataset": {"num_classes": 10}, "initial_trials": [],
-        "space": {},
-        "trials": [trial.model_dump(mode="json") for trial in trials.values()],
-        "sessions": [{"started_at_utc": begin.isoformat()}],
-    }  # fmt: skip
-    write_json(folder.manifest, manifest)
+    manifest_of(
+        dataset={"num_classes": 10},
+        trials=[trial.model_dump(mode="json") for trial in trials.values()],
+        sessions=[{"started_at_utc": begin.isoformat()}],
+    ).write(folder)
     recorder = recorder_of(folder, trials)
     done, under_way, failed = trials
     for key, n_epochs in ((done, 3), (under_way, 1), (failed, 0)):

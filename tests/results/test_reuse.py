@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -9,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from lwq_tune.errors import ResultsError
-from lwq_tune.results.manifest import REQUIRED
 from lwq_tune.results.reuse import finished_epochs, trained_energies
-from lwq_tune.results.schema import SCHEMA_VERSION, TRIAL_COLUMNS
-from lwq_tune.results.store import write_table
+from lwq_tune.results.schema import TRIAL_COLUMNS
+from lwq_tune.results.store import RunFolder, write_table
+from tests.support.manifests import manifest_of
 
 ROWS = [
     {"trial_key": "a", "status": "done", "energy_kwh": 2e-6, "epochs_done": 3},
@@ -24,7 +23,7 @@ ROWS = [
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     write_table(tmp_path / "trials.parquet", TRIAL_COLUMNS, ROWS, {"run": "run", "objectives": []})
-    (tmp_path / "manifest.json").write_text(json.dumps(dict.fromkeys(REQUIRED) | {"schema_version": SCHEMA_VERSION}))
+    manifest_of().write(RunFolder(tmp_path))
     return tmp_path
 
 

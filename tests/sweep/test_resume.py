@@ -14,11 +14,10 @@ from lwq_tune.data.catalog import describe_dataset
 from lwq_tune.data.decoded_cache import FOLDER_VARIABLE
 from lwq_tune.errors import ResultsError
 from lwq_tune.output_streams import say
-from lwq_tune.results.manifest import REQUIRED
 from lwq_tune.results.recorded_dataset import check_init_run, find_as_before, load_as_before
-from lwq_tune.results.schema import SCHEMA_VERSION
-from lwq_tune.results.store import RunFolder, write_json
+from lwq_tune.results.store import RunFolder
 from tests.support.hub_folders import png
+from tests.support.manifests import manifest_of
 
 
 def make(folder: Path, labels: Sequence[int], dtype: type = np.uint8) -> str:
@@ -76,15 +75,11 @@ def test_networks_of_data_that_was_taken_otherwise_are_no_start(tmp_path: Path) 
     def check(labels: list[int], n_read_otherwise: int = 0) -> None:
         folder = make(tmp_path / f"set{len(list(tmp_path.iterdir()))}", labels)
         recorded = as_an_earlier_version_recorded(folder, labels)
-        manifest = dict.fromkeys(REQUIRED) | {"schema_version": SCHEMA_VERSION, "dataset": recorded}
-        write_json(RunFolder(run).manifest, manifest)
+        manifest_of(dataset=recorded).write(RunFolder(run))
         check_init_run(run, describe_dataset(folder), 0.1, n_read_otherwise)
 
     check([0, 1, 2] * 10)
-    manifest = dict.fromkeys(REQUIRED) | {"schema_version": SCHEMA_VERSION}
-    write_json(
-        RunFolder(run).manifest, manifest | {"dataset": {"dataset": "cifar10", "num_classes": 10, "digest": None}}
-    )
+    manifest_of(dataset={"dataset": "cifar10", "num_classes": 10, "digest": None}).write(RunFolder(run))
     check_init_run(run, describe_dataset("cifar100"), 0.1)  # other data: nothing starts from its networks
     for arguments, message in ((([0, 7] * 10,), "its own classes, 8"), (([0, 1] * 10, 5), "pixels it began with, 5 ")):
         with pytest.raises(

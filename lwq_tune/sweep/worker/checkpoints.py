@@ -86,7 +86,7 @@ def checkpoints_of_run(run_dir: Path) -> RunCheckpoints:
     from lwq_tune.results.manifest import read_manifest
 
     manifest = read_manifest(run_dir)
-    return RunCheckpoints(RunFolder(run_dir), manifest["sweep"].get("storage"), manifest["run"])
+    return RunCheckpoints(RunFolder(run_dir), manifest.sweep.get("storage"), manifest.run)
 
 
 def local_copy(location: str, spare: Path) -> Path:
