@@ -2,7 +2,7 @@
 """Run an exported network from its file alone, in NumPy: a reader of the format to start from.
 
 ``python examples/run_export.py NET.npz IMAGES.npy`` prints the label of each image, uint8, shape (n, 3, 32, 32). The
-format is described in `lwq_tune/training/export.py`, the steps in `lwq_tune/training/forward_steps.py`.
+format is described in `lwq_tune/deployment/archive.py`, the steps in `lwq_tune/deployment/forward_steps.py`.
 """
 
 from __future__ import annotations

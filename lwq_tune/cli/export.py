@@ -40,7 +40,7 @@ def run(arguments: Namespace) -> int:
             f"a network is exported once its trial has finished, {config.schedule} seed {config.seed} "
             f"({config.trial_key}) left no checkpoint of epoch {last_epoch} in {folder.path}"
         )
-    from lwq_tune.training.export import export_network
+    from lwq_tune.deployment.archive import export_network
 
     try:
         with tempfile.TemporaryDirectory() as spare:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from lwq_tune.data.loading import load_digits
-from lwq_tune.training.export import load_export
+from lwq_tune.deployment.archive import load_export
 from tests.conftest import REPOSITORY, run_python
 from tests.support.sweeps import read_trials, sweep_arguments
 

@@ -31,8 +31,8 @@ from lwq_tune.quantization.calibrate import calibrate
 from lwq_tune.quantization.quantizers.lsq import LSQQuantizer
 from lwq_tune.quantization.quantizers.minmax import MinMaxActQuantizer
 from lwq_tune.quantization.quantizers.pact import PACTQuantizer
-from lwq_tune.training.export import FORMAT_VERSION, export_network, load_export
-from lwq_tune.training.forward_steps import forward_steps
+from lwq_tune.deployment.archive import FORMAT_VERSION, export_network, load_export
+from lwq_tune.deployment.forward_steps import forward_steps
 from lwq_tune.training.model import build_model
 from lwq_tune.training.trial import Trial
 from tests.conftest import REPOSITORY, small_config

@@ -7,7 +7,7 @@ The file is a NumPy archive (``.npz``). Its array ``description`` is JSON in UTF
   normalised images, ``(pixels / 255 - mean) / std``, null where the checkpoint does not know them; ``classes``, the
   label that each output stands for, and ``class_names``, its name where the data set has names, else empty.
 - ``steps``: the forward pass from normalised images, shape (n, 3, 32, 32), to logits, see
-  `lwq_tune.training.forward_steps`.
+  `lwq_tune.deployment.forward_steps`.
 - ``weights``: ``bit_width``, ``signed`` and ``shape`` of each quantized weight, by name. The array ``NAME.packed``
   holds its levels, see `lwq_tune.quantization.packing`.
 - ``activations``: ``bit_width`` and ``signed`` of each grid of activations, by the name that steps ``quantize`` have.
@@ -37,16 +37,12 @@ import torch
 from torch import Tensor
 
 from lwq_tune.config.trial import TrialConfig
+from lwq_tune.deployment.network import GridValues, describe_network, load_model
 from lwq_tune.errors import ResultsError
-from lwq_tune.quantization.layers import encoded_weights
 from lwq_tune.quantization.packing import pack_bits, unpack_bits
-from lwq_tune.quantization.quantizers.base import Grid, Quantizer
-from lwq_tune.training.forward_steps import Step, forward_steps
-from lwq_tune.training.model import build_model
 
 FORMAT_VERSION = 2
 _DESCRIPTION = "description"
-_BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 
 
 def export_network(
@@ -66,31 +62,27 @@ def export_network(
     Raises:
         ResultsError: The file cannot be written, or the network is not calibrated.
     """
-    model = build_model(config, num_classes=state["fc.weight"].shape[0], initial=state)
-    model.load_state_dict(state)
-    steps = forward_steps(model.eval())
-    encoded = encoded_weights(model)
-    grids = {step["grid"]: _fixed_grid(step["grid"], model) for step in steps if step["op"] == "quantize"}
-    arrays = {name: state[name].numpy() for name in _array_names(steps) if name not in encoded}
-    for name, weight in encoded.items():
-        arrays[f"{name}.packed"] = pack_bits(weight.levels.numpy(), weight.grid.bit_width)
-    for name, grid in {**grids, **{name: weight.grid for name, weight in encoded.items()}}.items():
-        arrays |= {f"{name}.scale": grid.scale.numpy(), f"{name}.zero_point": grid.zero_point.numpy()}
+    network = describe_network(load_model(config, state))
+    arrays = dict(network.arrays)
+    for name, weight in network.weights.items():
+        arrays[f"{name}.packed"] = pack_bits(weight.levels, weight.bit_width)
+    for name, grid in {**network.grids, **network.weights}.items():
+        arrays |= {f"{name}.scale": grid.scale, f"{name}.zero_point": grid.zero_point}
     description = {
         "format_version": FORMAT_VERSION,
         "trial": config.model_dump(mode="json"),
         "data": data,
-        "steps": steps,
+        "steps": network.steps,
         "weights": {
-            name: {**_about(weight.grid), "shape": list(weight.levels.shape)} for name, weight in encoded.items()
+            name: {**_about(weight), "shape": list(weight.levels.shape)} for name, weight in network.weights.items()
         },
-        "activations": {name: _about(grid) for name, grid in grids.items()},
+        "activations": {name: _about(grid) for name, grid in network.grids.items()},
     }
     arrays[_DESCRIPTION] = np.frombuffer(json.dumps(description).encode(), dtype=np.uint8)
     _write(file, arrays)
     return {
-        "packed_bytes": sum(int(arrays[f"{name}.packed"].nbytes) for name in encoded),
-        "float_bytes": sum(4 * weight.levels.numel() for weight in encoded.values()),
+        "packed_bytes": sum(int(arrays[f"{name}.packed"].nbytes) for name in network.weights),
+        "float_bytes": sum(4 * weight.levels.size for weight in network.weights.values()),
     }
 
 
@@ -127,21 +119,8 @@ def _check_version(version: object, file: Path) -> None:
         )
 
 
-def _fixed_grid(name: str, model: torch.nn.Module) -> Grid:
-    quantizer = model.get_submodule(name)
-    if not isinstance(quantizer, Quantizer) or not quantizer.is_initialized:
-        raise ResultsError(f"a network is exported once its quantizers have a range, {name} has none; train it first")
-    return quantizer.fixed_grid()
-
-
-def _about(grid: Grid) -> dict[str, Any]:
+def _about(grid: GridValues) -> dict[str, Any]:
     return {"bit_width": grid.bit_width, "signed": grid.is_signed}
-
-
-def _array_names(steps: list[Step]) -> list[str]:
-    """Return the names of the weights, biases and statistics that steps use, as in the state of the network."""
-    names = [step[part] for step in steps for part in ("weight", "bias") if part in step]
-    return names + [f"{step['name']}.{part}" for step in steps if step["op"] == "batch_norm" for part in _BATCH_NORM]
 
 
 def _write(file: Path, arrays: dict[str, Any]) -> None:

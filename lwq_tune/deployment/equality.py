@@ -1,0 +1,120 @@
+"""Whether a deployed network is the trained one. Logits cannot be equal bit by bit: rounding moves values over the middle
+between two levels, and torch in float32 differs from torch in float64 as much as a runtime does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lwq_tune.deployment.network import Network
+from lwq_tune.deployment.onnx_graph import STEP_OUTPUT, to_onnx
+from lwq_tune.deployment.reference import logits_of, run_steps
+from lwq_tune.deployment.runtimes.base import Runtime
+
+MIN_SAME_CLASS, MAX_MEDIAN, ROW_TOLERANCE, MAX_ROW_GAP = 0.999, 1e-4, 1e-4, 0.05
+# A step departs where more of its values than this differ by more than this share of its largest value.
+_DEPARTED_SHARE, _DEPARTED_BY = 0.05, 1e-3
+_N_TRACED = 8
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How a deployed network agrees with its simulation in torch, float32.
+
+    Attributes:
+        n_images: Images compared.
+        same_class: Share of images whose class is the same.
+        median_difference: Median of the absolute differences of logits.
+        same_rows: Share of images whose logits all differ by less than 1e-4.
+        same_rows_float64: The same share between the simulation and the same network in float64.
+    """
+
+    n_images: int
+    same_class: float
+    median_difference: float
+    same_rows: float
+    same_rows_float64: float
+
+    def faults(self) -> list[str]:
+        """Return the rules that it breaks, each with its figure."""
+        found = []
+        if self.same_class < MIN_SAME_CLASS:
+            found.append(f"the class must be the same on at least {MIN_SAME_CLASS:.1%} of the images, it is on "
+                         f"{self.same_class:.2%}")  # fmt: skip
+        if not self.median_difference < MAX_MEDIAN:
+            found.append(f"the median difference of logits must be below {MAX_MEDIAN:g}, it is "
+                         f"{self.median_difference:.2g}")  # fmt: skip
+        if self.same_rows < self.same_rows_float64 - MAX_ROW_GAP:
+            found.append(f"images with equal logits must be as many as with float64, {self.same_rows_float64:.1%}, "
+                         f"they are {self.same_rows:.1%}")  # fmt: skip
+        return found
+
+
+def compare_logits(deployed: np.ndarray, simulated: np.ndarray, in_float64: np.ndarray) -> Agreement:
+    """Return how logits agree, all of shape (n, classes).
+
+    >>> compare_logits(np.eye(2), np.eye(2), np.eye(2)).faults()
+    []
+    """
+    differences = np.abs(deployed - simulated)
+    return Agreement(
+        n_images=len(deployed),
+        same_class=float(np.mean(deployed.argmax(1) == simulated.argmax(1))),
+        median_difference=float(np.median(differences)),
+        same_rows=_same_rows(differences),
+        same_rows_float64=_same_rows(np.abs(in_float64 - simulated)),
+    )
+
+
+def _same_rows(differences: np.ndarray) -> float:
+    return float(np.mean(differences.max(1) < ROW_TOLERANCE))
+
+
+@torch.no_grad()
+def simulated_logits(model: nn.Module, images: Tensor, batch_size: int = 500) -> np.ndarray:
+    """Return the logits of the network as it was trained, in torch float32."""
+    return torch.cat([model(part) for part in images.split(batch_size)]).numpy()
+
+
+def check_equality(
+    model: nn.Module, network: Network, content: bytes, runtime: Runtime, images: Tensor, *, n_threads: int = 1
+) -> Agreement:
+    """Return how a file agrees with the network it was made from.
+
+    Args:
+        model: The trained network in evaluation.
+        network: The same, described.
+        content: The ONNX model.
+        runtime: What runs the file.
+        images: Normalised images, shape (n, 3, h, w).
+        n_threads: Threads of the runtime.
+    """
+    loaded = runtime.load(content, n_threads=n_threads)
+    deployed = np.concatenate([loaded.run(part.numpy()) for part in images.split(500)])
+    return compare_logits(deployed, simulated_logits(model, images), logits_of(network, images).numpy())
+
+
+def first_departure(network: Network, runtime: Runtime, images: Tensor) -> str | None:
+    """Return the name of the first layer or grid whose values in a runtime are not those of the network; None if none.
+
+    Args:
+        network: The network.
+        runtime: What runs its file, with the output of every step.
+        images: Normalised images; a few are enough.
+    """
+    images = images[:_N_TRACED]
+    written = to_onnx(network, all_outputs=True)
+    outputs = runtime.load(written.serialized(), n_threads=1).run_all(images.numpy())
+    for step, expected in zip(network.steps, run_steps(network, images, torch.float32).values(), strict=True):
+        found = outputs.get(f"{STEP_OUTPUT}{step['output']}")
+        if found is None:
+            continue
+        scale = float(expected.abs().max()) or 1.0
+        if np.mean(np.abs(found - expected.numpy()) > _DEPARTED_BY * scale) > _DEPARTED_SHARE:
+            name: str = step.get("weight") or step.get("grid") or step.get("name") or step["output"]
+            return name.removesuffix(".weight")
+    return None

@@ -1,0 +1,64 @@
+"""What a runtime is: it loads a file, runs it, and says what ran. A new one is a module with these three."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+
+Precision = Literal["f32", "bf16"]
+
+
+@dataclass(frozen=True)
+class ExecutedLayer:
+    """A convolution or linear layer as a runtime executes it.
+
+    Attributes:
+        name: Its name in the network.
+        precision: What it computes with, in the runtime's words: ``f32``, ``bf16``, ``u8``, ``i8``.
+        primitive: The runtime's name of the kernel; empty where it does not tell.
+    """
+
+    name: str
+    precision: str
+    primitive: str
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether it computes with integers."""
+        return self.precision in ("u8", "i8", "u4", "i4")
+
+
+class LoadedNetwork(Protocol):
+    """A network that a runtime has compiled."""
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        """Return the logits, shape (n, classes), of normalised images, shape (n, 3, h, w), float32."""
+
+    def run_all(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Return all outputs of the file by name; more than the logits where it was written so."""
+
+    def describe(self) -> tuple[ExecutedLayer, ...]:
+        """Return how each convolution and linear layer is executed; empty where the runtime does not tell."""
+
+
+class Runtime(Protocol):
+    """A library that executes ONNX files.
+
+    Attributes:
+        name: Its name in tables.
+        version: Its version.
+    """
+
+    name: str
+    version: str
+
+    def load(self, content: bytes, *, n_threads: int, precision: Precision = "f32") -> LoadedNetwork:
+        """Compile a network.
+
+        Args:
+            content: An ONNX model.
+            n_threads: Threads that it runs with.
+            precision: What float layers compute with.
+        """
