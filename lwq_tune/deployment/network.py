@@ -79,6 +79,16 @@ class Network:
     n_classes: int
     image_shape: tuple[int, int, int] = IMAGE_SHAPE
 
+    @property
+    def packed_bytes(self) -> int:
+        """Size of the quantized weights, each packed at its bits."""
+        return sum(-(-weight.levels.size * weight.bit_width // 8) for weight in self.weights.values())
+
+    @property
+    def float_bytes(self) -> int:
+        """Size of the same weights in float32."""
+        return sum(4 * weight.levels.size for weight in self.weights.values())
+
     def shape_of(self, weight: str) -> tuple[int, ...]:
         """Return the shape of a weight."""
         found = self.weights.get(weight)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import onnx
 
 OPSET, IR_VERSION = 21, 10
+INT2_OPSET, INT2_IR_VERSION = 25, 13  # the first with integers of 2 bits
 OUTPUT, STEP_OUTPUT = "logits", "step:"  # the latter before the name of a step whose output is one of the model
 INT8 = np.iinfo(np.int8)
 
@@ -69,18 +70,26 @@ class OnnxNetwork:
         return content
 
 
-def to_onnx(network: Network, *, metadata: Mapping[str, Any] | None = None, all_outputs: bool = False) -> OnnxNetwork:
+def to_onnx(
+    network: Network,
+    *,
+    metadata: Mapping[str, Any] | None = None,
+    all_outputs: bool = False,
+    is_packed: bool = False,
+) -> OnnxNetwork:
     """Return a network as an ONNX model.
 
     Args:
         network: From `lwq_tune.deployment.network.describe_network`.
         metadata: Written into the model's metadata as JSON, by name; the layers are added.
+        is_packed: Whether weights that fit are stored as 4 or 2 bits, which makes the file small; runtimes compute
+            such weights in float, if they load them at all.
         all_outputs: Whether the output of every step is one of the model, to compare it step by step.
 
     Raises:
         ImportError: ``onnx`` is not installed.
     """
-    writer = _Writer(network)
+    writer = _Writer(network, is_packed=is_packed)
     for step in network.steps:
         writer.add(step)
     model = writer.finish(all_outputs=all_outputs)
@@ -95,11 +104,11 @@ def to_onnx(network: Network, *, metadata: Mapping[str, Any] | None = None, all_
 class _Writer:
     """Nodes and constants of a graph as its steps are added."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, *, is_packed: bool) -> None:
         import onnx
 
         self._onnx = onnx
-        self._network = network
+        self._network, self._is_packed, self._opset = network, is_packed, OPSET
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
         self._grids: dict[str, tuple[str, str, str, int]] = {}  # quantized tensor, scale, zero point, bits; by output
@@ -134,7 +143,10 @@ class _Writer:
         images = helper.make_tensor_value_info(INPUT, kinds.FLOAT, ["n", *self._network.image_shape])
         graph = helper.make_graph(self._nodes, "network", [images], outputs, self._constants)
         model: onnx.ModelProto = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="lwq_tune"
+            graph,
+            opset_imports=[helper.make_opsetid("", self._opset)],
+            ir_version=IR_VERSION if self._opset == OPSET else INT2_IR_VERSION,
+            producer_name="lwq_tune",
         )
         return model
 
@@ -190,10 +202,29 @@ class _Writer:
         levels, scale = stored
         n_channels = levels.shape[0] if scale.size > 1 else None
         zero_point = np.zeros(() if n_channels is None else n_channels, np.int8)
-        inputs = [self._constant(levels, name), self._constant(scale.reshape(zero_point.shape), "scale")]
-        inputs.append(self._constant(zero_point, "zero_point"))
+        kind = self._integer_kind(levels)
+        inputs = [self._integers(levels, kind, name), self._constant(scale.reshape(zero_point.shape), "scale")]
+        inputs.append(self._integers(zero_point, kind, "zero_point"))
         attributes = {} if n_channels is None else {"axis": 0}
         return self._node("DequantizeLinear", inputs, **attributes), weight.bit_width, True
+
+    def _integer_kind(self, levels: np.ndarray) -> int:
+        """Return the type that a weight is stored with, and note the opset that has it."""
+        kinds = self._onnx.TensorProto
+        low, high = int(levels.min()), int(levels.max())
+        if self._is_packed and low >= -2 and high <= 1:
+            self._opset = max(self._opset, INT2_OPSET)
+            return int(kinds.INT2)
+        return int(kinds.INT4 if self._is_packed and low >= -8 and high <= 7 else kinds.INT8)
+
+    def _integers(self, values: np.ndarray, kind: int, name: str) -> str:
+        if kind == self._onnx.TensorProto.INT8:
+            return self._constant(values, name)
+        self._n += 1
+        name = f"{name}_{self._n}"
+        flat = values.reshape(-1).tolist()
+        self._constants.append(self._onnx.helper.make_tensor(name, kind, values.shape, flat))
+        return name
 
     def _layer(self, step: Step) -> tuple[str, str, str]:
         """Return input, weight and name of a layer, and note how it is written.
