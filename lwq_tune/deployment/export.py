@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import lwq_tune
+from lwq_tune.deployment.runtimes.choice import make_runtime
 from lwq_tune.deployment.trained import TrainedTrial, TrainedTrials
 from lwq_tune.errors import ConfigError, ResultsError
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 Format = Literal["onnx", "npz"]
 SUFFIXES: dict[str, Format] = {".onnx": "onnx", ".npz": "npz"}
-EXTRA = "install the extra: pip install 'lwq-tune[deploy]'"
 MAX_CHECKED = 2_000  # validation images that a file is checked on
 
 
@@ -89,27 +89,6 @@ def _format(out: Path | None, file_format: Format | None) -> Format:
     if by_name is not None and file_format not in (None, by_name):
         raise ConfigError(f"--out and --format must agree, got {str(out)!r} and {file_format}")
     return file_format or by_name or "onnx"
-
-
-def make_runtime(name: str = "openvino") -> Runtime:
-    """Return a runtime by name.
-
-    Raises:
-        ConfigError: It is not installed, or there is none of that name.
-    """
-    from lwq_tune.deployment.runtimes.onnxruntime import OnnxRuntime
-    from lwq_tune.deployment.runtimes.openvino import OpenVino
-
-    kinds: dict[str, Any] = {"openvino": OpenVino, "onnxruntime": OnnxRuntime}
-    if name not in kinds:
-        raise ConfigError(f"a runtime is one of {', '.join(kinds)}, got {name!r}")
-    try:
-        import onnx  # noqa: F401 (what writes the files)
-
-        runtime: Runtime = kinds[name]()
-    except ImportError as error:
-        raise ConfigError(f"a deployed network needs onnx and {name}, {error.name} is not here; {EXTRA}") from error
-    return runtime
 
 
 def write_onnx(trained: TrainedTrial, dataset: Dataset, file: Path, runtime: Runtime) -> Exported:
