@@ -26,7 +26,7 @@ from lwq_tune.energy.sensors.processes import ProcessReader
 from lwq_tune.energy.service.client import LedgerClient, RunSpec
 from lwq_tune.energy.service.location import FOLDER_VARIABLE
 from lwq_tune.energy.trial_meter import LedgerMeter
-from lwq_tune.host.provenance import cpu_model
+from lwq_tune.host.hardware import cpu_model
 
 N_MARKS = 200
 N_TRACKED = 2

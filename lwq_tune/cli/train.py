@@ -81,7 +81,7 @@ class Networks:
         self._ray_folder: Path | None = None
         if run_dir is not None:
             from lwq_tune.results.manifest import read_manifest
-            from lwq_tune.results.store import RunFolder
+            from lwq_tune.results.run_folder import RunFolder
 
             read_manifest(run_dir)
             self._ray_folder = RunFolder(run_dir).ray
@@ -173,7 +173,7 @@ def _make_meter(spec: RunSpec, trial: TrialConfig, device: str) -> EnergyMeter:
     from lwq_tune.energy.sensors.nvml import find_gpus
     from lwq_tune.energy.sensors.visible_gpus import owned_gpus
     from lwq_tune.energy.trial_meter import LedgerMeter
-    from lwq_tune.host.provenance import available_cpus
+    from lwq_tune.host.hardware import available_cpus
 
     gpus: dict[str, float] = {}
     if device == "cuda":

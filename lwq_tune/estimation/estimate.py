@@ -149,7 +149,7 @@ def _circumstances(
     groups: Sequence[Group], measured: Mapping[Slots, MeasuredModels], probe_time_s: float
 ) -> dict[str, Any]:
     """Return the conditions under which the figures were measured."""
-    from lwq_tune.host.provenance import available_cpus, cpu_model
+    from lwq_tune.host.hardware import available_cpus, cpu_model
 
     reports = [models.report for models in measured.values()]
     sources = [report.sources for report in reports if report.sources is not None]

@@ -50,7 +50,7 @@ def find_groups(
     Raises:
         ConfigError: A trial reserves more than this host has, or there is no trial.
     """
-    from lwq_tune.host.provenance import available_cpus
+    from lwq_tune.host.hardware import available_cpus
 
     host = Host(available_cpus(), float(len(visible_gpus())), usable_memory_mib())
     groups = [tuple(wave.values()) for wave in waves(trials)]

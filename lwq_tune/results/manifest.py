@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from lwq_tune.errors import ResultsError
-from lwq_tune.host.provenance import commit, host, versions
+from lwq_tune.host.hardware import commit, host, versions
+from lwq_tune.results.run_folder import RunFolder, write_json
 from lwq_tune.results.schema import SCHEMA_VERSION
-from lwq_tune.results.store import RunFolder, write_json
 
 Manifest = dict[str, Any]
 SOURCE_COLUMNS = ("cpu_source", "gpu_source", "ram_source", "idle_source", "share_method")

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from lwq_tune.errors import ResultsError
 from lwq_tune.results.manifest import read_manifest
+from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.results.schema import COLUMNS
-from lwq_tune.results.store import RunFolder
 
 
 def trained_energies(run_dir: Path) -> dict[str, float | None]:

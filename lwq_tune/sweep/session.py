@@ -38,7 +38,7 @@ from lwq_tune.sweep.tune.loggers import check_installed, choose_loggers
 if TYPE_CHECKING:
     from lwq_tune.results.energy_tables import EnergyLog
     from lwq_tune.results.recorder import RunRecorder
-    from lwq_tune.results.store import RunFolder
+    from lwq_tune.results.run_folder import RunFolder
     from lwq_tune.sweep.plan import Plan
 
 
@@ -174,10 +174,10 @@ def start_sweep(prepared: PreparedSweep, estimate: Callable[[PreparedSweep], dic
     Raises:
         UserInputError: The data, a folder or the host cannot be used.
     """
-    from lwq_tune.host.provenance import available_cpus
+    from lwq_tune.host.hardware import available_cpus
     from lwq_tune.results.recorder import RunRecorder, utc_now
+    from lwq_tune.results.run_folder import RunFolder, write_json
     from lwq_tune.results.run_lock import run_lock
-    from lwq_tune.results.store import RunFolder, write_json
     from lwq_tune.sweep.cluster.slots import check_cpus
 
     trial_list, config = prepared.trial_list, prepared.config

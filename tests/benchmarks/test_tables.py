@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks.synthetic_run import N_SEEDS, trial_configs, write_run
 from lwq_tune.results.manifest import read_manifest
+from lwq_tune.results.run_folder import RunFolder, write_table
 from lwq_tune.results.schema import EPOCH_COLUMNS, TRIAL_COLUMNS, read_metadata
-from lwq_tune.results.store import RunFolder, write_table
 from lwq_tune.results.trial_sums import SUMMED, sum_up
 from tests.conftest import run_python
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.errors import ConfigError
-from lwq_tune.host.provenance import available_cpus
+from lwq_tune.host.hardware import available_cpus
 from lwq_tune.sweep.cluster.slots import (
     Host,
     Slots,

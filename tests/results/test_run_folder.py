@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from lwq_tune.errors import ResultsError
+from lwq_tune.results.run_folder import RowLog, RunFolder, read_log, write_json, write_table
 from lwq_tune.results.schema import COLUMNS, EPOCH_COLUMNS, SCHEMA_VERSION, TRIAL_COLUMNS, read_metadata
-from lwq_tune.results.store import RowLog, RunFolder, read_log, write_json, write_table
 from tests.conftest import run_python
 
 
@@ -108,7 +108,7 @@ FULL = """
 import resource, signal
 from pathlib import Path
 from lwq_tune.errors import ResultsError
-from lwq_tune.results.store import RowLog, read_log
+from lwq_tune.results.run_folder import RowLog, read_log
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (50, 50))
 log = RowLog(Path("rows.jsonl"))

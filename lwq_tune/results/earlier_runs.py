@@ -8,7 +8,7 @@ from typing import Any
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.errors import ResultsError
 from lwq_tune.results.manifest import Manifest
-from lwq_tune.results.store import RunFolder, read_log
+from lwq_tune.results.run_folder import RunFolder, read_log
 
 
 @dataclass(frozen=True)
