@@ -28,7 +28,7 @@ import numpy as np
 from benchmarks.common import version_of, write_json
 from lwq_tune.energy.service.location import FOLDER_VARIABLE
 from lwq_tune.host.hardware import cpu_model
-from lwq_tune.results.run_folder import read_log
+from lwq_tune.results.row_log import read_log
 
 PERIOD_S = 0.1
 START_S = 300.0

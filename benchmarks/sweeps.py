@@ -23,7 +23,8 @@ from benchmarks.run_log import TrialTimes, Usage, trial_times
 from lwq_tune.energy.sensors.processes import ProcessReader
 from lwq_tune.energy.service.client import LedgerClient
 from lwq_tune.energy.service.location import FOLDER_VARIABLE
-from lwq_tune.results.run_folder import RunFolder, read_log
+from lwq_tune.results.row_log import read_log
+from lwq_tune.results.run_folder import RunFolder
 
 POLL_S = 0.25
 N_QUARTERS = 4

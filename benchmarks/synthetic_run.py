@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.results.manifest import REQUIRED
-from lwq_tune.results.run_folder import RunFolder, write_json, write_table
+from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.results.schema import EPOCH_COLUMNS, SCHEMA_VERSION, TRIAL_COLUMNS, arrow_schema
+from lwq_tune.results.tables import write_json, write_table
 from lwq_tune.results.trial_rows import identity_values
 from lwq_tune.sweep.space.trial_list import trial_costs
 

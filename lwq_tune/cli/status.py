@@ -13,7 +13,8 @@ from lwq_tune.cli import exit_codes
 from lwq_tune.cli.messages import energy_balance
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.formatting import duration, format_columns, fraction, name_trials, wh
-from lwq_tune.results.run_folder import RunFolder, read_log
+from lwq_tune.results.row_log import read_log
+from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.results.schema import ENDED
 from lwq_tune.sweep.space.trial_list import trial_costs
 
@@ -23,7 +24,7 @@ def run(arguments: Namespace) -> int:
     from lwq_tune.results.earlier_runs import read_trials
     from lwq_tune.results.manifest import read_manifest
     from lwq_tune.results.recorder import RunRecorder
-    from lwq_tune.results.run_lock import holder_of
+    from lwq_tune.results.run_folder import holder_of
 
     folder = RunFolder(Path(arguments.run_dir).expanduser().resolve())
     manifest = read_manifest(folder.path)

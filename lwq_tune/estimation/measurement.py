@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.config.trial import TrialConfig
-from lwq_tune.data.sizes import ImageCounts
+from lwq_tune.data.catalog import ImageCounts
 from lwq_tune.errors import ConfigError
 from lwq_tune.estimation.cost_model import Measured, TrialEstimate, TrialWork, estimate_trial
 from lwq_tune.estimation.probe_pool import measure_side_by_side

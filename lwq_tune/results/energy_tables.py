@@ -12,8 +12,9 @@ from typing import Any
 from lwq_tune.energy.ledger.interval_log import only_intervals
 from lwq_tune.energy.ledger.totals import JOULES_PER_KWH, TRIAL, kg_co2eq, parse_part
 from lwq_tune.errors import ResultsError
-from lwq_tune.results.run_folder import Record, write_table
+from lwq_tune.results.row_log import Record
 from lwq_tune.results.schema import INTERVAL_COLUMNS
+from lwq_tune.results.tables import write_table
 
 NODE = "node"
 UNALLOCATED = "unallocated"

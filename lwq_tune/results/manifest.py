@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from lwq_tune.errors import ResultsError
-from lwq_tune.host.hardware import commit, host, versions
-from lwq_tune.results.run_folder import RunFolder, write_json
+from lwq_tune.host.hardware import host
+from lwq_tune.host.versions import commit, versions
+from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.results.schema import SCHEMA_VERSION
+from lwq_tune.results.tables import write_json
 
 Manifest = dict[str, Any]
 SOURCE_COLUMNS = ("cpu_source", "gpu_source", "ram_source", "idle_source", "share_method")

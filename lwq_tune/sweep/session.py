@@ -176,8 +176,8 @@ def start_sweep(prepared: PreparedSweep, estimate: Callable[[PreparedSweep], dic
     """
     from lwq_tune.host.hardware import available_cpus
     from lwq_tune.results.recorder import RunRecorder, utc_now
-    from lwq_tune.results.run_folder import RunFolder, write_json
-    from lwq_tune.results.run_lock import run_lock
+    from lwq_tune.results.run_folder import RunFolder, run_lock
+    from lwq_tune.results.tables import write_json
     from lwq_tune.sweep.cluster.slots import check_cpus
 
     trial_list, config = prepared.trial_list, prepared.config
@@ -256,7 +256,7 @@ def energies_elsewhere(config: SweepConfig) -> dict[str, float | None]:
     """Return the training energies of the run whose networks a sweep may start from, by key."""
     if config.init_run is None:
         return {}
-    from lwq_tune.results.reuse import trained_energies
+    from lwq_tune.results.earlier_runs import trained_energies
 
     return trained_energies(config.init_run)
 

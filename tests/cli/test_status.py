@@ -11,9 +11,9 @@ import pytest
 from lwq_tune.cli.main import main
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.results.manifest import REQUIRED
-from lwq_tune.results.run_folder import RunFolder, write_json
-from lwq_tune.results.run_lock import holder_of, run_lock
+from lwq_tune.results.run_folder import RunFolder, holder_of, run_lock
 from lwq_tune.results.schema import SCHEMA_VERSION
+from lwq_tune.results.tables import write_json
 from tests.conftest import small_config
 from tests.support.small_run import epoch_row, recorder_of
 

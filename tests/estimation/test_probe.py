@@ -11,8 +11,8 @@ import torch
 
 from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.config.trial import TrialConfig
+from lwq_tune.data.catalog import count_images
 from lwq_tune.data.loading import load_digits
-from lwq_tune.data.sizes import count_images
 from lwq_tune.energy.meter import NullMeter
 from lwq_tune.energy.service.client import RunSpec
 from lwq_tune.energy.trial_meter import LedgerMeter

@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from lwq_tune.errors import ResultsError
+from lwq_tune.results.earlier_runs import finished_epochs, trained_energies
 from lwq_tune.results.manifest import REQUIRED
-from lwq_tune.results.reuse import finished_epochs, trained_energies
-from lwq_tune.results.run_folder import write_table
 from lwq_tune.results.schema import SCHEMA_VERSION, TRIAL_COLUMNS
+from lwq_tune.results.tables import write_table
 
 ROWS = [
     {"trial_key": "a", "status": "done", "energy_kwh": 2e-6, "epochs_done": 3},

@@ -16,8 +16,9 @@ from lwq_tune.errors import ResultsError
 from lwq_tune.output_streams import say
 from lwq_tune.results.manifest import REQUIRED
 from lwq_tune.results.recorded_dataset import check_init_run, find_as_before, load_as_before
-from lwq_tune.results.run_folder import RunFolder, write_json
+from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.results.schema import SCHEMA_VERSION
+from lwq_tune.results.tables import write_json
 from tests.support.hub_folders import png
 
 

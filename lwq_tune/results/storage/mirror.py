@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from lwq_tune.errors import ConfigError, ResultsError
-from lwq_tune.results.run_folder import write_json
 from lwq_tune.results.storage.storage import Storage
+from lwq_tune.results.tables import write_json
 
 _log = logging.getLogger(__name__)
 

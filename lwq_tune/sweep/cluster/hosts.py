@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from lwq_tune.energy.ledger.interval_log import CLOSED, EVENT
 from lwq_tune.errors import ResultsError
 from lwq_tune.host.hardware import available_cpus
-from lwq_tune.results.run_folder import write_json
+from lwq_tune.results.tables import write_json
 from lwq_tune.sweep.cluster.join import Cluster, joined_cluster
 from lwq_tune.sweep.cluster.ray_session import local_ray
 from lwq_tune.sweep.cluster.slots import Host, Slots, describe_hosts, same_share, usable_memory_mib
