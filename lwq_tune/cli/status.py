@@ -21,10 +21,10 @@ from lwq_tune.sweep.space.trial_list import trial_costs
 
 def run(arguments: Namespace) -> int:
     """Print the state of a run and return the exit code."""
+    from lwq_tune.files.locks import holder_of
     from lwq_tune.results.earlier_runs import read_trials
     from lwq_tune.results.manifest import read_manifest
     from lwq_tune.results.recorder import RunRecorder
-    from lwq_tune.results.run_folder import holder_of
 
     folder = RunFolder(Path(arguments.run_dir).expanduser().resolve())
     manifest = read_manifest(folder.path)
@@ -33,7 +33,7 @@ def run(arguments: Namespace) -> int:
     recorder = RunRecorder(folder, trials, costs, {"run": manifest["run"]}, manifest["initial_trials"])
     state = {
         "run": manifest["run"],
-        "held_by": holder_of(folder.path),
+        "held_by": holder_of(folder.lock),
         **_progress(trials, recorder.trial_rows(), _pace(folder, manifest["sessions"][-1])),
     }
     if arguments.json:

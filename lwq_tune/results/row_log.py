@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from lwq_tune.errors import ResultsError
+from lwq_tune.files import jsonl
 
 Record = dict[str, Any]
 
@@ -18,7 +19,7 @@ class RowLog:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._stream: IO[str] | None = None
+        self._stream: FileIO | None = None
 
     def append(self, record: Record) -> None:
         """Write a record and wait until it is on disk.
@@ -28,11 +29,9 @@ class RowLog:
         """
         try:
             if self._stream is None:
-                _end_last_line(self._path)
-                self._stream = self._path.open("a", encoding="utf-8")
-            self._stream.write(json.dumps(record, allow_nan=False) + "\n")
-            self._stream.flush()
-            os.fsync(self._stream.fileno())
+                jsonl.cut_unfinished_line(self._path)
+                self._stream = jsonl.open_log(self._path)
+            jsonl.append(self._stream, jsonl.line_of(record), is_synced=True)
         except OSError as error:
             raise ResultsError(
                 f"every row must reach the disk, {self._path} could not be written ({error.strerror}); "
@@ -46,16 +45,6 @@ class RowLog:
             self._stream = None
 
 
-def _end_last_line(path: Path) -> None:
-    """Cut off a last line that a crash left incomplete, so that the next record begins a line."""
-    if not path.exists():
-        return
-    with path.open("rb+") as stream:
-        content = stream.read()
-        if content and not content.endswith(b"\n"):
-            stream.truncate(content.rfind(b"\n") + 1)
-
-
 def read_log(path: Path) -> Iterator[Record]:
     """Yield the records of a log; a last line that is incomplete after a crash is left out.
 
@@ -65,13 +54,8 @@ def read_log(path: Path) -> Iterator[Record]:
         ResultsError: The log is not readable, or damaged before its last line.
     """
     try:
-        with path.open("rb") as stream:
-            for number, line in enumerate(stream, start=1):
-                if not line.endswith(b"\n"):
-                    return  # the incomplete last line after a crash
-                yield _parse(line, number, path)
-    except FileNotFoundError:
-        return
+        for number, line in enumerate(jsonl.whole_lines(path), start=1):
+            yield _parse(line, number, path)
     except OSError as error:
         raise ResultsError(f"the log of a run must be readable, {path} is not: {error}") from error
 

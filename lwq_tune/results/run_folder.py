@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
-import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from lwq_tune.errors import ResultsError
+from lwq_tune.files.locks import LockedError, named_lock
 
 _log = logging.getLogger(__name__)
-
-_TRIES, _RETRY_S = 4, 0.05
 
 
 class RunFolder:
@@ -30,6 +26,7 @@ class RunFolder:
         self.trials = path / "trials.parquet"
         self.ray = path / "ray"
         self.ray_error = path / "ray_error.txt"
+        self.lock = path / ".lock"
         self._made_parent = False
 
     def create(self) -> None:
@@ -71,52 +68,16 @@ def run_lock(run_dir: Path) -> Iterator[None]:
     Raises:
         ResultsError: Another process has locked it, or the lock file cannot be created.
     """
-    path = run_dir / ".lock"
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise ResultsError(f"a run folder must be writable, {path} is not ({error.strerror})") from error
-    try:
+    path = RunFolder(run_dir).lock
+    with contextlib.ExitStack() as stack:
         try:
-            _lock(descriptor)
-        except BlockingIOError as error:
-            holder = os.pread(descriptor, 100, 0).decode(errors="replace").strip() or "another process"
+            no_locks = stack.enter_context(named_lock(path))
+        except LockedError as error:
             raise ResultsError(
-                f"one process at a time works on a run, {holder} works on {run_dir}; wait until it has ended"
+                f"one process at a time works on a run, {error.holder} works on {run_dir}; wait until it has ended"
             ) from error
-        except OSError as error:  # a network file system without locks
-            _log.warning("%s cannot be locked (%s); do not start a second process on this run", path, error.strerror)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()}".encode(), 0)
+        except OSError as error:
+            raise ResultsError(f"a run folder must be writable, {path} is not ({error.strerror})") from error
+        if no_locks is not None:
+            _log.warning("%s cannot be locked (%s); do not start a second process on this run", path, no_locks.strerror)
         yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int) -> None:
-    """Lock a file exclusively; try more than once, since `holder_of` holds the lock for a moment."""
-    for _ in range(_TRIES - 1):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(_RETRY_S)
-        else:
-            return
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def holder_of(run_dir: Path) -> str | None:
-    """Return the process that has locked a run, such as ``process 7``; None if none has."""
-    try:
-        descriptor = os.open(run_dir / ".lock", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return os.pread(descriptor, 100, 0).decode(errors="replace").strip() or "another process"
-    except OSError:  # a file system without locks
-        return None
-    finally:
-        os.close(descriptor)
-    return None

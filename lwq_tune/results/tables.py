@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lwq_tune.errors import ResultsError
+from lwq_tune.files.atomic import whole_file
 from lwq_tune.results.row_log import Record
 from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.results.schema import Column, arrow_schema
@@ -26,7 +27,8 @@ def write_json(path: Path, value: Record) -> None:
     Raises:
         ResultsError: It could not be written.
     """
-    _write_atomically(path, lambda part: part.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8"))
+    with _whole(path) as part:
+        part.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
 def write_table(path: Path, columns: Sequence[Column], rows: Iterable[Record], metadata: dict[str, Any]) -> None:
@@ -42,13 +44,9 @@ def write_table(path: Path, columns: Sequence[Column], rows: Iterable[Record], m
         ResultsError: It could not be written.
     """
     schema = arrow_schema(columns, metadata)
-
-    def write(part: Path) -> None:
-        with pq.ParquetWriter(part, schema) as writer:
-            for batch in _batched(rows, ROWS_PER_GROUP):  # so that a table never lies in memory as Python objects
-                writer.write_table(pa.Table.from_pylist(batch, schema=schema))
-
-    _write_atomically(path, write)
+    with _whole(path) as part, pq.ParquetWriter(part, schema) as writer:
+        for batch in _batched(rows, ROWS_PER_GROUP):  # so that a table never lies in memory as Python objects
+            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
 
 
 def _batched(rows: Iterable[Record], size: int) -> Iterator[list[Record]]:
@@ -57,16 +55,13 @@ def _batched(rows: Iterable[Record], size: int) -> Iterator[list[Record]]:
         yield batch
 
 
-def _write_atomically(path: Path, write: Any) -> None:
-    part = path.with_name(f".{path.name}.tmp")
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(part)
-        with part.open("rb") as stream:
-            os.fsync(stream.fileno())
-        part.replace(path)
+        with whole_file(path) as part:
+            yield part
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise ResultsError(
             f"results must be writable, {path} is not ({error.strerror or error}); make room, then: "
             f"python -m lwq_tune resume {_run_folder(path)}"

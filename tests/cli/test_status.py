@@ -10,8 +10,9 @@ import pytest
 
 from lwq_tune.cli.main import main
 from lwq_tune.config.trial import TrialConfig
+from lwq_tune.files.locks import holder_of
 from lwq_tune.results.manifest import REQUIRED
-from lwq_tune.results.run_folder import RunFolder, holder_of, run_lock
+from lwq_tune.results.run_folder import RunFolder, run_lock
 from lwq_tune.results.schema import SCHEMA_VERSION
 from lwq_tune.results.tables import write_json
 from tests.conftest import small_config
@@ -95,7 +96,7 @@ def test_looking_changes_nothing_and_needs_no_lock(run: Path, capsys: pytest.Cap
     main(["status", str(run)])
     capsys.readouterr()
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
-    assert holder_of(run) is None
+    assert holder_of(run / ".lock") is None
 
 
 @pytest.mark.parametrize("what", ["nothing there", "no manifest", "trials that are none"])

@@ -34,11 +34,6 @@ def test_damage_in_the_middle_of_a_log_is_named_with_its_line(tmp_path: Path) ->
         list(read_log(path))
 
 
-def test_a_number_that_json_does_not_have_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="JSON compliant"):
-        RowLog(tmp_path / "rows.jsonl").append({"loss": float("nan")})
-
-
 FULL = """
 import resource, signal
 from pathlib import Path

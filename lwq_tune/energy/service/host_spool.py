@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from lwq_tune.files import jsonl
+
 # On disk, the energy log of a spool and its folder keep the names that earlier versions gave them: what such a version
 # left on a host is still fetched.
 ENERGY_LOG = "books.jsonl"
@@ -100,13 +102,9 @@ def _read(path: Path, session: str, have: Mapping[tuple[str, str], int], *, with
     for file in [path / ENERGY_LOG, *logs]:
         name = file.relative_to(path).as_posix()
         offset = have.get((session, name), 0)
-        if _size(file) > offset:
-            with file.open("rb") as stream:
-                stream.seek(offset)
-                content = stream.read(MAX_BYTES)
-            lines = content[: content.rfind(b"\n") + 1]
-            if lines:
-                yield LogChunk(session, name, offset, lines)
+        lines = jsonl.read_from(file, offset, MAX_BYTES)
+        if lines:
+            yield LogChunk(session, name, offset, lines)
 
 
 def _size(path: Path) -> int:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import fcntl
 import json
 import logging
 import os
@@ -25,6 +24,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 import lwq_tune
 from lwq_tune.carbon.intensity import IntensitySeries
@@ -228,10 +229,10 @@ def main() -> None:
 
 
 def _hold(folder: Path, report: Callable[[int], object]) -> None:
-    descriptor = os.open(lock_path(folder), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = FileLock(lock_path(folder), mode=0o600, fallback_to_soft=False)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        lock.acquire(blocking=False)  # until the process ends
+    except Timeout:
         report(ANOTHER_HOLDS)
         return
     from lwq_tune.energy.sensors.codecarbon import CodeCarbonMeter
