@@ -28,7 +28,7 @@ from lwq_tune.sweep.space.prerequisites import with_initial_trials
 
 if TYPE_CHECKING:
     from lwq_tune.carbon.intensity import IntensitySeries
-    from lwq_tune.energy.service.client import RunSpec
+    from lwq_tune.energy.ledger.run_ledger import RunSpec
 
 
 def run(arguments: Namespace) -> int:
@@ -162,7 +162,7 @@ def _parse_bits(text: str, n_stages: int) -> tuple[Any, ...]:
 
 def _run_spec(intensity: IntensitySeries, pue: float) -> RunSpec:
     """Return what the ledger needs to know; the log is in the ledger's own folder, since there is no run folder."""
-    from lwq_tune.energy.service.client import RunSpec
+    from lwq_tune.energy.ledger.run_ledger import RunSpec
     from lwq_tune.energy.service.location import ledger_folder
 
     name = f"train-{os.getpid()}"

@@ -19,7 +19,7 @@ from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.data.catalog import DatasetInfo, ImageCounts, count_images
-from lwq_tune.energy.service.client import RunSpec
+from lwq_tune.energy.ledger.run_ledger import RunSpec
 from lwq_tune.errors import ConfigError
 from lwq_tune.estimation.cost_model import ASSUMED_S, LOAD_S_PER_ENCODED_IMAGE, UNSEEN_SHARE, Wave, estimate_sweep
 from lwq_tune.estimation.measurement import Group, MeasuredModels, find_groups, show_slots, visible_gpus

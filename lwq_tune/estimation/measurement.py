@@ -22,7 +22,7 @@ from lwq_tune.sweep.cluster.slots import Host, Slots, choose_slots, usable_memor
 from lwq_tune.sweep.space.prerequisites import waves
 
 if TYPE_CHECKING:
-    from lwq_tune.energy.service.client import RunSpec
+    from lwq_tune.energy.ledger.run_ledger import RunSpec
     from lwq_tune.sweep.plan import AdaptiveSearch
 
 # Time for the probes of one number of slots; a model that is not measured by then takes the figures of the nearest one.
