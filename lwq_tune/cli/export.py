@@ -23,10 +23,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Find the trial, write its network and print its size; the file is the last line on stdout."""
-    from lwq_tune.results.asked import read_trials
+    from lwq_tune.results.earlier_runs import finished_epochs, read_trials
     from lwq_tune.results.manifest import read_manifest
-    from lwq_tune.results.reuse import finished_epochs
-    from lwq_tune.results.store import RunFolder
+    from lwq_tune.results.run_folder import RunFolder
     from lwq_tune.sweep.worker.checkpoints import checkpoints_of_run, local_copy
     from lwq_tune.training.checkpoint import CheckpointError, load_checkpoint
 

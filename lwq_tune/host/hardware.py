@@ -1,51 +1,14 @@
-"""The origin of results: versions, commit, host. Read without importing the packages described."""
+"""What this machine has: processor, CPUs and memory, those of the container it is used from where that has limits."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import socket
-import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Any
-
-import lwq_tune
-
-PACKAGES = ("torch", "torchvision", "ray", "codecarbon", "pandas", "pyarrow", "numpy", "scikit-learn", "pydantic")
-
-
-def versions() -> dict[str, str | None]:
-    """Return the installed versions of the packages that decide the results; None if not installed."""
-    found: dict[str, str | None] = {"lwq_tune": lwq_tune.__version__, "python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = None
-    return found
-
-
-def commit() -> str | None:
-    """Return the commit of the checkout this code runs from, ``+changes`` added where it was edited.
-
-    None for an installed wheel, or without git.
-    """
-    folder = Path(lwq_tune.__file__).parent.parent
-    if not (folder / ".git").exists():
-        return None
-    try:
-        head = _git(folder, "rev-parse", "HEAD")
-        changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return head + ("+changes" if changes else "")
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
 
 def cpu_model() -> str | None:
@@ -79,13 +42,44 @@ def host() -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu_model": cpu_model(),
         "available_cpus": available_cpus(),
-        "memory_mib": _memory_mib(),
+        "memory_mib": _physical_memory_mib(),
         "python_executable": sys.executable,
     }
 
 
-def _memory_mib() -> int | None:
+def _physical_memory_mib() -> int | None:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
     except (ValueError, OSError):
         return None
+
+
+def total_memory_mib(root: Path = Path("/")) -> float | None:
+    """Return all memory that programs may have, None where the system does not tell.
+
+    Args:
+        root: Where the system's files are looked for.
+    """
+    return _memory_mib(root, "MemTotal")
+
+
+def free_memory_mib(root: Path = Path("/")) -> float | None:
+    """Return the memory that programs can still have, None where the system does not tell.
+
+    Args:
+        root: Where the system's files are looked for.
+    """
+    return _memory_mib(root, "MemAvailable")
+
+
+def _memory_mib(root: Path, kind: str) -> float | None:
+    """Return a kind of memory of the machine, or what this container may have of it where that is less."""
+    try:
+        lines = (root / "proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    found_mib = [int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{kind}:")]
+    for limit in ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):  # absent, or "max"
+            found_mib.append(int((root / limit).read_text()) / 2**20)
+    return min(found_mib) if found_mib else None
