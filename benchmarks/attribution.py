@@ -27,8 +27,9 @@ import numpy as np
 
 from benchmarks.common import version_of, write_json
 from lwq_tune.energy.service.location import FOLDER_VARIABLE
-from lwq_tune.host.provenance import cpu_model
-from lwq_tune.results.store import read_log
+from lwq_tune.files.private_folder import make_private_folder
+from lwq_tune.host.hardware import cpu_model
+from lwq_tune.results.row_log import read_log
 
 PERIOD_S = 0.1
 START_S = 300.0
@@ -56,7 +57,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "ledger").mkdir(mode=0o700)
+        make_private_folder(Path(folder) / "ledger")
         os.environ[FOLDER_VARIABLE] = str(Path(folder) / "ledger")
         figures = measure(Path(folder), arguments.sweeps, arguments.seconds)
     figures["settings"] = {"sweeps": arguments.sweeps, "seconds": arguments.seconds}

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from lwq_tune.host.provenance import cpu_model
+from lwq_tune.host.hardware import cpu_model
 
 
 def interleaved_times_s(

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from analysis.fronts.pareto import is_nondominated
 from benchmarks.common import version_of, write_json
-from lwq_tune.host.provenance import available_cpus, cpu_model
+from lwq_tune.host.hardware import available_cpus, cpu_model
 
 Points = NDArray[np.float64]
 SIZES = (10, 100, 1000, 10_000, 100_000, 1_000_000)

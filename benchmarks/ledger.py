@@ -22,11 +22,12 @@ from typing import Any
 from benchmarks.common import version_of, write_json
 from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.energy.ledger.interval_log import read_intervals
+from lwq_tune.energy.ledger.run_ledger import RunSpec
 from lwq_tune.energy.sensors.processes import ProcessReader
-from lwq_tune.energy.service.client import LedgerClient, RunSpec
+from lwq_tune.energy.service.client import LedgerClient
 from lwq_tune.energy.service.location import FOLDER_VARIABLE
 from lwq_tune.energy.trial_meter import LedgerMeter
-from lwq_tune.host.provenance import cpu_model
+from lwq_tune.host.hardware import cpu_model
 
 N_MARKS = 200
 N_TRACKED = 2

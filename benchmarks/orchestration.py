@@ -27,7 +27,7 @@ from typing import Any
 from benchmarks.common import version_of, write_json
 from benchmarks.run_log import Usage, handovers, packing, per_trial, seconds
 from benchmarks.sweeps import Sweep, run_short, run_sweep
-from lwq_tune.host.provenance import available_cpus, cpu_model
+from lwq_tune.host.hardware import available_cpus, cpu_model
 
 SPACE = "named_schedules"
 LONG = ("schedules=[fixed_4]", "engine=eager")

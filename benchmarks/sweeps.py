@@ -23,7 +23,10 @@ from benchmarks.run_log import TrialTimes, Usage, trial_times
 from lwq_tune.energy.sensors.processes import ProcessReader
 from lwq_tune.energy.service.client import LedgerClient
 from lwq_tune.energy.service.location import FOLDER_VARIABLE
-from lwq_tune.results.store import RunFolder, read_log
+from lwq_tune.files import jsonl
+from lwq_tune.files.private_folder import make_private_folder
+from lwq_tune.results.row_log import read_log
+from lwq_tune.results.run_folder import RunFolder
 
 POLL_S = 0.25
 N_QUARTERS = 4
@@ -70,7 +73,7 @@ def run_sweep(
     Raises:
         SystemExit: The sweep failed.
     """
-    (folder / "ledger").mkdir(mode=0o700, parents=True)
+    make_private_folder(folder / "ledger")
     os.environ[FOLDER_VARIABLE] = str(folder / "ledger")
     command = [
         sys.executable, "-m", "lwq_tune", "sweep", "--space", space, "--results", str(folder), "--run", "run",
@@ -153,13 +156,9 @@ class DriverSampler:
             driver_pid: Process of the sweep.
             log: Of the run; it need not exist yet.
         """
-        if log.exists():
-            with log.open("rb") as stream:
-                stream.seek(self._offset)
-                new = stream.read()
-            whole = new[: new.rfind(b"\n") + 1]
-            self._offset += len(whole)
-            self._n_ended += sum(json.loads(line)["kind"] == "end" for line in whole.splitlines())
+        new = jsonl.read_from(log, self._offset)
+        self._offset += len(new)
+        self._n_ended += sum(json.loads(line)["kind"] == "end" for line in new.splitlines())
         if self._marks and self._n_ended >= self._marks[0]:
             self._marks = [mark for mark in self._marks if mark > self._n_ended]
             self._take(driver_pid)

@@ -28,7 +28,7 @@ from analysis.runs.configurations import done_trials, summarise_trials
 from analysis.runs.load import load_run, read_epochs
 from benchmarks.common import version_of, write_json
 from benchmarks.synthetic_run import write_run
-from lwq_tune.host.provenance import available_cpus, cpu_model
+from lwq_tune.host.hardware import available_cpus, cpu_model
 
 PEAK_MEMORY = """
 import sys

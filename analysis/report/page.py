@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from importlib import metadata, resources
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from analysis.report.markup import bullets, data_block, escape
 from analysis.report.provenance import read_manifest
 from analysis.report.status import alerts
 from analysis.runs.load import AnalysisError
+from lwq_tune.files.atomic import whole_file
 
 KIND = "Layer-wise quantization: accuracy against energy and emissions"
 NO_SCRIPT = (
@@ -116,7 +116,6 @@ def write_page(page: str, file: Path) -> None:
     no_file = AnalysisError(f"the report must be writable, {file} is no file; give --out FILE")
     if not file.name:
         raise no_file
-    part = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
         if file.exists() and not file.is_file():  # of a device such as /dev/null, a file would take the place
             raise no_file
@@ -125,19 +124,8 @@ def write_page(page: str, file: Path) -> None:
                 f"only an earlier report is replaced, {file} is something else; give another --out FILE"
             )
         file.parent.mkdir(parents=True, exist_ok=True)
-        # A manifest may hold half a character, which no encoding has.
-        with part.open("w", encoding="utf-8", errors="replace", newline="\n") as stream:
-            stream.write(page)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(file)
+        with whole_file(file, is_shared=True) as part:
+            # A manifest may hold half a character, which no encoding has.
+            part.write_text(page, encoding="utf-8", errors="replace", newline="\n")
     except OSError as error:
-        _remove(part)
         raise AnalysisError(f"the report must be writable, {file} is not ({error}); give --out FILE") from error
-
-
-def _remove(part: Path) -> None:
-    try:
-        part.unlink(missing_ok=True)
-    except OSError:  # its folder is no folder: there is nothing to remove
-        return

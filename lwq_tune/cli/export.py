@@ -22,7 +22,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         choices=("onnx", "npz"),
-        help="onnx: for a runtime, checked on validation images before it is written; npz: for NumPy (default: by --out)",
+        help="onnx: for a runtime, checked on validation images before it is written; npz: for NumPy (default: by "
+        "--out, else onnx)",
     )
 
 
@@ -54,5 +55,7 @@ def describe(exported: Exported) -> list[str]:
         if layer.reason:
             lines.append(f"{layer.name} computes in float: {layer.reason}")
     if exported.packed_file is not None:
-        lines.append(f"{exported.packed_file} holds weights of 4 and 2 bits, for size alone: runtimes compute them in float")
+        lines.append(
+            f"{exported.packed_file} holds weights of 4 and 2 bits, for size alone: runtimes compute them in float"
+        )
     return lines

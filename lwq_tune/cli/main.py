@@ -23,7 +23,8 @@ COMMANDS = {
     "spaces": "list the search spaces that come along, or print one",
     "train": "train one trial, without Ray",
     "completion": "print the completion script of a shell",
-    "export": "write the network of a trial, its weights packed",
+    "export": "write the network of a trial into a file, ONNX or NumPy",
+    "deploy": "measure what trained networks cost in a runtime: time, energy, accuracy",
 }
 
 

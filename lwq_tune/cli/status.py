@@ -13,8 +13,9 @@ from lwq_tune.cli import exit_codes
 from lwq_tune.cli.messages import energy_balance
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.formatting import duration, format_columns, fraction, name_trials, wh
+from lwq_tune.results.row_log import read_log
+from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.results.schema import ENDED
-from lwq_tune.results.store import RunFolder, read_log
 from lwq_tune.sweep.space.trial_list import trial_costs
 
 
@@ -26,10 +27,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Print the state of a run and return the exit code."""
-    from lwq_tune.results.asked import read_trials
+    from lwq_tune.files.locks import holder_of
+    from lwq_tune.results.earlier_runs import read_trials
     from lwq_tune.results.manifest import read_manifest
     from lwq_tune.results.recorder import RunRecorder
-    from lwq_tune.results.run_lock import holder_of
 
     folder = RunFolder(Path(arguments.run_dir).expanduser().resolve())
     manifest = read_manifest(folder.path)
@@ -38,7 +39,7 @@ def run(arguments: Namespace) -> int:
     recorder = RunRecorder(folder, trials, costs, manifest.table_metadata, manifest.initial_trials)
     state = {
         "run": manifest.run,
-        "held_by": holder_of(folder.path),
+        "held_by": holder_of(folder.lock),
         **_progress(trials, recorder.trial_rows(), _pace(folder, manifest.sessions[-1])),
     }
     if arguments.json:

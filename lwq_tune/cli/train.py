@@ -30,7 +30,7 @@ from lwq_tune.sweep.space.prerequisites import with_initial_trials
 
 if TYPE_CHECKING:
     from lwq_tune.carbon.intensity import IntensitySeries
-    from lwq_tune.energy.service.client import RunSpec
+    from lwq_tune.energy.ledger.run_ledger import RunSpec
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -99,7 +99,7 @@ class Networks:
         self._ray_folder: Path | None = None
         if run_dir is not None:
             from lwq_tune.results.manifest import read_manifest
-            from lwq_tune.results.store import RunFolder
+            from lwq_tune.results.run_folder import RunFolder
 
             read_manifest(run_dir)
             self._ray_folder = RunFolder(run_dir).ray
@@ -183,7 +183,7 @@ def _parse_bits(text: str, n_stages: int) -> tuple[Any, ...]:
 
 def _run_spec(intensity: IntensitySeries, pue: float) -> RunSpec:
     """Return what the ledger needs to know; the log is in the ledger's own folder, since there is no run folder."""
-    from lwq_tune.energy.service.client import RunSpec
+    from lwq_tune.energy.ledger.run_ledger import RunSpec
     from lwq_tune.energy.service.location import ledger_folder
 
     name = f"train-{os.getpid()}"
@@ -194,7 +194,7 @@ def _make_meter(spec: RunSpec, trial: TrialConfig, device: str) -> EnergyMeter:
     from lwq_tune.energy.sensors.nvml import find_gpus
     from lwq_tune.energy.sensors.visible_gpus import owned_gpus
     from lwq_tune.energy.trial_meter import LedgerMeter
-    from lwq_tune.host.provenance import available_cpus
+    from lwq_tune.host.hardware import available_cpus
 
     gpus: dict[str, float] = {}
     if device == "cuda":

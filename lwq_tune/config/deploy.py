@@ -24,7 +24,9 @@ class DeploySettings(BaseModel):
     threads: int = setting(1, "threads of the runtime", ge=1)
     duration: float = setting(60.0, "seconds of each window", metavar="S", ge=MIN_DURATION_S)
     repetitions: int = setting(5, "windows of each network and batch size, in shuffled order over all", ge=1)
-    idle: float = setting(60.0, "seconds without load before and after, in which idle power is measured", metavar="S", ge=0)
+    idle: float = setting(
+        60.0, "seconds without load before and after, in which idle power is measured", metavar="S", ge=0
+    )
     warm_up: float = setting(
         30.0, "longest time that speed may take to become steady before a window", metavar="S", ge=0
     )

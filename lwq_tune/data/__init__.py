@@ -3,7 +3,7 @@
 Start at `loading.load_dataset`, and `hub_folder.open_hub_folder` for what people have.
 
 - batches: Batches, augmentation and normalisation as operations on whole batches.
-- catalog: Describes data sets without loading their images. No torch.
+- catalog: Describes data sets and counts their images, without loading one. No torch.
 - decoded_cache: Decoded data sets on this node's disk, so that its processes share one copy in the page cache.
 - decoded_images: A whole data set as arrays.
 - decoding: One encoded image to 8-bit RGB pixels, exactly or not at all. No torch.
@@ -14,6 +14,5 @@ Start at `loading.load_dataset`, and `hub_folder.open_hub_folder` for what peopl
 - labels: Labels of any values to classes 0 to k-1. No torch.
 - loading: Load a data set by name or folder; each source has its own function.
 - preparation: Prepares a data set before the first trial.
-- sizes: How many images a data set has, without decoding one. No torch.
 - split: The validation split.
 """

@@ -7,22 +7,22 @@ files. An entry is a folder, named by the data set's content and moved into plac
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import logging
 import os
 import shutil
-import stat
-import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
 from lwq_tune.data.decoded_images import DecodedImages
+from lwq_tune.files.private_folder import make_private_folder, users_folder
 
 _log = logging.getLogger(__name__)
 
@@ -68,11 +68,12 @@ class NodeCache:
         if found is not None:
             return found
         try:
+            self._prepare()
             lock = self._lock(key)
         except OSError as error:
             _warn(error)
             return load()
-        with lock:  # closing it gives it back, and so does the death of this process
+        with lock:  # the death of this process releases it too
             return self._read(key) or self._fill(key, load())
 
     def _fill(self, key: str, decoded: DecodedImages) -> DecodedImages:
@@ -86,22 +87,12 @@ class NodeCache:
             return decoded
         return self._read(key) or decoded
 
-    def _lock(self, key: str) -> IO[bytes]:
+    def _lock(self, key: str) -> AbstractContextManager[object]:
         """Wait until no other process writes the entry, and keep others from it."""
-        self._prepare()
-        stream = (self.folder / f"{key}.lock").open("wb")
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        except OSError:
-            stream.close()
-            raise
-        return stream
+        return FileLock(self.folder / f"{key}.lock", fallback_to_soft=False).acquire()
 
     def _prepare(self) -> None:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = self.folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
-            raise PermissionError(f"{self.folder} is not a folder that is yours and that nobody else can write to")
+        make_private_folder(self.folder)
         free_bytes = shutil.disk_usage(self.folder).free
         if free_bytes < self.min_free_bytes:
             raise OSError(f"the disk of {self.folder} has {free_bytes >> 20} MiB left")
@@ -161,8 +152,7 @@ class NodeCache:
 
 def default_cache() -> NodeCache:
     """Return the cache of this user on this node: in ``LWQ_TUNE_CACHE_DIR``, or the folder for temporary files."""
-    given = os.environ.get(FOLDER_VARIABLE)
-    return NodeCache(Path(given) if given else Path(tempfile.gettempdir()) / f"lwq_tune-{os.getuid()}-data")
+    return NodeCache(users_folder(FOLDER_VARIABLE, "-data"))
 
 
 def _arrays(decoded: DecodedImages) -> dict[str, np.ndarray[Any, Any]]:

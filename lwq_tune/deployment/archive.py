@@ -26,9 +26,7 @@ activations to bfloat16 as well, which is not in the file.
 
 from __future__ import annotations
 
-import io
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +37,7 @@ from torch import Tensor
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.deployment.network import GridValues, describe_network, load_model
 from lwq_tune.errors import ResultsError
+from lwq_tune.files.atomic import whole_file
 from lwq_tune.quantization.packing import pack_bits, unpack_bits
 
 FORMAT_VERSION = 2
@@ -124,15 +123,8 @@ def _about(grid: GridValues) -> dict[str, Any]:
 
 
 def _write(file: Path, arrays: dict[str, Any]) -> None:
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    part = file.with_name(f".{file.name}.tmp")
     try:
-        with part.open("wb") as stream:
-            stream.write(buffer.getvalue())
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(file)
+        with whole_file(file, is_shared=True) as part, part.open("wb") as stream:
+            np.savez(stream, **arrays)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise ResultsError(f"--out must be a writable file, {file} is not ({error.strerror or error})") from error

@@ -1,5 +1,7 @@
-"""Whether a deployed network is the trained one. Logits cannot be equal bit by bit: rounding moves values over the middle
-between two levels, and torch in float32 differs from torch in float64 as much as a runtime does.
+"""Whether a deployed network is the trained one.
+
+Logits cannot be equal bit by bit: rounding moves values over the middle between two levels, and torch in float32
+differs from torch in float64 as much as a runtime does.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,10 @@ import lwq_tune
 from lwq_tune.deployment.runtimes.choice import make_runtime
 from lwq_tune.deployment.trained import TrainedTrial, TrainedTrials
 from lwq_tune.errors import ConfigError, ResultsError
+from lwq_tune.files.atomic import whole_file
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from lwq_tune.data.images import Dataset
     from lwq_tune.deployment.equality import Agreement
@@ -91,7 +91,9 @@ def _format(out: Path | None, file_format: Format | None) -> Format:
     return file_format or by_name or "onnx"
 
 
-def write_onnx(trained: TrainedTrial, dataset: Dataset, file: Path, runtime: Runtime) -> Exported:
+def write_onnx(
+    trained: TrainedTrial, dataset: Dataset, file: Path, runtime: Runtime, *, is_packed_too: bool = True
+) -> Exported:
     """Write an ONNX file once a runtime gives with it what the trained network gives.
 
     Raises:
@@ -115,7 +117,7 @@ def write_onnx(trained: TrainedTrial, dataset: Dataset, file: Path, runtime: Run
             f"{'; '.join(faults)}{where}; export it with --format npz, which holds it exactly"
         )
     write_whole(file, written.serialized())
-    packed_file = _write_packed(network, trained, file)
+    packed_file = _write_packed(network, trained, file) if is_packed_too else None
     return Exported(
         file, trained.config, network.packed_bytes, network.float_bytes, written.layers, agreement, packed_file
     )
@@ -162,13 +164,8 @@ def write_whole(file: Path, content: bytes) -> None:
     Raises:
         ResultsError: It cannot be written.
     """
-    part = file.with_name(f".{file.name}.tmp")
     try:
-        with part.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(file)
+        with whole_file(file, is_shared=True) as part:
+            part.write_bytes(content)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise ResultsError(f"--out must be a writable file, {file} is not ({error.strerror or error})") from error

@@ -56,7 +56,9 @@ def batches_of(images: np.ndarray, batch_size: int) -> list[np.ndarray]:
     """Return batches of full size that together hold all images, some twice where their number is no multiple."""
     n = len(images)
     starts = range(0, max(n, 1), batch_size)
-    return [np.ascontiguousarray(images.take(range(start, start + batch_size), axis=0, mode="wrap")) for start in starts]
+    return [
+        np.ascontiguousarray(images.take(range(start, start + batch_size), axis=0, mode="wrap")) for start in starts
+    ]
 
 
 def warm_up(run: Callable[[], int], max_s: float, window_s: float = WARM_UP_WINDOW_S) -> WarmUp:

@@ -153,7 +153,9 @@ class _Writer:
     def _node(self, kind: str, inputs: Sequence[str], output: str | None = None, **attributes: Any) -> str:
         self._n += 1
         output = output or f"{kind.lower()}_{self._n}"
-        self._nodes.append(self._onnx.helper.make_node(kind, list(inputs), [output], name=f"{output}/{kind}", **attributes))
+        self._nodes.append(
+            self._onnx.helper.make_node(kind, list(inputs), [output], name=f"{output}/{kind}", **attributes)
+        )
         return output
 
     def _constant(self, values: Any, name: str = "constant") -> str:

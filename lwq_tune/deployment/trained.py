@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.errors import ResultsError
-from lwq_tune.results.asked import read_trials
+from lwq_tune.results.earlier_runs import finished_epochs, read_trials
 from lwq_tune.results.manifest import Manifest, read_manifest
-from lwq_tune.results.reuse import finished_epochs
-from lwq_tune.results.store import RunFolder
+from lwq_tune.results.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -12,9 +12,10 @@ from typing import Any
 
 from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.energy.attribution.split import CPU, RAM
+from lwq_tune.energy.ledger.run_ledger import RunSpec
 from lwq_tune.energy.ledger.totals import JOULES_PER_KWH, Totals, trial_part
-from lwq_tune.energy.meter import EnergyReading, MeterSources
-from lwq_tune.energy.service.client import LedgerClient, RunSpec, connect
+from lwq_tune.energy.meter import EnergyReading
+from lwq_tune.energy.service.client import LedgerClient, connect
 from lwq_tune.errors import EnergyMeterError
 
 _log = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ class LedgerMeter:
         self._spec, self._cpus, self._gpus, self._pid = spec, cpus, dict(gpus or {}), pid
         self._name = trial_part(trial_key, self.segment)
         self._client, self._account = connect(self._introduce)
-        self.sources = MeterSources(**self._client.call("sources"))
+        self.sources = self._client.sources()
         self._base = self._begin = self._mark()
         self._in_windows: list[EnergyUse] = []
 
@@ -122,13 +123,13 @@ class LedgerMeter:
             used = used.minus(window)
         self._base, self._in_windows = now, []
         with contextlib.suppress(OSError, EnergyMeterError):  # idle power may have been learned since
-            self.sources = MeterSources(**self._client.call("sources"))
+            self.sources = self._client.sources()
         return self._reading(used)
 
     def close(self) -> None:
         """Close the trial's account; what it used is then in the run's log."""
         with contextlib.suppress(OSError, EnergyMeterError):  # the last seconds are then missing from the log
-            self._client.call("leave")
+            self._client.leave()
         self._client.close()
 
     def _reading(self, used: EnergyUse) -> EnergyReading:
@@ -140,7 +141,7 @@ class LedgerMeter:
         """Return what the account has been charged with, from the ledger or a new one; without any, only the time."""
         for _ in range(MAX_SUCCESSORS):
             try:
-                return _Mark(self._client.call("mark", account=self._account))
+                return _Mark(self._client.mark(self._account))
             except (OSError, EnergyMeterError):
                 self._client.close()
             _log.warning("the energy ledger of this host has ended; a new one is started and continues from its log")

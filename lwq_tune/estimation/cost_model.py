@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lwq_tune.config.trial import TrialConfig
-from lwq_tune.data.sizes import ImageCounts
+from lwq_tune.data.catalog import ImageCounts
 from lwq_tune.estimation.makespan import makespan_range
 from lwq_tune.estimation.range import NOTHING, Range, total
 

@@ -18,9 +18,8 @@ from lwq_tune.carbon.host_intensities import intensity_here
 from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.config.trial import TrialConfig
-from lwq_tune.data.catalog import DatasetInfo
-from lwq_tune.data.sizes import ImageCounts, count_images
-from lwq_tune.energy.service.client import RunSpec
+from lwq_tune.data.catalog import DatasetInfo, ImageCounts, count_images
+from lwq_tune.energy.ledger.run_ledger import RunSpec
 from lwq_tune.errors import ConfigError
 from lwq_tune.estimation.cost_model import ASSUMED_S, LOAD_S_PER_ENCODED_IMAGE, UNSEEN_SHARE, Wave, estimate_sweep
 from lwq_tune.estimation.measurement import Group, MeasuredModels, find_groups, show_slots, visible_gpus
@@ -149,7 +148,7 @@ def _circumstances(
     groups: Sequence[Group], measured: Mapping[Slots, MeasuredModels], probe_time_s: float
 ) -> dict[str, Any]:
     """Return the conditions under which the figures were measured."""
-    from lwq_tune.host.provenance import available_cpus, cpu_model
+    from lwq_tune.host.hardware import available_cpus, cpu_model
 
     reports = [models.report for models in measured.values()]
     sources = [report.sources for report in reports if report.sources is not None]

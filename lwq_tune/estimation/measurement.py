@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.config.trial import TrialConfig
-from lwq_tune.data.sizes import ImageCounts
+from lwq_tune.data.catalog import ImageCounts
 from lwq_tune.errors import ConfigError
 from lwq_tune.estimation.cost_model import Measured, TrialEstimate, TrialWork, estimate_trial
 from lwq_tune.estimation.probe_pool import measure_side_by_side
@@ -22,7 +22,7 @@ from lwq_tune.sweep.cluster.slots import Host, Slots, choose_slots, usable_memor
 from lwq_tune.sweep.space.prerequisites import waves
 
 if TYPE_CHECKING:
-    from lwq_tune.energy.service.client import RunSpec
+    from lwq_tune.energy.ledger.run_ledger import RunSpec
     from lwq_tune.sweep.plan import AdaptiveSearch
 
 # Time for the probes of one number of slots; a model that is not measured by then takes the figures of the nearest one.
@@ -50,7 +50,7 @@ def find_groups(
     Raises:
         ConfigError: A trial reserves more than this host has, or there is no trial.
     """
-    from lwq_tune.host.provenance import available_cpus
+    from lwq_tune.host.hardware import available_cpus
 
     host = Host(available_cpus(), float(len(visible_gpus())), usable_memory_mib())
     groups = [tuple(wave.values()) for wave in waves(trials)]

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 
 from lwq_tune.config.trial import TrialConfig
+from lwq_tune.energy.ledger.run_ledger import RunSpec
 from lwq_tune.energy.meter import EnergyMeter, MeterSources, NullMeter
-from lwq_tune.energy.service.client import RunSpec
 from lwq_tune.errors import EnergyMeterError, ResultsError
 from lwq_tune.estimation.cost_model import Measured, TrialWork
 from lwq_tune.host.threads import let_idle_threads_sleep, n_threads

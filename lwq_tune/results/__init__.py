@@ -2,16 +2,15 @@
 
 Start at `schema`, which says what each column means, and `recorder.RunRecorder`.
 
-- asked: The trials of a run, as the manifest and the search ask for them.
+- earlier_runs: What a run holds for a later session or run: the trials that were asked for, and which of them are done.
 - energy_tables: The energy logs of a run.
 - manifest: The manifest of a run.
 - recorded_dataset: Checks that the data set of a run is read as it was when the run began.
 - recorder: Writes the log and the tables of a run.
-- reuse: Trials of another run that trials of this one start from.
-- rows: Rows of the tables, made from configurations and records. Pure functions.
-- run_lock: A lock on a run folder: one process at a time writes it.
+- row_log: The append-only log of a run, the source of truth: one JSON object per line.
+- run_folder: The folder of a run: what is where in it, and the lock by which one process at a time writes it.
 - schema: Every column of the results tables, declared once: type, unit and meaning.
-- store: The run folder on disk.
-- trial_sums: Sums over the epochs of one trial, kept instead of its rows after it has ended.
+- tables: The files of a run that are derived from its log, each written whole or not at all.
+- trial_rows: The rows of the table of trials, made from configurations and records. Pure functions.
 - storage/: Copies of a run in an object store or a shared folder.
 """

@@ -12,8 +12,10 @@ from typing import Any
 from lwq_tune.energy.ledger.interval_log import only_intervals
 from lwq_tune.energy.ledger.totals import JOULES_PER_KWH, TRIAL, kg_co2eq, parse_part
 from lwq_tune.errors import ResultsError
+from lwq_tune.files import jsonl
+from lwq_tune.results.row_log import Record
 from lwq_tune.results.schema import INTERVAL_COLUMNS
-from lwq_tune.results.store import Record, write_table
+from lwq_tune.results.tables import write_table
 
 NODE = "node"
 UNALLOCATED = "unallocated"
@@ -76,19 +78,17 @@ class EnergyLog:
             ResultsError: A log is damaged, or a table cannot be written.
         """
         for path in sorted(self._folder.glob("*.jsonl")):
-            intervals = only_intervals(_lines(path, self._offsets.get(path, 0)))
+            lines = jsonl.whole_lines(path, self._offsets.get(path, 0))
+            intervals = only_intervals(_parse(line, path) for line in lines)
             rows = (row for number, record in enumerate(intervals) for row in interval_rows(record, number))
             named = ({"run": run, "host": path.stem, **row} for row in rows)
             write_table(path.with_suffix(".parquet"), INTERVAL_COLUMNS, named, metadata)
 
     def _new_lines(self, path: Path) -> list[Record]:
         begin = self._offsets.get(path, 0)
-        with path.open("rb") as stream:
-            stream.seek(begin)
-            content = stream.read()
-        whole = content[: content.rfind(b"\n") + 1]
-        lines = [_parse(line, path) for line in whole.splitlines()]
-        self._offsets[path] = begin + len(whole)
+        new = jsonl.read_from(path, begin)
+        lines = [_parse(line, path) for line in new.splitlines()]
+        self._offsets[path] = begin + len(new)
         return lines
 
     def _take_in(self, record: Record) -> None:
@@ -101,13 +101,6 @@ class EnergyLog:
                 self.parts[kind].add(active_j + idle_j, record["g_per_kwh"])
                 if trial_key is not None and segment is not None:
                     self.segments[trial_key][segment].add(active_j + idle_j, record["g_per_kwh"])
-
-
-def _lines(path: Path, end: int) -> Iterator[Record]:
-    """Yield the lines of the first ``end`` bytes of a log."""
-    with path.open("rb") as stream:
-        while stream.tell() < end:
-            yield _parse(stream.readline(), path)
 
 
 def _parse(line: bytes, path: Path) -> Record:

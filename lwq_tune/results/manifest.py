@@ -12,9 +12,11 @@ from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.errors import ResultsError
-from lwq_tune.host.provenance import commit, host, versions
+from lwq_tune.host.hardware import host
+from lwq_tune.host.versions import commit, versions
+from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.results.schema import SCHEMA_VERSION
-from lwq_tune.results.store import RunFolder, write_json
+from lwq_tune.results.tables import write_json
 
 SOURCE_COLUMNS = ("cpu_source", "gpu_source", "ram_source", "idle_source", "share_method")
 

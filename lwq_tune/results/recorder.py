@@ -12,10 +12,11 @@ from typing import Any
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.models.inference_costs import ModelCosts
 from lwq_tune.results.energy_tables import EnergyLog
-from lwq_tune.results.rows import Record, identity_values, initial_energy, status_of, trial_row
+from lwq_tune.results.row_log import RowLog, read_log
+from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.results.schema import ENDED, EPOCH_COLUMNS, TRIAL_COLUMNS
-from lwq_tune.results.store import RowLog, RunFolder, count_rows, read_log, write_table
-from lwq_tune.results.trial_sums import TrialSums, sum_up
+from lwq_tune.results.tables import count_rows, write_table
+from lwq_tune.results.trial_rows import Record, TrialSums, identity_values, initial_energy, status_of, sum_up, trial_row
 
 # The table of trials is written again at most this share of the time, however many trials there are.
 MAX_TABLE_SHARE = 0.02

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.config.trial import TrialConfig
-from lwq_tune.energy.service.client import RunSpec, run_spec
-from lwq_tune.energy.service.host_spool import RunLocation
+from lwq_tune.energy.ledger.run_ledger import RunSpec
+from lwq_tune.energy.service.host_spool import RunLocation, run_spec
 from lwq_tune.models.inference_costs import ModelCosts
 from lwq_tune.quantization.schedules import BitWidths
-from lwq_tune.results.store import RunFolder
+from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.sweep.cluster.dashboard import Dashboard
 from lwq_tune.sweep.space.file_models import Search
 from lwq_tune.sweep.space.search_space import SearchSpace

@@ -13,14 +13,13 @@ from lwq_tune.config.sweep import SweepConfig, parse_address
 from lwq_tune.data.catalog import DatasetInfo
 from lwq_tune.data.preparation import report_dataset
 from lwq_tune.output_streams import say
-from lwq_tune.results.asked import read_trials
+from lwq_tune.results.earlier_runs import read_trials
 from lwq_tune.results.manifest import Manifest, new_session, read_manifest
 from lwq_tune.results.recorded_dataset import check_init_run, find_as_before, load_as_before
 from lwq_tune.results.recorder import RunRecorder, utc_now
-from lwq_tune.results.run_lock import run_lock
+from lwq_tune.results.run_folder import RunFolder, run_lock
 from lwq_tune.results.schema import ENDED
 from lwq_tune.results.storage.run_copy import mirrored
-from lwq_tune.results.store import RunFolder
 from lwq_tune.sweep.cluster.dashboard import find_dashboard
 from lwq_tune.sweep.edited_space import extend, recorded_space, space_now
 from lwq_tune.sweep.plan import Plan, find_checkpoints, make_search

@@ -12,8 +12,8 @@ from lwq_tune.config.carbon_budget import parse_budget
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.errors import ResultsError
 from lwq_tune.results.recorder import RunRecorder
+from lwq_tune.results.row_log import read_log
 from lwq_tune.results.schema import ENDED
-from lwq_tune.results.store import read_log
 from lwq_tune.sweep.cluster.hosts import SweepHosts, open_sweep_hosts, wait_for_ledgers
 from lwq_tune.sweep.cluster.overhead_account import DriverAccount
 from lwq_tune.sweep.confirmation import in_random_blocks, prepare_host

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from lwq_tune.results.energy_tables import EnergyLog
     from lwq_tune.results.manifest import Manifest, SpaceRecord
     from lwq_tune.results.recorder import RunRecorder
-    from lwq_tune.results.store import RunFolder
+    from lwq_tune.results.run_folder import RunFolder
     from lwq_tune.sweep.plan import Plan
 
 
@@ -175,10 +175,9 @@ def start_sweep(prepared: PreparedSweep, estimate: Callable[[PreparedSweep], dic
     Raises:
         UserInputError: The data, a folder or the host cannot be used.
     """
-    from lwq_tune.host.provenance import available_cpus
+    from lwq_tune.host.hardware import available_cpus
     from lwq_tune.results.recorder import RunRecorder, utc_now
-    from lwq_tune.results.run_lock import run_lock
-    from lwq_tune.results.store import RunFolder
+    from lwq_tune.results.run_folder import RunFolder, run_lock
     from lwq_tune.sweep.cluster.slots import check_cpus
 
     trial_list, config = prepared.trial_list, prepared.config
@@ -261,7 +260,7 @@ def energies_elsewhere(config: SweepConfig) -> dict[str, float | None]:
     """Return the training energies of the run whose networks a sweep may start from, by key."""
     if config.init_run is None:
         return {}
-    from lwq_tune.results.reuse import trained_energies
+    from lwq_tune.results.earlier_runs import trained_energies
 
     return trained_energies(config.init_run)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from lwq_tune.files.atomic import whole_file
 
 STATE_FILE, DIGEST_FILE = "trial.pt", "trial.json"
 
@@ -35,21 +36,13 @@ def save_checkpoint(state: dict[str, Any], folder: Path) -> None:
     import torch
 
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / STATE_FILE
-    part = target.with_suffix(".tmp")
-    with part.open("wb") as stream:
-        torch.save(state, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    digest = _digest(part)
-    part.replace(target)
+    with whole_file(folder / STATE_FILE) as part:
+        with part.open("wb") as stream:
+            torch.save(state, stream)
+        digest = _digest(part)
     description = {"trial_key": state["trial_key"], "epoch": state["epoch"], "sha256": digest}
-    side_part = (folder / DIGEST_FILE).with_suffix(".tmp")
-    with side_part.open("w") as stream_text:
-        json.dump(description, stream_text)
-        stream_text.flush()
-        os.fsync(stream_text.fileno())
-    side_part.replace(folder / DIGEST_FILE)
+    with whole_file(folder / DIGEST_FILE) as part:
+        part.write_text(json.dumps(description))
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from benchmarks.orchestration import growth_figures, start_figures
 from benchmarks.run_log import Usage, handovers, packing, trial_times
 from benchmarks.sweeps import N_TEST, N_TRAIN, DriverSampler, Sweep, write_images
 from lwq_tune.data.loading import load_hub_folder
-from lwq_tune.results.store import RowLog, read_log
+from lwq_tune.results.row_log import RowLog, read_log
 from tests.conftest import run_python
 
 

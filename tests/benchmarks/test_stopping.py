@@ -14,9 +14,9 @@ from benchmarks.stopping import count_beyond, emitted_kg, front, judge, points, 
 from benchmarks.stopping_replay import Ended, Recorded, read_grid, replay
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.quantization.schedules import parse_schedule
-from lwq_tune.results.rows import identity_values
 from lwq_tune.results.schema import EPOCH_COLUMNS, TRIAL_COLUMNS
-from lwq_tune.results.store import write_table
+from lwq_tune.results.tables import write_table
+from lwq_tune.results.trial_rows import identity_values
 from lwq_tune.sweep.space.trial_list import trial_costs
 from lwq_tune.sweep.stopping.rules import StopRules
 from lwq_tune.sweep.stopping.settings import Asha, Dominance, Marginal, Plateau, Stopping, Target

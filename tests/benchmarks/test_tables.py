@@ -10,9 +10,10 @@ import pytest
 
 from benchmarks.synthetic_run import N_SEEDS, trial_configs, write_run
 from lwq_tune.results.manifest import read_manifest
+from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.results.schema import EPOCH_COLUMNS, TRIAL_COLUMNS, read_metadata
-from lwq_tune.results.store import RunFolder, write_table
-from lwq_tune.results.trial_sums import SUMMED, sum_up
+from lwq_tune.results.tables import write_table
+from lwq_tune.results.trial_rows import SUMMED, sum_up
 from tests.conftest import run_python
 
 N_TRIALS, N_EPOCHS = 6, 5

@@ -10,8 +10,8 @@ import pytest
 
 from lwq_tune.cli.main import main
 from lwq_tune.config.trial import TrialConfig
-from lwq_tune.results.run_lock import holder_of, run_lock
-from lwq_tune.results.store import RunFolder
+from lwq_tune.files.locks import holder_of
+from lwq_tune.results.run_folder import RunFolder, run_lock
 from tests.conftest import small_config
 from tests.support.manifests import manifest_of
 from tests.support.small_run import epoch_row, recorder_of
@@ -92,7 +92,7 @@ def test_looking_changes_nothing_and_needs_no_lock(run: Path, capsys: pytest.Cap
     main(["status", str(run)])
     capsys.readouterr()
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
-    assert holder_of(run) is None
+    assert holder_of(run / ".lock") is None
 
 
 @pytest.mark.parametrize("what", ["nothing there", "no manifest", "trials that are none"])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lwq_tune.results.store import read_log
+from lwq_tune.results.row_log import read_log
 from lwq_tune.training.checkpoint import STATE_FILE, find_in_run
 from tests.conftest import run_python
 from tests.end_to_end.conftest import Undisturbed

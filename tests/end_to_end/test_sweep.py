@@ -225,7 +225,7 @@ from lwq_tune.config.trial import TrialConfig
 from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.results.recorder import RunRecorder
-from lwq_tune.results.store import RunFolder
+from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.sweep.plan import Plan
 from lwq_tune.sweep.runner import run_trials
 from lwq_tune.sweep.session import Run

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lwq_tune.data.sizes import ImageCounts
+from lwq_tune.data.catalog import ImageCounts
 from lwq_tune.estimation import cost_model as estimate
 from lwq_tune.estimation.cost_model import (
     Measured,

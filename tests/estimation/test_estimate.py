@@ -18,7 +18,7 @@ from lwq_tune.energy.service.location import FOLDER_VARIABLE
 from lwq_tune.errors import ConfigError, DatasetError
 from lwq_tune.estimation.estimate import measure_sweep
 from lwq_tune.estimation.range import Range
-from lwq_tune.host.provenance import available_cpus
+from lwq_tune.host.hardware import available_cpus
 from lwq_tune.sweep.confirmation import IDLE_S, WARM_UP_S
 from lwq_tune.sweep.space.prerequisites import with_initial_trials
 from lwq_tune.sweep.space.trial_list import trial_costs

@@ -9,7 +9,7 @@ from lwq_tune.config.trial import TrialConfig
 from lwq_tune.errors import ConfigError
 from lwq_tune.estimation import measurement
 from lwq_tune.estimation.measurement import find_groups, gpus_of_slots
-from lwq_tune.host import provenance
+from lwq_tune.host import hardware
 from lwq_tune.sweep.cluster.slots import Slots
 from lwq_tune.sweep.plan import AdaptiveSearch
 from lwq_tune.sweep.space.file_models import Search
@@ -21,7 +21,7 @@ from tests.conftest import small_config
 @pytest.fixture(autouse=True)
 def four_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host with four CPUs, much memory and no GPU."""
-    monkeypatch.setattr(provenance, "available_cpus", lambda: 4)
+    monkeypatch.setattr(hardware, "available_cpus", lambda: 4)
     monkeypatch.setattr(measurement, "usable_memory_mib", lambda: 64_000.0)
     monkeypatch.setattr(measurement, "visible_gpus", list)
 

@@ -11,10 +11,10 @@ import torch
 
 from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.config.trial import TrialConfig
+from lwq_tune.data.catalog import count_images
 from lwq_tune.data.loading import load_digits
-from lwq_tune.data.sizes import count_images
+from lwq_tune.energy.ledger.run_ledger import RunSpec
 from lwq_tune.energy.meter import NullMeter
-from lwq_tune.energy.service.client import RunSpec
 from lwq_tune.energy.trial_meter import LedgerMeter
 from lwq_tune.estimation import probe as probe_module
 from lwq_tune.estimation.cost_model import Measured, TrialWork, estimate_trial

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lwq_tune.carbon.intensity import IntensitySeries
-from lwq_tune.data.sizes import count_images
-from lwq_tune.energy.service.client import RunSpec
+from lwq_tune.data.catalog import count_images
+from lwq_tune.energy.ledger.run_ledger import RunSpec
 from lwq_tune.errors import ConfigError
 from lwq_tune.estimation.cost_model import TrialWork
 from lwq_tune.estimation.probe import MIN_REPEATS

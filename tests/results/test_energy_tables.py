@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,6 @@ import pytest
 from lwq_tune.energy.ledger.totals import trial_part
 from lwq_tune.errors import ResultsError
 from lwq_tune.results.energy_tables import EnergyLog, interval_rows
-from lwq_tune.results.run_lock import run_lock
 from lwq_tune.results.schema import INTERVAL_COLUMNS
 
 KWH = 3.6e6  # joules
@@ -108,26 +105,6 @@ def test_events_are_no_intervals(tmp_path: Path) -> None:
     assert set(pd.read_parquet(tmp_path / "host.parquet")["interval"]) == {0, 1}
 
 
-def test_a_folder_that_cannot_be_locked_is_used_with_a_warning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def no_locks(*_: object) -> None:
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr(fcntl, "flock", no_locks)
-    with run_lock(tmp_path):
-        assert "cannot be locked" in caplog.text
-
-
 def test_rows_of_an_interval_without_memory_have_none() -> None:
     rows = list(interval_rows(record(0.0, node={"cpu": KWH}, parts={"cpu": {"other": [KWH, 0.0]}}), 7))
     assert [(row["part"], row["domain"], row["interval"]) for row in rows] == [("node", "cpu", 7), ("other", "cpu", 7)]
-
-
-def test_only_one_process_at_a_time_works_on_a_run(tmp_path: Path) -> None:
-    with run_lock(tmp_path), pytest.raises(ResultsError, match="wait until it has ended"), run_lock(tmp_path):
-        pass
-    with run_lock(tmp_path):
-        pass
-    with pytest.raises(ResultsError, match="must be writable"), run_lock(tmp_path / "gone"):
-        pass

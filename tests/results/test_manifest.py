@@ -9,7 +9,7 @@ import pytest
 
 from lwq_tune.errors import ResultsError
 from lwq_tune.results.manifest import SOURCE_COLUMNS, SpaceRecord, read_manifest
-from lwq_tune.results.store import RunFolder
+from lwq_tune.results.run_folder import RunFolder
 from tests.conftest import small_config
 from tests.support.manifests import manifest_of
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.results.recorder import RunRecorder
-from lwq_tune.results.store import RunFolder
+from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.sweep.space.trial_list import trial_costs
 
 

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from lwq_tune.results.energy_tables import EnergyLog
-from lwq_tune.results.store import read_log
+from lwq_tune.results.row_log import read_log
 from lwq_tune.sweep.stopping.controller import used_by_sweep
 from tests.conftest import REPOSITORY, run_python
 

@@ -15,7 +15,7 @@ from lwq_tune.data.decoded_cache import FOLDER_VARIABLE
 from lwq_tune.errors import ResultsError
 from lwq_tune.output_streams import say
 from lwq_tune.results.recorded_dataset import check_init_run, find_as_before, load_as_before
-from lwq_tune.results.store import RunFolder
+from lwq_tune.results.run_folder import RunFolder
 from tests.support.hub_folders import png
 from tests.support.manifests import manifest_of
 

@@ -8,11 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from lwq_tune.energy.attribution.split import Split, residuals, split
-from lwq_tune.energy.ledger.run_ledger import RunLedger, RunTerms
+from lwq_tune.energy.ledger.run_ledger import RunLedger, RunSpec
 from lwq_tune.energy.ledger.sampler import MIN_INTERVAL_S, HostSampler, Reservation
 from lwq_tune.energy.ledger.totals import LEDGER, Totals
 from lwq_tune.energy.meter import MeterSources
@@ -65,25 +64,23 @@ class HostLedger:
         if os.getpid() in self._host.processes:
             self._host.open(LEDGER, os.getpid(), NOTHING_RESERVED)
 
-    def open_run(self, run: str, log: Path, terms: RunTerms) -> None:
+    def open_run(self, spec: RunSpec) -> None:
         """Measure for a run from now on; a second call for the same run has no effect.
 
         Args:
-            run: Name of the run, unique on this host.
-            log: Log of its intervals; records are appended.
-            terms: Settings of the run.
+            spec: The run.
 
         Raises:
             ValueError: The log is damaged.
             OSError: The log cannot be read.
         """
         with self._opening:
-            if run in self._runs:
+            if spec.run in self._runs:
                 return
-            run_ledger = RunLedger(log, terms, self._wall())  # outside the lock, since it may read a long log
+            run_ledger = RunLedger(spec, self._wall())  # outside the lock, since it may read a long log
             with self._lock:
                 self.sample(force=True)
-                self._runs[run] = run_ledger
+                self._runs[spec.run] = run_ledger
                 lost_since_s, now_s = run_ledger.lost_since_s, self._wall()
                 if lost_since_s is not None and now_s > lost_since_s:
                     run_ledger.add_gap(lost_since_s, now_s - lost_since_s)
@@ -165,8 +162,8 @@ class HostLedger:
                 gpu_source=self._host.gpu_source,
                 ram_source=self._meter.ram_source,
                 idle_source=self._host.idle.source,
-                carbon_intensity_source=run_ledger.terms.intensity.source,
-                pue=run_ledger.terms.pue,
+                carbon_intensity_source=run_ledger.spec.intensity.source,
+                pue=run_ledger.spec.pue,
             )
 
     def sample(self, *, force: bool = False) -> None:

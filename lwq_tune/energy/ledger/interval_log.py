@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from lwq_tune.files import jsonl
 
 EVENT = "event"
 OPENED, CLOSED = "opened", "closed"
@@ -25,46 +26,22 @@ class IntervalLog:
         self.path = path
         self._unwritten: list[bytes] = []
         with contextlib.suppress(OSError):
-            _cut_unfinished_line(path)
+            jsonl.cut_unfinished_line(path)
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Write a record, and those that could not be written before."""
-        self._unwritten.append(json.dumps(record, allow_nan=False).encode() + b"\n")
+        self._unwritten.append(jsonl.line_of(record))
         self.retry()
 
     def retry(self) -> None:
         """Write what could not be written before; all of it or nothing."""
         if not self._unwritten:
             return
-        content = b"".join(self._unwritten)
         with contextlib.suppress(OSError):
             self.path.parent.mkdir(exist_ok=True)
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            try:
-                end = os.lseek(descriptor, 0, os.SEEK_END)
-                if self._write_whole(descriptor, content, end):
-                    self._unwritten.clear()
-            finally:
-                os.close(descriptor)
-
-    @staticmethod
-    def _write_whole(descriptor: int, content: bytes, end: int) -> bool:
-        """Return whether all went to the file; where not, the file is as long as before."""
-        try:
-            if os.write(descriptor, content) == len(content):
-                return True
-        except OSError:  # a full disk, a limit, a server that is gone
-            pass
-        os.ftruncate(descriptor, end)
-        return False
-
-
-def _cut_unfinished_line(path: Path) -> None:
-    """Take away a last line that a killed ledger left unfinished."""
-    if path.exists():
-        with path.open("rb+") as stream:
-            content = stream.read()
-            stream.truncate(content.rfind(b"\n") + 1)
+            with jsonl.open_log(self.path) as log:
+                jsonl.append(log, b"".join(self._unwritten))
+            self._unwritten.clear()
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -73,14 +50,7 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     Raises:
         ValueError: A line before the last is damaged.
     """
-    try:
-        stream = path.open("rb")
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    with stream:
-        for line in stream:
-            if line.endswith(b"\n"):
-                yield json.loads(line)
+    return (json.loads(line) for line in jsonl.whole_lines(path))
 
 
 def read_intervals(path: Path) -> list[dict[str, Any]]:

@@ -31,15 +31,20 @@ class _Pending:
 
 
 @dataclass(frozen=True)
-class RunTerms:
-    """The settings of a run in its ledger.
+class RunSpec:
+    """What the ledger of a host needs to know about a run.
 
     Attributes:
+        run: Name of the run, unique on a host.
+        log: Log of its intervals on this host; records are appended. For a client of the ledger, a relative path is
+            taken from the folder of the ledger.
         intensity: Carbon intensity over time.
         pue: Power usage effectiveness; all energies are multiplied by it.
         session: Identifies one start of the sweep; time between two ledger processes of one session is a gap.
     """
 
+    run: str
+    log: Path
     intensity: IntensitySeries
     pue: float = 1.0
     session: str = ""
@@ -53,18 +58,17 @@ class RunLedger:
         lost_since_s: Unix time from which this session has had no ledger process; None if it always had one.
 
     Args:
-        path: Log of the run; records are appended.
-        terms: Settings of the run.
+        spec: The run.
         now_s: Present Unix time.
     """
 
-    def __init__(self, path: Path, terms: RunTerms, now_s: float) -> None:
-        self.terms = terms
+    def __init__(self, spec: RunSpec, now_s: float) -> None:
+        self.spec = spec
         self.totals: dict[str, Totals] = {}
         self._pending: _Pending | None = None
-        self._log = IntervalLog(path)
-        self.lost_since_s = self._take_over(path)
-        self._log.append({EVENT: OPENED, "session": terms.session, "at_s": now_s})
+        self._log = IntervalLog(spec.log)
+        self.lost_since_s = self._take_over(spec.log)
+        self._log.append({EVENT: OPENED, "session": spec.session, "at_s": now_s})
 
     def _take_over(self, path: Path) -> float | None:
         """Add up the log and return where it ends in this session; None if the session was closed, or is new."""
@@ -77,7 +81,7 @@ class RunLedger:
             elif EVENT not in line:
                 end_s = line["begin_s"] + line["time_s"]
                 charge_record(self.totals, line)
-        return end_s if session == self.terms.session else None
+        return end_s if session == self.spec.session else None
 
     def add(
         self, divided: Split, names: Mapping[str, str], begin_s: float, time_s: float, concurrency: int, flags: set[str]
@@ -92,7 +96,7 @@ class RunLedger:
             concurrency: Number of trials on the host.
             flags: Flags for what was unusual in the interval.
         """
-        intensity, pue = self.terms.intensity, self.terms.pue
+        intensity, pue = self.spec.intensity, self.spec.pue
         g_per_kwh = intensity.mean(begin_s, begin_s + time_s)
         pending = self._pending_at(begin_s, g_per_kwh, concurrency)
         pending.time_s += time_s
@@ -119,7 +123,7 @@ class RunLedger:
     def add_gap(self, begin_s: float, time_s: float) -> None:
         """Add a time in which no ledger process ran."""
         self.write()
-        pending = self._pending_at(begin_s, self.terms.intensity.at(begin_s), 0)
+        pending = self._pending_at(begin_s, self.spec.intensity.at(begin_s), 0)
         pending.time_s = pending.unmeasured_s = time_s
         pending.flags.add("ledger-down")
         self.write()
@@ -135,7 +139,7 @@ class RunLedger:
     def close(self, now_s: float) -> None:
         """Write the pending record, and that the session has ended."""
         self.write()
-        self._log.append({EVENT: CLOSED, "session": self.terms.session, "at_s": now_s})
+        self._log.append({EVENT: CLOSED, "session": self.spec.session, "at_s": now_s})
 
     def _pending_at(self, begin_s: float, g_per_kwh: float, concurrency: int) -> _Pending:
         pending = self._pending
@@ -152,7 +156,7 @@ class RunLedger:
             into = named.setdefault(domain, {})
             for account, part in by_account.items():
                 name = own.get(account, OTHER)
-                into[name] = into.get(name, Part()).plus(part.scaled(self.terms.pue))
+                into[name] = into.get(name, Part()).plus(part.scaled(self.spec.pue))
         return named
 
 

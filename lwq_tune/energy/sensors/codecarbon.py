@@ -20,7 +20,7 @@ from lwq_tune.energy.ledger.totals import JOULES_PER_KWH
 from lwq_tune.energy.sensors.host_meter import HostReading
 from lwq_tune.energy.sensors.sources import cpu_of, find_cpu_source, find_ram_source, idle_power_w, max_power_w
 from lwq_tune.errors import EnergyMeterError
-from lwq_tune.host.provenance import cpu_model
+from lwq_tune.host.hardware import cpu_model
 
 # CodeCarbon's own measuring timer races with `flush()`; a period of years keeps it from running.
 NEVER_S = 1e8

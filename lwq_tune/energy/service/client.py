@@ -9,16 +9,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import lwq_tune
-from lwq_tune.carbon.intensity import IntensitySeries, for_host
+from lwq_tune.energy.ledger.run_ledger import RunSpec
+from lwq_tune.energy.meter import MeterSources
 from lwq_tune.energy.sensors.processes import PROC
-from lwq_tune.energy.service.host_spool import ENERGY_LOG, RunLocation
 from lwq_tune.energy.service.location import ledger_folder, log_path, socket_path
-from lwq_tune.energy.service.server import ANOTHER_HOLDS, PROTOCOL
+from lwq_tune.energy.service.protocol import (
+    ANOTHER_HOLDS,
+    PROTOCOL,
+    Greeting,
+    Hello,
+    Leave,
+    Mark,
+    OpenRun,
+    Register,
+    Request,
+    Sources,
+    request_line,
+)
 from lwq_tune.errors import EnergyMeterError
 
 START_TIMEOUT_S = 60.0
@@ -28,55 +39,6 @@ _WAIT_FOR_ANOTHER_S = 0.3
 # A job's variables are not the host's: CodeCarbon takes CPUs and memory from SLURM's, and NVML hides GPUs.
 _CHANGE_FIGURES = ("SLURM_", "CODECARBON_", "CUDA_VISIBLE_DEVICES")
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class RunSpec:
-    """What the ledger needs to know about a run.
-
-    Attributes:
-        run: Name of the run, unique on a host.
-        log: Log of its intervals on this host; a relative path is taken from the folder of the ledger.
-        intensity: Carbon intensity over time.
-        pue: Power usage effectiveness.
-        session: Identifies one start of the sweep.
-    """
-
-    run: str
-    log: Path
-    intensity: IntensitySeries
-    pue: float = 1.0
-    session: str = ""
-
-
-def run_spec(
-    run_dir: Path,
-    intensities: Mapping[str, IntensitySeries],
-    pue: float,
-    hostname: str,
-    session: str,
-    location: RunLocation | None = None,
-) -> RunSpec:
-    """Return what the ledger of a host needs to know about a run that has a folder.
-
-    Args:
-        run_dir: Absolute path of the run folder.
-        intensities: Carbon intensity by host; that of all other hosts is under the empty name.
-        pue: Power usage effectiveness.
-        hostname: Name of the host.
-        session: Identifies this start of the sweep.
-        location: Where the run folder is; None if all hosts share it.
-
-    Raises:
-        KeyError: No intensity is known for the host.
-    """
-    intensity = for_host(intensities, hostname)
-    if intensity is None:
-        raise KeyError(hostname)
-    spool = None if location is None else location.spool_name(hostname, session)
-    if spool is not None:
-        return RunSpec(spool, Path(spool, ENERGY_LOG), intensity, pue, session)
-    return RunSpec(str(run_dir), run_dir / "energy" / f"{hostname}.jsonl", intensity, pue, session)
 
 
 class LedgerClient:
@@ -91,38 +53,41 @@ class LedgerClient:
         self._folder = ledger_folder()
         self._socket = _connect_or_start(self._folder)
         self._stream = self._socket.makefile("rb")
-        greeting = self.call("hello", pid=os.getpid())
-        if greeting["protocol"] != PROTOCOL:
+        greeting = self.greet()
+        if greeting.protocol != PROTOCOL:
             self.close()
             raise EnergyMeterError(
-                f"all sweeps of a host share one energy ledger; the one that runs here (process {greeting['pid']}) is "
-                f"of version {greeting['version']}, this is {lwq_tune.__version__}; wait until its sweeps have ended"
+                f"all sweeps of a host share one energy ledger; the one that runs here (process {greeting.pid}) is of "
+                f"version {greeting.version}, this is {lwq_tune.__version__}; wait until its sweeps have ended"
             )
-        self.ledger_pid: int = greeting["pid"]
+        self.ledger_pid = greeting.pid
 
-    def call(self, do: str, **values: Any) -> dict[str, Any]:
-        """Return the answer to a request.
+    def ask(self, request: Request) -> dict[str, Any]:
+        """Return the reply to a request.
 
         Raises:
             ConnectionError: The ledger has ended.
             EnergyMeterError: It could not do what was asked.
         """
         try:
-            self._socket.sendall(json.dumps({"do": do, **values}).encode() + b"\n")
+            self._socket.sendall(request_line(request))
             line = self._stream.readline()
         except TimeoutError as error:
             raise ConnectionError("the ledger does not answer") from error
         if not line:
             raise ConnectionError("the ledger has ended")
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise EnergyMeterError(f"the energy ledger refused to {do}: {answer['error']}")
-        return answer
+        reply: dict[str, Any] = json.loads(line)
+        if "error" in reply:
+            raise EnergyMeterError(f"the energy ledger refused to {request.do}: {reply['error']}")
+        return reply
+
+    def greet(self) -> Greeting:
+        """Ask which ledger answers, or whether it still does."""
+        return Greeting.of(self.ask(Hello(os.getpid())))
 
     def open_run(self, spec: RunSpec) -> None:
         """Ask the ledger to measure for a run."""
-        intensity, log = spec.intensity.to_dict(), str(self._folder / spec.log)
-        self.call("open_run", run=spec.run, log=log, intensity=intensity, pue=spec.pue, session=spec.session)
+        self.ask(OpenRun.of(spec, self._folder))
 
     def register(
         self,
@@ -135,11 +100,20 @@ class LedgerClient:
         rest: str | None = None,
     ) -> str:
         """Ask for an account and return its id; the arguments are those of `HostLedger.register`."""
-        answer = self.call(
-            "register", name=name, pid=pid, cpus=cpus, gpus=dict(gpus or {}), is_trial=is_trial, rest=rest
-        )
-        account: str = answer["account"]
+        account: str = self.ask(Register(name, pid, cpus, dict(gpus or {}), is_trial, rest))["account"]
         return account
+
+    def mark(self, account: str) -> dict[str, Any]:
+        """Ask what an account has been charged with so far, see `HostLedger.mark`."""
+        return self.ask(Mark(account))
+
+    def sources(self) -> MeterSources:
+        """Ask how the figures of the run are obtained."""
+        return MeterSources(**self.ask(Sources()))
+
+    def leave(self) -> None:
+        """Ask to close all that was opened through this connection; what was used is then in the log of the run."""
+        self.ask(Leave())
 
     def close(self) -> None:
         """Close the connection; the ledger then closes the accounts and runs that were opened through it."""

@@ -1,6 +1,7 @@
-"""The spool of a run: its folder on a host that does not share the run folder. Plain Python.
+"""Where the ledger of a host writes for a run: into the run folder, or into a spool where it is not shared.
 
-The energy ledger of such a host writes its log there, and trials write theirs. An agent of the sweep reads what is new.
+A spool is a folder of a run on a host that does not share the run folder. The ledger writes its log there, and trials
+write theirs. An agent of the sweep reads what is new.
 """
 
 from __future__ import annotations
@@ -11,6 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+
+from lwq_tune.carbon.intensity import IntensitySeries, for_host
+from lwq_tune.energy.ledger.run_ledger import RunSpec
+from lwq_tune.files import jsonl
 
 # On disk, the energy log of a spool and its folder keep the names that earlier versions gave them: what such a version
 # left on a host is still fetched.
@@ -40,6 +45,36 @@ class RunLocation:
     def spool_name(self, hostname: str, session: str) -> str | None:
         """Return the name of a host's spool in the folder of its ledger; None for the host of the run folder."""
         return None if hostname == self.host else f"{SPOOL_PREFIX}-{self.key}-{session}-{hostname}"
+
+
+def run_spec(
+    run_dir: Path,
+    intensities: Mapping[str, IntensitySeries],
+    pue: float,
+    hostname: str,
+    session: str,
+    location: RunLocation | None = None,
+) -> RunSpec:
+    """Return what the ledger of a host needs to know about a run that has a folder.
+
+    Args:
+        run_dir: Absolute path of the run folder.
+        intensities: Carbon intensity by host; that of all other hosts is under the empty name.
+        pue: Power usage effectiveness.
+        hostname: Name of the host.
+        session: Identifies this start of the sweep.
+        location: Where the run folder is; None if all hosts share it.
+
+    Raises:
+        KeyError: No intensity is known for the host.
+    """
+    intensity = for_host(intensities, hostname)
+    if intensity is None:
+        raise KeyError(hostname)
+    spool = None if location is None else location.spool_name(hostname, session)
+    if spool is not None:
+        return RunSpec(spool, Path(spool, ENERGY_LOG), intensity, pue, session)
+    return RunSpec(str(run_dir), run_dir / "energy" / f"{hostname}.jsonl", intensity, pue, session)
 
 
 class LogChunk(NamedTuple):
@@ -100,13 +135,9 @@ def _read(path: Path, session: str, have: Mapping[tuple[str, str], int], *, with
     for file in [path / ENERGY_LOG, *logs]:
         name = file.relative_to(path).as_posix()
         offset = have.get((session, name), 0)
-        if _size(file) > offset:
-            with file.open("rb") as stream:
-                stream.seek(offset)
-                content = stream.read(MAX_BYTES)
-            lines = content[: content.rfind(b"\n") + 1]
-            if lines:
-                yield LogChunk(session, name, offset, lines)
+        lines = jsonl.read_from(file, offset, MAX_BYTES)
+        if lines:
+            yield LogChunk(session, name, offset, lines)
 
 
 def _size(path: Path) -> int:

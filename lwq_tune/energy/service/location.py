@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import stat
-import tempfile
 from pathlib import Path
 
 from lwq_tune.energy.sensors.processes import boot_id
 from lwq_tune.errors import ResultsError
+from lwq_tune.files.private_folder import NotPrivateError, make_private_folder, users_folder
 
 FOLDER_VARIABLE = "LWQ_TUNE_LEDGER_DIR"
 
@@ -19,21 +17,19 @@ def ledger_folder() -> Path:
     Raises:
         ResultsError: It cannot be made, or belongs to another user.
     """
-    given = os.environ.get(FOLDER_VARIABLE)
-    folder = Path(given) if given else Path(tempfile.gettempdir()) / f"lwq_tune-{os.getuid()}"
+    folder = users_folder(FOLDER_VARIABLE)
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.lstat()
+        make_private_folder(folder)
+    except NotPrivateError as error:
+        raise ResultsError(
+            f"the energy ledger needs a folder that is yours and that nobody else can write to, {folder} is not; "
+            f"set {FOLDER_VARIABLE} to another"
+        ) from error
     except OSError as error:
         raise ResultsError(
             f"the energy ledger needs a writable folder, {folder} is none ({error.strerror}); "
             f"set {FOLDER_VARIABLE} to another"
         ) from error
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
-        raise ResultsError(
-            f"the energy ledger needs a folder that is yours and that nobody else can write to, {folder} is not; "
-            f"set {FOLDER_VARIABLE} to another"
-        )
     return folder
 
 

@@ -3,16 +3,12 @@
 The first client starts it, and it ends when no client has been connected for a while. It is a process and no Ray actor,
 because a sweep's Ray ends with the sweep and cannot be shared with another sweep. An account lives as long as
 the connection that opened it, so that a killed trial is closed at once.
-
-Requests and replies are JSON objects, one per line; a reply with ``error`` says what was wrong.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import fcntl
-import json
 import logging
 import os
 import signal
@@ -26,18 +22,31 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 import lwq_tune
-from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.energy.ledger.host_ledger import HostLedger
-from lwq_tune.energy.ledger.run_ledger import RunTerms
+from lwq_tune.energy.ledger.run_ledger import RunSpec
 from lwq_tune.energy.ledger.sampler import PERIOD_S, Reservation
 from lwq_tune.energy.service.location import lock_path, socket_path
+from lwq_tune.energy.service.protocol import (
+    ANOTHER_HOLDS,
+    PROTOCOL,
+    Greeting,
+    Hello,
+    Leave,
+    Mark,
+    OpenRun,
+    Register,
+    Request,
+    Sources,
+    read_request,
+    reply_line,
+)
 from lwq_tune.errors import EnergyMeterError
 
 _log = logging.getLogger(__name__)
 
-PROTOCOL = 2
-ANOTHER_HOLDS = 3  # exit code
 LINGER_S = 15.0
 _TICK_S = 0.5
 
@@ -74,7 +83,7 @@ class _Connection(socketserver.StreamRequestHandler):
         """Answer requests until the client disconnects."""
         with contextlib.suppress(ConnectionError):
             for line in self.rfile:
-                self.wfile.write(json.dumps(self._answer(line)).encode() + b"\n")
+                self.wfile.write(reply_line(self._answer(line)))
 
     def finish(self) -> None:
         """Close the accounts and runs that the client opened."""
@@ -100,47 +109,49 @@ class _Connection(socketserver.StreamRequestHandler):
 
     def _answer(self, line: bytes) -> dict[str, Any]:
         try:
-            request = json.loads(line)
-            return self._actions()[request.pop("do")](**request)
+            return self._reply(read_request(line))
         except (ValueError, KeyError, TypeError, OSError, EnergyMeterError) as error:
             return {"error": f"{type(error).__name__}: {error}"}
 
-    def _actions(self) -> dict[str, Callable[..., dict[str, Any]]]:
-        names = ("hello", "open_run", "register", "mark", "sources", "leave")
-        return {name: getattr(self, f"_{name}") for name in names}
+    def _reply(self, request: Request) -> dict[str, Any]:
+        match request:
+            case Hello():
+                return self._greet(request)
+            case OpenRun():
+                return self._open_run(request.spec())
+            case Register():
+                return self._register(request)
+            case Mark():
+                return self.server.ledger.mark(request.account)
+            case Sources():
+                return vars(self.server.ledger.sources(self._opened()))
+            case Leave():
+                return self._leave()
 
-    def _hello(self, pid: int) -> dict[str, Any]:
+    def _greet(self, request: Hello) -> dict[str, Any]:
         seen_pid, _, _ = struct.unpack("3i", self.connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        if seen_pid != pid:  # the kernel translates it, to 0 where the ledger cannot see the process at all
+        if seen_pid != request.pid:  # the kernel translates it, to 0 where the ledger cannot see the process at all
             raise EnergyMeterError(
-                f"process {pid} is {seen_pid or 'unknown'} to the ledger, which runs in another container; give each "
-                "its own ledger, with LWQ_TUNE_LEDGER_DIR set to a folder that they do not share"
+                f"process {request.pid} is {seen_pid or 'unknown'} to the ledger, which runs in another container; "
+                "give each its own ledger, with LWQ_TUNE_LEDGER_DIR set to a folder that they do not share"
             )
-        return {"protocol": PROTOCOL, "version": lwq_tune.__version__, "pid": os.getpid()}
+        return vars(Greeting(PROTOCOL, lwq_tune.__version__, os.getpid()))
 
-    def _open_run(self, run: str, log: str, intensity: dict[str, Any], pue: float, session: str) -> dict[str, Any]:
-        terms = RunTerms(IntensitySeries.from_dict(intensity), pue, session)
+    def _open_run(self, spec: RunSpec) -> dict[str, Any]:
         with self.server.lock:
             if self._run is None:
-                self.server.connections_of[run] += 1
-                self._run = run
-        self.server.ledger.open_run(run, Path(log), terms)
+                self.server.connections_of[spec.run] += 1
+                self._run = spec.run
+        self.server.ledger.open_run(spec)
         return {}
 
-    def _register(
-        self, name: str, pid: int, cpus: float, gpus: dict[str, float], is_trial: bool, rest: str | None
-    ) -> dict[str, Any]:
+    def _register(self, asked: Register) -> dict[str, Any]:
+        reservation = Reservation(asked.cpus, asked.gpus)
         account = self.server.ledger.register(
-            self._opened(), name, pid, Reservation(cpus, gpus), is_trial=is_trial, rest=rest
+            self._opened(), asked.name, asked.pid, reservation, is_trial=asked.is_trial, rest=asked.rest
         )
         self._accounts.append(account)
         return {"account": account}
-
-    def _mark(self, account: str) -> dict[str, Any]:
-        return self.server.ledger.mark(account)
-
-    def _sources(self) -> dict[str, Any]:
-        return vars(self.server.ledger.sources(self._opened()))
 
     def _opened(self) -> str:
         if self._run is None:
@@ -228,10 +239,10 @@ def main() -> None:
 
 
 def _hold(folder: Path, report: Callable[[int], object]) -> None:
-    descriptor = os.open(lock_path(folder), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = FileLock(lock_path(folder), mode=0o600, fallback_to_soft=False)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        lock.acquire(blocking=False)  # until the process ends
+    except Timeout:
         report(ANOTHER_HOLDS)
         return
     from lwq_tune.energy.sensors.codecarbon import CodeCarbonMeter

@@ -15,7 +15,7 @@ from typing import Any
 
 from lwq_tune.errors import ConfigError, ResultsError
 from lwq_tune.results.storage.storage import Storage
-from lwq_tune.results.store import write_json
+from lwq_tune.results.tables import write_json
 
 _log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.errors import ResultsError
 
 if TYPE_CHECKING:
-    from lwq_tune.results.store import RunFolder
+    from lwq_tune.results.run_folder import RunFolder
 
 
 def address_of(storage: str) -> str:

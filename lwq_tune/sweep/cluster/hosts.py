@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from lwq_tune.energy.ledger.interval_log import CLOSED, EVENT
 from lwq_tune.errors import ResultsError
-from lwq_tune.host.provenance import available_cpus
-from lwq_tune.results.store import write_json
+from lwq_tune.files import jsonl
+from lwq_tune.host.hardware import available_cpus
+from lwq_tune.results.tables import write_json
 from lwq_tune.sweep.cluster.join import Cluster, joined_cluster
 from lwq_tune.sweep.cluster.ray_session import local_ray
 from lwq_tune.sweep.cluster.slots import Host, Slots, describe_hosts, same_share, usable_memory_mib
@@ -140,16 +141,11 @@ def wait_for_ledgers(folder: Path, session: str, names: Iterable[str]) -> None:
 
 def _is_closed(log: Path, session: str) -> bool:
     """Return whether a log ends with the end of a session, or does not exist."""
-    try:
-        with log.open("rb") as stream:
-            stream.seek(max(0, log.stat().st_size - _TAIL_BYTES))
-            lines = stream.read().splitlines(keepends=True)
-    except FileNotFoundError:
+    if not log.exists():
         return True
-    if not lines or not lines[-1].endswith(b"\n"):
-        return False
+    lines = jsonl.read_from(log, max(0, log.stat().st_size - _TAIL_BYTES)).splitlines()
     try:
-        last = json.loads(lines[-1])
+        last = json.loads(lines[-1]) if lines else {}
     except ValueError:  # a record longer than what was read
         return False
     return (last.get(EVENT), last.get("session")) == (CLOSED, session)

@@ -7,7 +7,8 @@ import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lwq_tune.energy.service.client import LedgerClient, RunSpec, connect
+from lwq_tune.energy.ledger.run_ledger import RunSpec
+from lwq_tune.energy.service.client import LedgerClient, connect
 from lwq_tune.energy.service.host_spool import HostSpools, LogChunk
 from lwq_tune.energy.service.location import FOLDER_VARIABLE, ledger_folder
 from lwq_tune.errors import ConfigError

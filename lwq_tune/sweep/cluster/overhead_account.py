@@ -7,7 +7,8 @@ import logging
 import os
 import threading
 
-from lwq_tune.energy.service.client import LedgerClient, RunSpec, connect
+from lwq_tune.energy.ledger.run_ledger import RunSpec
+from lwq_tune.energy.service.client import LedgerClient, connect
 from lwq_tune.errors import EnergyMeterError, ResultsError
 
 _log = logging.getLogger(__name__)
@@ -43,15 +44,15 @@ class DriverAccount:
         self._stop.set()
         self._thread.join()
         with contextlib.suppress(OSError, EnergyMeterError):  # the last seconds are then missing from the log
-            self._client.call("leave")
+            self._client.leave()
         self._client.close()
 
     def idle_source(self) -> str | None:
         """Return the source of the idle power of this host, see `MeterSources`."""
         client, _ = connect(lambda client: client.open_run(self._spec))
-        source: str | None = client.call("sources")["idle_source"]
+        sources = client.sources()
         client.close()
-        return source
+        return sources.idle_source
 
     def _introduce(self, client: LedgerClient) -> str:
         client.open_run(self._spec)
@@ -60,7 +61,7 @@ class DriverAccount:
     def _keep(self) -> None:
         while not self._stop.wait(CHECK_PERIOD_S):
             try:
-                self._client.call("hello", pid=os.getpid())
+                self._client.greet()
             except (OSError, EnergyMeterError):
                 self._client.close()
                 try:

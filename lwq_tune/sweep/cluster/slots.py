@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.errors import ConfigError
+from lwq_tune.host.hardware import total_memory_mib
 
 _log = logging.getLogger(__name__)
 
@@ -238,27 +238,5 @@ def usable_memory_mib(root: Path = Path("/")) -> float | None:
     Args:
         root: Where the system's files are looked for.
     """
-    total_mib = _memory_mib(root, "MemTotal")
+    total_mib = total_memory_mib(root)
     return None if total_mib is None else USABLE_SHARE * total_mib
-
-
-def free_memory_mib(root: Path = Path("/")) -> float | None:
-    """Return the memory that programs can still have, None where the system does not tell.
-
-    Args:
-        root: Where the system's files are looked for.
-    """
-    return _memory_mib(root, "MemAvailable")
-
-
-def _memory_mib(root: Path, kind: str) -> float | None:
-    """Return a kind of memory of the machine, or what this container may have of it where that is less."""
-    try:
-        lines = (root / "proc/meminfo").read_text().splitlines()
-    except OSError:
-        return None
-    found_mib = [int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{kind}:")]
-    for limit in ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        with contextlib.suppress(OSError, ValueError):  # absent, or "max"
-            found_mib.append(int((root / limit).read_text()) / 2**20)
-    return min(found_mib) if found_mib else None

@@ -14,7 +14,8 @@ from lwq_tune.carbon.intensity import for_host
 from lwq_tune.energy.service.host_spool import ENERGY_LOG, LOGS, MAX_BYTES, HostSpools, LogChunk, RunLocation
 from lwq_tune.energy.service.location import ledger_folder
 from lwq_tune.errors import ResultsError
-from lwq_tune.results.store import RunFolder
+from lwq_tune.files import jsonl
+from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.sweep.cluster.node_agent import start_agents
 from lwq_tune.sweep.ledger_sync.log_copy import LogCopy
 from lwq_tune.sweep.plan import Plan
@@ -107,8 +108,8 @@ class RemoteLedger:
         try:
             path = self._folder.path / LOGS / Path(chunk.name).name
             path.parent.mkdir(exist_ok=True)
-            with path.open("ab") as stream:
-                stream.write(chunk.content)
+            with jsonl.open_log(path) as log:
+                jsonl.append(log, chunk.content)
         except OSError as error:
             raise ResultsError(f"a trial's log must be writable, {path} is not ({error.strerror})") from error
         self._logs[chunk.session, chunk.name] = chunk.offset + len(chunk.content)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from collections import defaultdict
 from pathlib import Path
 
 from lwq_tune.energy.ledger.interval_log import CLOSED, CONTINUED, EVENT, OPENED
 from lwq_tune.errors import ResultsError
+from lwq_tune.files import jsonl
 
 
 class LogCopy:
@@ -31,8 +30,9 @@ class LogCopy:
         self._session: str | None = None
         self._closed: str | None = None
         try:
-            if path.exists():
-                self._read()
+            for line in jsonl.whole_lines(path):
+                self._count(line)
+            jsonl.cut_unfinished_line(path)
         except (OSError, ValueError) as error:
             raise ResultsError(f"an energy log must be whole and writable, {path} is not ({error})") from error
 
@@ -52,9 +52,11 @@ class LogCopy:
             raise ResultsError(f"an energy log must have no gap, {self._path} lacks what is before byte {offset}")
         new = lines[known:]
         if new and self.n_bytes[session] and self._session != session:
-            new = json.dumps({EVENT: CONTINUED, "session": session}).encode() + b"\n" + new
+            new = jsonl.line_of({EVENT: CONTINUED, "session": session}) + new
         try:
-            self._append(new)
+            self._path.parent.mkdir(exist_ok=True)
+            with jsonl.open_log(self._path) as log:
+                jsonl.append(log, new)
         except OSError as error:
             raise ResultsError(f"an energy log must be writable, {self._path} is not ({error})") from error
         for line in new.splitlines(keepends=True):
@@ -65,29 +67,6 @@ class LogCopy:
     def is_closed(self, session: str) -> bool:
         """Return whether the last line of a session says that it has ended."""
         return self._closed == session
-
-    def _read(self) -> None:
-        with self._path.open("rb+") as stream:
-            whole = 0
-            for line in stream:
-                if line.endswith(b"\n"):
-                    self._count(line)
-                    whole += len(line)
-            stream.truncate(whole)
-
-    def _append(self, lines: bytes) -> None:
-        """Write all lines, or none of them."""
-        self._path.parent.mkdir(exist_ok=True)
-        with self._path.open("ab", buffering=0) as stream:
-            end = stream.seek(0, os.SEEK_END)
-            try:
-                if stream.write(lines) == len(lines):
-                    return
-            except OSError:
-                stream.truncate(end)
-                raise
-            stream.truncate(end)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _count(self, line: bytes) -> None:
         record = json.loads(line)

@@ -79,7 +79,7 @@ def _all_trials(trials: Iterable[TrialConfig], config: SweepConfig) -> tuple[Tri
     """Return some trials and those that they start from, without those that another run has trained."""
     if config.init_run is None:
         return with_initial_trials(trials)
-    from lwq_tune.results.reuse import trained_energies
+    from lwq_tune.results.earlier_runs import trained_energies
     from lwq_tune.sweep.worker.checkpoints import checkpoints_of_run
 
     trained_energies(config.init_run)  # raises if it is no run

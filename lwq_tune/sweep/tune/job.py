@@ -16,8 +16,8 @@ from lwq_tune.carbon.intensity import WORLD_AVERAGE, IntensitySeries
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.data.catalog import describe_dataset
 from lwq_tune.data.preparation import prepare_images, report_dataset
-from lwq_tune.energy.service.client import RunSpec, run_spec
-from lwq_tune.energy.service.host_spool import RunLocation
+from lwq_tune.energy.ledger.run_ledger import RunSpec
+from lwq_tune.energy.service.host_spool import RunLocation, run_spec
 from lwq_tune.energy.service.location import ledger_folder
 from lwq_tune.errors import ConfigError
 from lwq_tune.host.threads import n_threads

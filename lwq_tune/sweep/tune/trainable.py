@@ -17,9 +17,9 @@ from ray import tune
 
 from lwq_tune.energy.meter import EnergyMeter
 from lwq_tune.errors import EnergyMeterError
-from lwq_tune.host.provenance import cpu_model
+from lwq_tune.host.hardware import cpu_model
 from lwq_tune.host.threads import let_idle_threads_sleep
-from lwq_tune.results.store import RunFolder
+from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.sweep.tune.job import TrialJob
 from lwq_tune.sweep.worker.checkpoints import RunCheckpoints, local_copy
 from lwq_tune.sweep.worker.time_limit import time_limit

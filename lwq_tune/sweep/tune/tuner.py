@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lwq_tune.results.recorder import RunRecorder
-from lwq_tune.results.store import RunFolder
+from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.sweep.cluster.slots import Slots
 from lwq_tune.sweep.plan import Plan
 from lwq_tune.sweep.progress import Progress

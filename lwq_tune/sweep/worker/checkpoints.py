@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lwq_tune.results.store import RunFolder
+from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.training.checkpoint import find_in_run
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 
 from analysis.__main__ import main
 from lwq_tune.results.schema import TRIAL_COLUMNS
-from lwq_tune.results.store import write_table
+from lwq_tune.results.tables import write_table
 from tests.analysis.report.conftest import data_of, section_of, text_of, write_manifest
 from tests.support.synthetic_runs import OBJECTIVES, POINTS, change_trials, ledger_run, write_run
 

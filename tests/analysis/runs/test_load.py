@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from analysis.__main__ import main
 from analysis.runs.load import AnalysisError, _last_attempts, load_run, load_runs, read_epochs
 from lwq_tune.results.schema import EPOCH_COLUMNS
-from lwq_tune.results.store import write_table
+from lwq_tune.results.tables import write_table
 from tests.support.synthetic_runs import OBJECTIVES, POINTS, change_trials, write_run
 
 

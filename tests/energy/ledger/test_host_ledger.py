@@ -11,7 +11,7 @@ import pytest
 from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.energy.ledger.host_ledger import HostLedger
 from lwq_tune.energy.ledger.interval_log import read_intervals, read_lines
-from lwq_tune.energy.ledger.run_ledger import RunTerms
+from lwq_tune.energy.ledger.run_ledger import RunSpec
 from lwq_tune.energy.ledger.sampler import Reservation
 from lwq_tune.energy.ledger.totals import Totals, trial_part
 from lwq_tune.energy.sensors.nvml import NoGpus
@@ -22,18 +22,19 @@ GRID = IntensitySeries.constant(500.0, "user")
 ONE_CPU = Reservation(1.0, {})
 
 
-TERMS = RunTerms(GRID, session="one")
+def spec_of(folder: Path, run: str = "run", pue: float = 1.0, session: str = "one") -> RunSpec:
+    return RunSpec(run, log_of(folder), GRID, pue, session)
 
 
-def opened(host: FakeHost, folder: Path, terms: RunTerms = TERMS) -> HostLedger:
+def opened(host: FakeHost, folder: Path, pue: float = 1.0) -> HostLedger:
     ledger = host.ledger()
-    ledger.open_run("run", log_of(folder), terms)
+    ledger.open_run(spec_of(folder, pue=pue))
     return ledger
 
 
-def with_trial(host: FakeHost, folder: Path, terms: RunTerms = TERMS) -> tuple[HostLedger, str]:
+def with_trial(host: FakeHost, folder: Path) -> tuple[HostLedger, str]:
     """Return a ledger and the account of a trial in process 10."""
-    ledger = opened(host, folder, terms)
+    ledger = opened(host, folder)
     host.start(10)
     return ledger, ledger.register("run", trial_part("k", "s"), 10, ONE_CPU)
 
@@ -110,7 +111,7 @@ def test_the_log_adds_up_to_the_host_in_every_interval_and_marks_are_in_it(tmp_p
 
 def test_pue_multiplies_everything(tmp_path: Path) -> None:
     host = FakeHost()
-    ledger = opened(host, tmp_path, RunTerms(GRID, pue=1.5))
+    ledger = opened(host, tmp_path, pue=1.5)
     host.start(10)
     account = ledger.register("run", trial_part("k", "s"), 10, ONE_CPU)
     host.run(10.0, {10: 8.0})
@@ -123,7 +124,7 @@ def test_two_runs_are_served_by_one_ledger_and_each_is_the_others_other(tmp_path
     ledger = host.ledger()
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        ledger.open_run(name, log_of(tmp_path / name), TERMS)
+        ledger.open_run(spec_of(tmp_path / name, name))
     host.start(10)
     host.start(20)
     accounts = [
@@ -197,7 +198,7 @@ def test_a_killed_ledger_goes_on_from_its_log_and_tells_what_it_missed(tmp_path:
     before = totals(ledger, account)
     host.run(4.0, {10: 4.0})  # in which nobody looks
     successor = host.ledger()
-    successor.open_run("run", log_of(tmp_path), TERMS)
+    successor.open_run(spec_of(tmp_path))
     account = successor.register("run", name, 10, ONE_CPU)
     assert totals(successor, account).parts["cpu"].active_j == pytest.approx(before.parts["cpu"].active_j)
     host.run(2.0, {10: 2.0})
@@ -220,7 +221,7 @@ def test_time_between_sessions_is_no_gap(ending: str, tmp_path: Path) -> None:
         ledger.close_run("run")
     host.run(36_000.0)
     successor = host.ledger()
-    successor.open_run("run", log_of(tmp_path), RunTerms(GRID, session="two" if is_killed else "one"))
+    successor.open_run(spec_of(tmp_path, session="two" if is_killed else "one"))
     host.run(1.0)
     successor.close()
     assert sum(record["unmeasured_s"] for record in read_intervals(log_of(tmp_path))) == 0.0
@@ -232,7 +233,7 @@ def test_a_ledger_that_is_told_to_end_leaves_a_gap_to_its_successor(tmp_path: Pa
     host.run(5.0)
     ledger.close()
     host.run(3.0)
-    host.ledger().open_run("run", log_of(tmp_path), TERMS)
+    host.ledger().open_run(spec_of(tmp_path))
     assert sum(record["unmeasured_s"] for record in read_intervals(log_of(tmp_path))) == pytest.approx(3.0)
 
 
@@ -252,7 +253,7 @@ def test_clients_that_open_a_run_together_share_one_run_ledger(tmp_path: Path) -
     host = FakeHost()
     opened(host, tmp_path).close_run("run")
     ledger = host.ledger()
-    threads = [threading.Thread(target=ledger.open_run, args=("run", log_of(tmp_path), TERMS)) for _ in range(8)]
+    threads = [threading.Thread(target=ledger.open_run, args=(spec_of(tmp_path),)) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -319,7 +320,7 @@ def test_an_hourly_intensity_is_applied_as_the_hours_come(tmp_path: Path) -> Non
     host = FakeHost()
     ledger = host.ledger()
     series = IntensitySeries((1e9, 1e9 + 5.0), (100.0, 700.0), "file:x:0")
-    ledger.open_run("run", log_of(tmp_path), RunTerms(series))
+    ledger.open_run(RunSpec("run", log_of(tmp_path), series))
     host.start(10)
     account = ledger.register("run", trial_part("k", "s"), 10, ONE_CPU)
     for _ in range(15):
@@ -358,7 +359,7 @@ def test_a_full_disk_delays_the_log_and_loses_nothing(tmp_path: Path) -> None:
     host = FakeHost()
     (tmp_path / "energy").write_text("in the way of a folder")
     ledger = host.ledger()
-    ledger.open_run("run", tmp_path / "energy" / "host.jsonl", TERMS)
+    ledger.open_run(RunSpec("run", tmp_path / "energy" / "host.jsonl", GRID, session="one"))
     host.run(30.0)
     ledger.sample()
     (tmp_path / "energy").unlink()
@@ -380,7 +381,7 @@ def test_a_wall_clock_that_jumps_changes_no_energy(jump_s: float, tmp_path: Path
         clock=lambda: host.now_s,
         wall=lambda: 1e9 + host.now_s + jumped_s[0],
     )
-    ledger.open_run("run", log_of(tmp_path), TERMS)
+    ledger.open_run(spec_of(tmp_path))
     host.start(10)
     account = ledger.register("run", trial_part("k", "s"), 10, ONE_CPU)
     host.run(5.0, {10: 5.0})

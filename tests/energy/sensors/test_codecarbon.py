@@ -14,7 +14,7 @@ from lwq_tune.carbon.countries import find_carbon_intensity
 from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.energy.meter import NullMeter
 from lwq_tune.energy.sensors import codecarbon as codecarbon_meter
-from lwq_tune.host.provenance import cpu_model
+from lwq_tune.host.hardware import cpu_model
 from tests.conftest import run_python
 
 READINGS = """

@@ -23,7 +23,7 @@ cpu.is_rapl_available = lambda rapl_dir=None: is_available(str(tree))
 make = cpu.IntelRAPL.__init__
 cpu.IntelRAPL.__init__ = lambda self, *args, **kwargs: make(self, *args, **{**kwargs, "rapl_dir": str(tree)})
 
-from lwq_tune.energy.ledger.run_ledger import RunTerms
+from lwq_tune.energy.ledger.run_ledger import RunSpec
 from lwq_tune.energy.sensors.codecarbon import CodeCarbonMeter
 from lwq_tune.energy.ledger.host_ledger import HostLedger
 from lwq_tune.energy.ledger.sampler import Reservation
@@ -35,7 +35,7 @@ from tests.support.fake_host import IDLE_W, W_PER_BUSY_CPU, FakeHost
 host, counter = FakeHost(), tree / "intel-rapl:0" / "energy_uj"
 node = CodeCarbonMeter()
 ledger = HostLedger(node, NoGpus(), host, host_cpus=4, clock=lambda: host.now_s, wall=lambda: 1e9 + host.now_s)
-ledger.open_run("run", log, RunTerms(IntensitySeries.constant(100.0, "user")))
+ledger.open_run(RunSpec("run", log, IntensitySeries.constant(100.0, "user")))
 
 def step(time_s, cpu_s, jump_uj):
     host.run(time_s, {10: cpu_s[0], 20: cpu_s[1]} if 10 in host.table else {})

@@ -5,9 +5,8 @@ from pathlib import Path
 
 from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.energy.ledger.interval_log import read_intervals
-from lwq_tune.energy.ledger.run_ledger import RunTerms
-from lwq_tune.energy.service.client import run_spec
-from lwq_tune.energy.service.host_spool import ENERGY_LOG, HostSpools, LogChunk, RunLocation
+from lwq_tune.energy.ledger.run_ledger import RunSpec
+from lwq_tune.energy.service.host_spool import ENERGY_LOG, HostSpools, LogChunk, RunLocation, run_spec
 from tests.support.fake_host import FakeHost, log_of
 
 LOCATION = RunLocation.of("node-a", "s3://bucket/sweeps/run")
@@ -63,10 +62,10 @@ def test_a_spool_is_removed_once_its_energy_log_is_known(tmp_path: Path) -> None
 
 def test_a_ledger_goes_on_from_a_log_that_was_brought_here_session_by_session(tmp_path: Path) -> None:
     host = FakeHost()
-    terms = RunTerms(IntensitySeries.constant(50.0, "test"), session="now")
+    spec = RunSpec("run", log_of(tmp_path), IntensitySeries.constant(50.0, "test"), session="now")
     log_of(tmp_path).write_text('{"event": "continued", "session": "before"}\n')
     ledger = host.ledger()
-    ledger.open_run("run", log_of(tmp_path), terms)
+    ledger.open_run(spec)
     host.run(20.0)
     ledger.close()
     assert [record["time_s"] for record in read_intervals(log_of(tmp_path))] == [20.0]

@@ -12,16 +12,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+import lwq_tune
 from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.energy.ledger.interval_log import read_intervals
+from lwq_tune.energy.ledger.run_ledger import RunSpec
 from lwq_tune.energy.service import client as ledger_client
 from lwq_tune.energy.service import server as daemon
-from lwq_tune.energy.service.client import LedgerClient, RunSpec
+from lwq_tune.energy.service.client import LedgerClient
 from lwq_tune.energy.service.location import FOLDER_VARIABLE, ledger_folder, socket_path
+from lwq_tune.energy.service.protocol import PROTOCOL
 from lwq_tune.energy.trial_meter import LedgerMeter
 from lwq_tune.errors import EnergyMeterError, ResultsError
 from tests.support.fake_host import FakeHost
@@ -189,7 +193,7 @@ def test_a_trial_that_is_killed_is_closed_at_once(folder: Path) -> None:
     watcher.open_run(spec)
     script = (
         "import os, time\nfrom pathlib import Path\nfrom lwq_tune.carbon.intensity import IntensitySeries\n"
-        "from lwq_tune.energy.service.client import RunSpec\nfrom lwq_tune.energy.trial_meter import LedgerMeter\n"
+        "from lwq_tune.energy.ledger.run_ledger import RunSpec\nfrom lwq_tune.energy.trial_meter import LedgerMeter\n"
         f"spec = RunSpec('run', Path({str(spec.log)!r}), IntensitySeries.constant(100, 'user'))\n"
         "meter = LedgerMeter(spec, 'key', os.getpid(), 1.0)\nprint('ready', flush=True)\ntime.sleep(60)\n"
     )
@@ -199,7 +203,7 @@ def test_a_trial_that_is_killed_is_closed_at_once(folder: Path) -> None:
     other = watcher.register("driver", os.getpid(), is_trial=False)
     child.kill()
     child.wait()
-    wait_for(lambda: (watcher.call("mark", account=other), read_intervals(spec.log)[-1]["concurrency"] == 0)[1])
+    wait_for(lambda: (watcher.mark(other), read_intervals(spec.log)[-1]["concurrency"] == 0)[1])
     watcher.close()
 
 
@@ -220,17 +224,34 @@ def test_many_clients_that_start_together_share_one_ledger(folder: Path) -> None
     assert len(set(pids)) == 1
 
 
+def sent(client: LedgerClient, line: bytes) -> dict[str, Any]:
+    """Return the reply to a line as it is."""
+    client._socket.sendall(line + b"\n")
+    reply: dict[str, Any] = json.loads(client._stream.readline())
+    return reply
+
+
 def test_what_is_asked_wrongly_is_refused_and_the_ledger_lives_on(folder: Path) -> None:
     client = LedgerClient()
-    for request in ({"do": "nonsense"}, {"do": "mark", "account": "nobody"}, {"do": "mark"}, {"do": "sources"}):
-        with pytest.raises(EnergyMeterError, match="refused"):
-            client.call(**request)  # type: ignore[arg-type]
-    client._socket.sendall(b"this is no JSON\n")
-    assert "error" in json.loads(client._stream.readline())
+    for line in (b"this is no JSON", b"[1]", b'{"do": ["mark"]}', b'{"do": "nonsense"}', b'{"do": "mark"}'):
+        assert "error" in sent(client, line), line
+    with pytest.raises(EnergyMeterError, match="refused to mark: KeyError: 'nobody'"):
+        client.mark("nobody")
+    with pytest.raises(EnergyMeterError, match="refused to sources: .* opens its run before anything else"):
+        client.sources()
     client.open_run(spec_of(folder))
     with pytest.raises(EnergyMeterError, match="no process"):
         client.register("trial|k|s", 2**22 + 1)
-    assert client.call("sources")["pue"] == 1.0
+    assert client.sources().pue == 1.0
+    client.close()
+
+
+def test_a_client_of_a_later_version_learns_which_ledger_runs(folder: Path) -> None:
+    client = LedgerClient()
+    hello = {"do": "hello", "pid": os.getpid(), "added later": True}
+    assert sent(client, json.dumps(hello).encode()) == {
+        "protocol": PROTOCOL, "version": lwq_tune.__version__, "pid": client.ledger_pid,
+    }  # fmt: skip
     client.close()
 
 

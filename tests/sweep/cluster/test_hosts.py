@@ -11,7 +11,7 @@ import pytest
 from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.errors import ResultsError
-from lwq_tune.results.store import RunFolder
+from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.sweep.cluster import hosts as site_module
 from lwq_tune.sweep.cluster.hosts import SweepHosts, wait_for_ledgers
 from lwq_tune.sweep.cluster.slots import Host, Slots

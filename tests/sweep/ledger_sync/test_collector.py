@@ -12,7 +12,7 @@ from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.energy.service.host_spool import ENERGY_LOG, HostSpools, RunLocation
 from lwq_tune.energy.service.location import FOLDER_VARIABLE
-from lwq_tune.results.store import RunFolder
+from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.sweep.ledger_sync import collector as ledger_collector
 from lwq_tune.sweep.ledger_sync.callback import FetchLedgerBeforeRow
 from lwq_tune.sweep.ledger_sync.collector import LedgerCollector, RemoteLedger, import_host_spools

@@ -8,9 +8,9 @@ import pytest
 
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.quantization.schedules import BitWidths, enumerate_bit_widths
-from lwq_tune.results.asked import read_trials
+from lwq_tune.results.earlier_runs import read_trials
 from lwq_tune.results.recorder import RunRecorder
-from lwq_tune.results.store import RunFolder
+from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.sweep.search.proposer import Proposer
 from lwq_tune.sweep.search.trial_queue import ListQueue, SearchQueue, outcome_of
 from tests.conftest import small_config

@@ -9,7 +9,8 @@ from lwq_tune.config.carbon_budget import Budget
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.energy.ledger.totals import trial_part
 from lwq_tune.results.recorder import RunRecorder
-from lwq_tune.results.store import RunFolder, read_log
+from lwq_tune.results.row_log import read_log
+from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.sweep.stopping.controller import StopController
 from lwq_tune.sweep.stopping.rules import StopRules
 from lwq_tune.sweep.stopping.settings import Stopping, Target

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from lwq_tune.data import hub_images
-from lwq_tune.data.catalog import BUILTIN_CLASSES
+from lwq_tune.data.catalog import BUILTIN_CLASSES, BUILTIN_COUNTS, ImageCounts, count_images
 from lwq_tune.data.loading import load_digits, load_hub_folder
-from lwq_tune.data.sizes import BUILTIN_COUNTS, ImageCounts, count_images
 from lwq_tune.errors import DatasetError
 from tests.support.hub_folders import write_hub_folder
 

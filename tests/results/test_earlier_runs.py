@@ -8,9 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from lwq_tune.errors import ResultsError
-from lwq_tune.results.reuse import finished_epochs, trained_energies
+from lwq_tune.results.earlier_runs import finished_epochs, trained_energies
+from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.results.schema import TRIAL_COLUMNS
-from lwq_tune.results.store import RunFolder, write_table
+from lwq_tune.results.tables import write_table
 from tests.support.manifests import manifest_of
 
 ROWS = [

@@ -1,19 +1,53 @@
-"""Trials of another run that trials of this one start from."""
+"""What a run holds for a later session or run: the trials that were asked for, and which of them are done."""
 
 from __future__ import annotations
 
 import math
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lwq_tune.config.trial import TrialConfig
 from lwq_tune.errors import ResultsError
-from lwq_tune.results.manifest import read_manifest
+from lwq_tune.results.manifest import Manifest, read_manifest, trial_configs
+from lwq_tune.results.row_log import read_log
+from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.results.schema import COLUMNS
-from lwq_tune.results.store import RunFolder
+
+
+@dataclass(frozen=True)
+class AskedTrials:
+    """Trials of a run.
+
+    Attributes:
+        listed: Those of the manifest by key, in order.
+        proposed: Those that a search has proposed by key, in order.
+        lag: Number of proposals made before the outcome of the first is used; None before the first proposal.
+    """
+
+    listed: dict[str, TrialConfig]
+    proposed: dict[str, TrialConfig]
+    lag: int | None
+
+    @property
+    def all(self) -> dict[str, TrialConfig]:
+        """All of them."""
+        return self.listed | self.proposed
+
+
+def read_trials(manifest: Manifest, folder: RunFolder) -> AskedTrials:
+    """Return the trials of a run.
+
+    Raises:
+        ResultsError: Manifest or log were edited, or are damaged.
+    """
+    records = [one for one in read_log(folder.log) if one["kind"] == "trial"] if manifest.space.is_adaptive else []
+    proposed = trial_configs([record["config"] for record in records])
+    return AskedTrials(manifest.configs(), proposed, int(records[0]["lag"]) if records else None)
 
 
 def trained_energies(run_dir: Path) -> dict[str, float | None]:
