@@ -33,9 +33,7 @@ _REFUSED = re.compile(
     "|AuthenticationException|UNAUTHENTICATED|PERMISSION_DENIED|access token",
     re.IGNORECASE,
 )
-_NO_BUCKET = re.compile(
-    "NO_SUCH_BUCKET|Bucket '.*' not found|The specified bucket does not exist"
-)
+_NO_BUCKET = re.compile("NO_SUCH_BUCKET|Bucket '.*' not found|The specified bucket does not exist")
 _MAX_REASON = 240  # characters
 _NOISE = re.compile(
     r"^When .* operation: |.*Details: | \(Request ID: .*\)$"

@@ -86,8 +86,8 @@ def test_azure_is_refused_with_the_storages_that_work(scheme: str, rest: str) ->
     with pytest.raises(ConfigError) as caught:
         StorageAddress.parse(scheme + rest)
     assert str(caught.value) == (
-        "a storage is a folder, of this machine or shared such as NFS, or a URI that begins with file://, s3://, gs://, "
-        f"got {scheme.lower()}://; Azure is not supported, use one of these"
+        "a storage is a folder, of this machine or shared such as NFS, or a URI that begins with file://, s3://, "
+        f"gs://, got {scheme.lower()}://; Azure is not supported, use one of these"
     )
 
 
