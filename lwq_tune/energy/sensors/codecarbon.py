@@ -16,8 +16,7 @@ import tempfile
 from collections.abc import Iterable
 from typing import Any
 
-from lwq_tune.energy.ledger.totals import JOULES_PER_KWH
-from lwq_tune.energy.sensors.host_meter import HostReading
+from lwq_tune.energy.sensors.host_meter import JOULES_PER_KWH, HostReading
 from lwq_tune.energy.sensors.sources import cpu_of, find_cpu_source, find_ram_source, idle_power_w, max_power_w
 from lwq_tune.errors import EnergyMeterError
 from lwq_tune.host.provenance import cpu_model

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lwq_tune.errors import ConfigError
-from lwq_tune.sweep.cluster.slots import free_memory_mib
+from lwq_tune.sweep.slots import free_memory_mib
 
 # With an address space of 8 GB a sweep runs, with 6 its trials do not, with 3 Ray starts, with 2 it aborts in native
 # code, which nothing can catch, and with 1 it hangs (2 CPUs, torch 2.15 built for CUDA).

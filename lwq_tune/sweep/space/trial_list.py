@@ -10,8 +10,7 @@ from lwq_tune.config.trial import TrialConfig
 from lwq_tune.data.catalog import DatasetInfo, describe_dataset
 from lwq_tune.formatting import format_columns, name_trials
 from lwq_tune.models.inference_costs import ModelCosts, model_costs
-from lwq_tune.models.layer_shapes import layer_shapes
-from lwq_tune.quantization.schedules import FULL_PRECISION_BITS
+from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS, layer_shapes
 from lwq_tune.sweep.space.prerequisites import initial_keys, with_initial_trials
 from lwq_tune.sweep.space.search_space import SearchSpace
 from lwq_tune.sweep.space.selection import select_trials

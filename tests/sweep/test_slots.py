@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.errors import ConfigError
 from lwq_tune.host.provenance import available_cpus
-from lwq_tune.sweep.cluster.slots import (
+from lwq_tune.sweep.confirmation import in_random_blocks
+from lwq_tune.sweep.slots import (
     Host,
     Slots,
     choose_slots,
@@ -19,7 +20,6 @@ from lwq_tune.sweep.cluster.slots import (
     share_hosts,
     usable_memory_mib,
 )
-from lwq_tune.sweep.confirmation import in_random_blocks
 from tests.conftest import small_config
 
 BIG = Host(cpus=16, gpus=0.0, usable_memory_mib=64_000)
