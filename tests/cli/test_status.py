@@ -30,11 +30,14 @@ def write_run(path: Path, configs: list[TrialConfig]) -> Path:
     trials = {trial.trial_key: trial for trial in configs}
     begin = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=40)
     manifest = dict.fromkeys(REQUIRED, None) | {
-        "schema_version": SCHEMA_VERSION, "run": "run", "dataset": {"num_classes": 10}, "initial_trials": [],
+        "schema_version": SCHEMA_VERSION,
+        "run": "run",
+        "dataset": {"num_classes": 10},
+        "initial_trials": [],
         "space": {},
         "trials": [trial.model_dump(mode="json") for trial in trials.values()],
         "sessions": [{"started_at_utc": begin.isoformat()}],
-    }  # fmt: skip
+    }
     write_json(folder.manifest, manifest)
     recorder = recorder_of(folder, trials)
     done, under_way, failed = trials
@@ -80,14 +83,18 @@ def test_where_widths_vary_trials_are_named_by_them(tmp_path: Path, capsys: pyte
     assert main(["status", str(run)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[1] for line in lines[1:4]] == [
-        "ascending_234", "ascending_234 at width 0.5", "ascending_234 at width 0.25",
-    ]  # fmt: skip
+        "ascending_234",
+        "ascending_234 at width 0.5",
+        "ascending_234 at width 0.25",
+    ]
     assert lines[4].startswith("failed: ascending_234 at width 0.25 seed 0: ")
     assert main(["status", str(run), "--json"]) == 0
     trials = json.loads(capsys.readouterr().out)["trials"]
     assert [(trial["schedule"], trial["width"]) for trial in trials] == [
-        ("ascending_234", 1.0), ("ascending_234", 0.5), ("ascending_234", 0.25),
-    ]  # fmt: skip
+        ("ascending_234", 1.0),
+        ("ascending_234", 0.5),
+        ("ascending_234", 0.25),
+    ]
 
 
 def test_looking_changes_nothing_and_needs_no_lock(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

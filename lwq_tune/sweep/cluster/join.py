@@ -115,9 +115,14 @@ def read_cluster(address: str) -> dict[str, Any]:
     command = [sys.executable, "-P", str(Path(node_report.__file__)), address, str(Path(lwq_tune.__file__).parent)]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=REPORT_TIMEOUT_S, check=False,
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=REPORT_TIMEOUT_S,
+            check=False,
             env={**SHORT_RAY_LOGS, **os.environ},
-        )  # fmt: skip
+        )
     except subprocess.TimeoutExpired as error:
         raise ConfigError(
             f"the Ray cluster at {address} must answer within {REPORT_TIMEOUT_S:.0f} s, it did not; see `ray status`"

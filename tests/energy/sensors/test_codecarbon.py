@@ -220,9 +220,14 @@ def test_every_argument_of_codecarbon_is_known_to_us() -> None:
     ours = {keyword.arg for keyword in call.keywords if keyword.arg} | set(codecarbon_meter.FIXED_ARGUMENTS)
     assert ours <= parameters
     superseded_by_output_methods = {
-        "save_to_file", "save_to_api", "save_to_logger", "save_to_prometheus", "save_to_logfire", "prometheus_url",
+        "save_to_file",
+        "save_to_api",
+        "save_to_logger",
+        "save_to_prometheus",
+        "save_to_logfire",
+        "prometheus_url",
         "co2_signal_api_token",
-    }  # fmt: skip
+    }
     assert parameters - ours - superseded_by_output_methods == {"self", "args", "kwargs"}
 
 
