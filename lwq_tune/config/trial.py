@@ -10,9 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from lwq_tune.config.settings import names_where, setting
-from lwq_tune.models.layer_shapes import MODEL_BLOCKS
+from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS, MODEL_BLOCKS
 from lwq_tune.quantization.schedules import (
-    FULL_PRECISION_BITS,
     Family,
     check_bit_width,
     check_bit_widths,

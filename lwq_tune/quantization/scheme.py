@@ -7,12 +7,12 @@ from typing import Self
 
 from torch import Tensor, nn
 
+from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS
 from lwq_tune.quantization.quantizers.base import Quantizer
 from lwq_tune.quantization.quantizers.dorefa import DoReFaActQuantizer, DoReFaWeightQuantizer
 from lwq_tune.quantization.quantizers.lsq import LSQQuantizer
 from lwq_tune.quantization.quantizers.minmax import MinMaxActQuantizer, MinMaxWeightQuantizer
 from lwq_tune.quantization.quantizers.pact import PACTQuantizer
-from lwq_tune.quantization.schedules import FULL_PRECISION_BITS
 
 
 @dataclass(frozen=True)

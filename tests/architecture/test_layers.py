@@ -78,7 +78,7 @@ def test_a_packages_docstring_names_each_of_its_files(package: Path) -> None:
         ("from lwq_tune.cli.main import main; main(['sweep', '--space', 'named_schedules', '--dry-run'])", "torch ray"),
         ("from lwq_tune.cli.main import main; main(['spaces'])", "torch ray"),
         (
-            "import lwq_tune.sweep.tune.loggers, lwq_tune.sweep.worker.trial_log, lwq_tune.cli.completion",
+            "import lwq_tune.sweep.loggers.choice, lwq_tune.sweep.worker.trial_log, lwq_tune.cli.completion",
             "torch ray",
         ),
         ("import lwq_tune.sweep.search.proposer", "torch ray optuna"),

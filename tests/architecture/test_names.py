@@ -27,6 +27,7 @@ EXCEPTIONS = {
     ("lwq_tune/energy/service/host_spool.py", "outpost"): "folder name on hosts, read across versions",
     ("lwq_tune/energy/service/host_spool.py", "books"): "file name on hosts, read across versions",
     ("lwq_tune/sweep/cluster/ray_session.py", "home"): "`Path.home`",
+    ("lwq_tune/sweep/loggers/choice.py", "silent"): "a variable of W&B",
 }
 
 

@@ -84,9 +84,15 @@ def test_splitting_an_interval_of_constant_rates_changes_nothing(interval: HostI
         }
         gpus = {g: GpuUse(**{**vars(use), "energy_j": use.energy_j * share}) for g, use in interval.gpus.items()}
         return HostInterval(
-            interval.time_s * share, interval.host_cpus, interval.busy_s * share, scaled(interval.cpu_j),
-            scaled(interval.ram_j), interval.cpu_idle_w, accounts, gpus,
-        )  # fmt: skip
+            interval.time_s * share,
+            interval.host_cpus,
+            interval.busy_s * share,
+            scaled(interval.cpu_j),
+            scaled(interval.ram_j),
+            interval.cpu_idle_w,
+            accounts,
+            gpus,
+        )
 
     whole, first, second = split(interval), split(piece(cut)), split(piece(1 - cut))
     for domain, by_account in whole.parts.items():
@@ -97,9 +103,15 @@ def test_splitting_an_interval_of_constant_rates_changes_nothing(interval: HostI
 
 def interval_of(accounts: dict[str, AccountUse], **changes: object) -> HostInterval:
     values = {
-        "time_s": 10.0, "host_cpus": 4, "busy_s": 20.0, "cpu_j": 1000.0, "ram_j": 200.0, "cpu_idle_w": 20.0,
-        "accounts": accounts, **changes,
-    }  # fmt: skip
+        "time_s": 10.0,
+        "host_cpus": 4,
+        "busy_s": 20.0,
+        "cpu_j": 1000.0,
+        "ram_j": 200.0,
+        "cpu_idle_w": 20.0,
+        "accounts": accounts,
+        **changes,
+    }
     return HostInterval(**values)  # type: ignore[arg-type]
 
 
@@ -149,33 +161,42 @@ def test_ticks_that_exceed_the_busy_time_take_nothing_from_others() -> None:
 
 GPUS = {
     "an exclusive owner gets all": (
-        GpuUse(100.0, 2.0, {"a": 1.0}, {"a": 50.0}), {"a": Part(80.0, 20.0), UNALLOCATED: Part()}, "exclusive",
+        GpuUse(100.0, 2.0, {"a": 1.0}, {"a": 50.0}),
+        {"a": Part(80.0, 20.0), UNALLOCATED: Part()},
+        "exclusive",
     ),
     "two share by SM utilization": (
         GpuUse(100.0, 2.0, {"a": 0.5, "b": 0.5}, {"a": 30.0, "b": 10.0}),
-        {"a": Part(60.0, 10.0), "b": Part(20.0, 10.0), UNALLOCATED: Part()}, "sm-util",
+        {"a": Part(60.0, 10.0), "b": Part(20.0, 10.0), UNALLOCATED: Part()},
+        "sm-util",
     ),
     "nobody computed, so nobody is charged above idle": (
         GpuUse(100.0, 2.0, {"a": 0.5, "b": 0.5}, {}),
-        {"a": Part(0.0, 10.0), "b": Part(0.0, 10.0), UNALLOCATED: Part(80.0)}, "sm-util",
+        {"a": Part(0.0, 10.0), "b": Part(0.0, 10.0), UNALLOCATED: Part(80.0)},
+        "sm-util",
     ),
     "a foreign process takes its share": (
         GpuUse(100.0, 2.0, {"a": 1.0}, {"a": 30.0, OTHER: 10.0}, has_foreign=True),
-        {"a": Part(60.0, 20.0), OTHER: Part(20.0), UNALLOCATED: Part()}, "sm-util",
+        {"a": Part(60.0, 20.0), OTHER: Part(20.0), UNALLOCATED: Part()},
+        "sm-util",
     ),
     "utilization of a process that reserved nothing is others'": (
         GpuUse(100.0, 2.0, {"a": 0.5}, {"a": 30.0, "b": 10.0}, has_foreign=True),
-        {"a": Part(60.0, 10.0), OTHER: Part(20.0), UNALLOCATED: Part(0.0, 10.0)}, "sm-util",
+        {"a": Part(60.0, 10.0), OTHER: Part(20.0), UNALLOCATED: Part(0.0, 10.0)},
+        "sm-util",
     ),
     "where utilization cannot be read, reservations count": (
         GpuUse(100.0, 2.0, {"a": 0.25, "b": 0.25}),
-        {"a": Part(20.0, 5.0), "b": Part(20.0, 5.0), UNALLOCATED: Part(40.0, 10.0)}, "reservation",
+        {"a": Part(20.0, 5.0), "b": Part(20.0, 5.0), UNALLOCATED: Part(40.0, 10.0)},
+        "reservation",
     ),
     "without owners foreign processes are others": (
-        GpuUse(100.0, 2.0, has_foreign=True), {OTHER: Part(80.0), UNALLOCATED: Part(0.0, 20.0)}, "unowned",
+        GpuUse(100.0, 2.0, has_foreign=True),
+        {OTHER: Part(80.0), UNALLOCATED: Part(0.0, 20.0)},
+        "unowned",
     ),
     "without anybody it is not allocated": (GpuUse(100.0, 2.0), {UNALLOCATED: Part(80.0, 20.0)}, "unowned"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", GPUS)

@@ -72,8 +72,12 @@ def go_through(recorder: RunRecorder, queue: SearchQueue, n_trials: int | None =
 def test_a_list_is_handed_out_in_order() -> None:
     queue = ListQueue(["a", "b"])
     assert [queue.next(), queue.is_exhausted, queue.next(), queue.is_exhausted, queue.next()] == [
-        "a", False, "b", True, None
-    ]  # fmt: skip
+        "a",
+        False,
+        "b",
+        True,
+        None,
+    ]
 
 
 def test_a_schedule_is_trained_with_every_seed_and_none_twice(

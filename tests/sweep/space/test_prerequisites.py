@@ -25,8 +25,9 @@ def test_the_full_precision_trial_is_trained_once_per_seed() -> None:
     trials = with_initial_trials(listed)
     added = [trial for trial in trials if trial not in listed]
     assert [(trial.bit_widths, trial.seed, trial.epochs, trial.lr) for trial in added] == [
-        ((32, 32, 32), 0, 7, 0.3), ((32, 32, 32), 1, 7, 0.3),
-    ]  # fmt: skip
+        ((32, 32, 32), 0, 7, 0.3),
+        ((32, 32, 32), 1, 7, 0.3),
+    ]
     assert trials[:2] == tuple(added)
     assert initial_keys(listed, trials) == {trial.trial_key for trial in added}
 

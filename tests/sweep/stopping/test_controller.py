@@ -44,10 +44,14 @@ def charge(folder: RunFolder, **joules: float) -> None:
     folder.energy.mkdir(exist_ok=True)
     opened = {"event": "opened", "session": "s", "at_s": 0.0}
     interval = {
-        "begin_s": 0.0, "time_s": 1.0, "unmeasured_s": 0.0, "g_per_kwh": 500.0, "flags": [],
+        "begin_s": 0.0,
+        "time_s": 1.0,
+        "unmeasured_s": 0.0,
+        "g_per_kwh": 500.0,
+        "flags": [],
         "node": {"cpu": sum(joules.values())},
         "parts": {"cpu": {name: [energy, 0.0] for name, energy in joules.items()}},
-    }  # fmt: skip
+    }
     with (folder.energy / "host.jsonl").open("a") as stream:
         stream.writelines(json.dumps(record) + "\n" for record in (opened, interval))
 

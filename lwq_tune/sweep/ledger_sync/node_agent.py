@@ -12,7 +12,7 @@ from lwq_tune.energy.service.client import LedgerClient, connect
 from lwq_tune.energy.service.host_spool import HostSpools, LogChunk
 from lwq_tune.energy.service.location import FOLDER_VARIABLE, ledger_folder
 from lwq_tune.errors import ConfigError
-from lwq_tune.sweep.cluster.overhead_account import RAY, DriverAccount
+from lwq_tune.sweep.ledger_sync.overhead_account import RAY, DriverAccount
 
 START_TIMEOUT_S = 120.0
 _RAYLET_PID = "RAY_RAYLET_PID"  # Ray sets it for its workers

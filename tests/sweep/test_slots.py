@@ -9,8 +9,15 @@ from hypothesis import strategies as st
 
 from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.errors import ConfigError
-from lwq_tune.sweep.cluster.slots import Host, Slots, choose_slots, same_share, share_hosts, usable_memory_mib
 from lwq_tune.sweep.confirmation import in_random_blocks
+from lwq_tune.sweep.slots import (
+    Host,
+    Slots,
+    choose_slots,
+    same_share,
+    share_hosts,
+    usable_memory_mib,
+)
 from tests.conftest import small_config
 
 BIG = Host(cpus=16, gpus=0.0, usable_memory_mib=64_000)

@@ -16,7 +16,7 @@ import pytest
 
 from lwq_tune.cli.main import main
 from lwq_tune.errors import ConfigError
-from lwq_tune.sweep.cluster.dashboard import (
+from lwq_tune.sweep.dashboard import (
     FIRST_FREE,
     HOST,
     PACKAGES,

@@ -169,8 +169,11 @@ def same_share(config: SweepConfig, first: Sequence[Host], hosts: Sequence[Host]
     _log.warning(
         "trials of this run reserved %g CPUs and %g GPUs each, now %g and %g, since the hosts differ: their figures "
         "may differ in the last digits",
-        before.cpus, before.gpus, now.cpus, now.gpus,
-    )  # fmt: skip
+        before.cpus,
+        before.gpus,
+        now.cpus,
+        now.gpus,
+    )
     return now
 
 

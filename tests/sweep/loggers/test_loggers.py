@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lwq_tune.errors import ConfigError
-from lwq_tune.sweep.tune.loggers import LoggerChoice, check_installed, make_loggers
+from lwq_tune.sweep.loggers.choice import LoggerChoice, check_installed, make_loggers
 from tests.conftest import REPOSITORY, run_python
 from tests.support.logged_run import EPOCHS, FAILING_SEED, WAVES, config_of, row_of
 
@@ -54,13 +54,18 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_nobody_asked_for_a_logger_and_there_is_none() -> None:
     check_installed(LoggerChoice())
-    assert make_loggers(LoggerChoice(), Path("run"), "night") == []
+    assert make_loggers(LoggerChoice(), Path("run"), "night") == {}
 
 
-def test_each_logger_is_one_callback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_flag_makes_one_logger_per_trial_and_nothing_is_written_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     choice = LoggerChoice(tensorboard=True, mlflow="http://tracking.example", wandb="p")
-    assert len(make_loggers(choice, tmp_path, "night")) == 3
+    loggers = make_loggers(choice, tmp_path, "night")
+    assert list(loggers) == ["--tensorboard", "--mlflow", "--wandb"]
+    for make in loggers.values():
+        assert make() is not make()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -77,7 +82,7 @@ def test_wandb_is_offline_unless_the_user_says_otherwise(tmp_path: Path, monkeyp
 def test_all_missing_packages_are_named_before_anything_starts(tmp_path: Path) -> None:
     code = (
         "import importlib.util as u; u.find_spec = lambda name: None\n"
-        "import sys; from lwq_tune.sweep.tune.loggers import *\n"
+        "import sys; from lwq_tune.sweep.loggers.choice import *\n"
         "try: check_installed(LoggerChoice(tensorboard=True, mlflow=RUN_STORE, wandb='p'))\n"
         "except Exception as error: print(type(error).__name__, error, sep=': ')\n"
         "print('ray' in sys.modules)"
@@ -99,7 +104,7 @@ def test_a_folder_that_wandb_left_behind_is_no_package(tmp_path: Path) -> None:
     code = (
         "import sys; sys.path[:] = [entry for entry in sys.path if not (__import__('pathlib').Path(entry) / 'wandb' / "
         "'__init__.py').exists()]\n"
-        "from lwq_tune.sweep.tune.loggers import *\n"
+        "from lwq_tune.sweep.loggers.choice import *\n"
         "try: check_installed(LoggerChoice(wandb='p'))\n"
         "except Exception as error: print(type(error).__name__)"
     )
