@@ -7,7 +7,7 @@ from torch import nn
 
 from lwq_tune.models.cifar_resnet import CifarResNet
 from lwq_tune.models.inference_costs import model_costs
-from lwq_tune.models.layer_shapes import layer_shapes
+from lwq_tune.models.layer_shapes import MODEL_BLOCKS, layer_shapes
 
 NETWORK = layer_shapes((2, 2, 2), 1.0, 10)
 
@@ -37,6 +37,14 @@ def test_an_ascending_schedule_costs_what_the_hand_says() -> None:
     assert costs.weight_bits == stage_bits + 1072 * 32
     assert costs.stage_bitops == MACS[1] * 4 + MACS[2] * 9 + MACS[3] * 16
     assert costs.bitops == costs.stage_bitops + (MACS["stem"] + MACS["fc"]) * 1024
+
+
+@pytest.mark.parametrize("name", MODEL_BLOCKS)
+def test_a_named_network_has_as_many_layers_as_its_name_says(name: str) -> None:
+    # He et al. 2016, section 4.2: three stages of n blocks of two layers each, stem and classifier are 6 n + 2.
+    first, *others = MODEL_BLOCKS[name]
+    assert others == [first, first]
+    assert name == f"resnet{6 * first + 2}"
 
 
 def test_resnet20_has_the_published_stage_weights() -> None:
