@@ -98,6 +98,8 @@ def test_where_a_full_precision_of_equal_cost_exists_none_above_is_compared() ->
         {"weight_bits": 100.0}, FULL | {"weight_bits": 101.0}, FULL | {"weight_bits": 120.0, "bitops": 1e8}
     )
     assert list(reasons_of(table).values()) == ["weight bits"]
+    exactly = table.assign(weight_bits=[100.0, 100.0, 120.0])
+    assert list(reasons_of(exactly, 0.0).values()) == ["weight bits"]
     in_bitops = table_of({"bitops": 100.0}, FULL | {"bitops": 120.0, "weight_bits": 1e6})
     assert list(reasons_of(in_bitops).values()) == ["full precision above in BitOps"]
 
