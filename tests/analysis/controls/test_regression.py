@@ -119,6 +119,14 @@ def test_without_a_degree_of_freedom_there_is_a_coefficient_and_no_interval() ->
     assert one_more["std_error"].notna().all()
 
 
+def test_a_plane_without_any_deviation_has_no_error_to_judge_by() -> None:
+    figure = np.repeat(0.5 + 0.25 * TABLE["order"].to_numpy()[:, None], N_SEEDS, axis=1)
+    order = fit(panel_of(TABLE, figure), "m").iloc[0]
+    assert order["coefficient"] == pytest.approx(0.25)
+    assert math.isnan(order["std_error"])
+    assert math.isnan(order["p"])
+
+
 def test_a_term_that_another_explains_has_no_coefficient_and_an_infinite_inflation() -> None:
     found = fit(panel_of(TABLE.assign(mean_weight_bits=2 * TABLE["order"] + 1)), "m").set_index("term")
     assert found.loc[["order", "mean_weight_bits"], "coefficient"].isna().all()
