@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from lwq_tune.errors import ConfigError
 from lwq_tune.quantization.fake_quantize import Rule, fake_quantize, fake_quantize_affine
 from lwq_tune.quantization.quantizers.base import Quantizer
 from lwq_tune.quantization.quantizers.dorefa import DoReFaActQuantizer, DoReFaWeightQuantizer
@@ -435,6 +436,94 @@ def test_bfloat16_values_fall_to_the_levels_of_their_float32_copies(bits: int) -
     rounded = fake_quantize(values, scale, 0, 2**bits - 1, 1.0, Rule("open", "residual"))
     share = float((exact != rounded).float().mean())
     assert share == 0 if bits > 4 else share < 0.03  # a bfloat16 product next to a tie falls to either side
+
+
+def test_up_to_level_15_bfloat16_values_are_scaled_as_they_are_and_beyond_in_float32() -> None:
+    # 1 / scale is 9.484375: in bfloat16, whose steps are 1/16 there, the product is 9.5, which rounds to the even 10.
+    inverse = torch.tensor(9.5 - 1 / 64)
+    one = torch.ones(1, dtype=torch.bfloat16)
+    levels = [
+        fake_quantize(one, torch.tensor(1.0), 0, high, 1.0, Rule("open", "none"), inverse).item()
+        for high in (14, 15, 16, 17)
+    ]
+    assert levels == [10, 10, 9, 9]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_form_for_the_compiler_has_the_values_and_gradients_of_the_other(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, u = (torch.randn(3, 50, generator=generator) for _ in range(2))
+    quantizer = MAKERS[name](3)
+    quantizer(x)
+    quantizer.eval()
+    results = []
+    for is_compiling in (False, True):
+        monkeypatch.setattr(torch.compiler, "is_compiling", lambda is_compiling=is_compiling: is_compiling)
+        values = x.clone().requires_grad_()
+        out = quantizer(values)
+        results.append([out.detach(), *torch.autograd.grad(out, [values, *quantizer.parameters()], u)])
+    for eager, compiled in zip(*results, strict=True):
+        assert torch.allclose(eager, compiled, rtol=1e-4, atol=1e-6)
+
+
+def test_a_least_squares_scale_is_a_64th_of_the_spanning_one_or_somewhat_less_at_least() -> None:
+    # Levels 0 and 1, and ones with a single 100: the best scale is near 1, the least that is tried is
+    # 100 / 64 in coarse steps, and seven steps of 2^(1/32) below that.
+    values = torch.ones(40_000)
+    values[0] = 100.0
+    assert least_squares_scale(values, 0, 1).item() == pytest.approx(100 * 2 ** (-6 - 7 / 32), rel=1e-5)
+
+
+def test_a_least_squares_scale_of_many_values_takes_an_odd_share_of_them() -> None:
+    for n_values, expected in ((99_999, 1.0), (100_000, 1 / 3)):  # all: levels 1 and 3; each third: ones alone
+        values = torch.full((n_values,), 3.0)
+        values[::3] = 1.0
+        assert least_squares_scale(values, 0, 3).item() == pytest.approx(expected)
+
+
+def test_negative_values_count_as_0_where_the_least_level_is_0() -> None:
+    assert least_squares_scale(torch.tensor([-8.0, 0.0, 1.0, 2.0, 3.0]), 0, 3).item() == 1.0
+    assert least_squares_scale(torch.zeros(4), 0, 3).item() == pytest.approx(1e-8)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_quantizer_has_levels_for_2_to_8_bits_and_refuses_others(name: str) -> None:
+    lowest = 1 if name.startswith("dorefa w") else 2
+    for bits in (lowest, 8):
+        assert MAKERS[name](bits).high - MAKERS[name](bits).low == 2**bits - 1
+    for bits in (lowest - 1, 9):
+        with pytest.raises(ConfigError, match=rf"must be in \[{lowest}, 8\], got {bits}"):
+            MAKERS[name](bits)
+
+
+def test_a_quantizer_describes_its_grid() -> None:
+    assert LSQQuantizer(3, signed=True).extra_repr() == "bit_width=3, levels=[-4, 3]"
+    assert MinMaxWeightQuantizer(2, per_channel=True).extra_repr() == "bit_width=2, levels=[0, 3], per channel"
+
+
+@pytest.mark.parametrize(
+    ("name", "is_signed"),
+    [("lsq weights", True), ("lsq activations", False), ("pact", False), ("dorefa weights", True)],
+)
+def test_a_grid_is_signed_where_it_has_values_below_0(name: str, is_signed: bool) -> None:
+    quantizer = MAKERS[name](2)
+    x = torch.tensor([[-1.0, 1.0]])
+    quantizer(x)
+    grid = quantizer.encode(x).grid if "weights" in name else quantizer.fixed_grid()
+    assert grid.is_signed == is_signed
+
+
+@pytest.mark.parametrize("name", ["lsq activations", "pact", "dorefa activations", "minmax activations"])
+@pytest.mark.parametrize("bits", [2, 5])
+def test_the_fixed_grid_of_an_activation_holds_every_value_that_comes_out(name: str, bits: int) -> None:
+    quantizer = MAKERS[name](bits)
+    quantizer(torch.linspace(0, 2, 400).view(4, 100))
+    grid, x = quantizer.eval().fixed_grid(), torch.linspace(0, 50, 4000)
+    assert grid.bit_width == bits
+    expected = (torch.arange(2**bits) - grid.zero_point) * grid.scale
+    assert quantizer(x).unique().tolist() == pytest.approx(expected.tolist())
 
 
 def test_a_compiler_is_not_let_near_a_quantizer_without_a_range(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from analysis.controls.findings import INSEPARABLE_ORDERS, AdviceKind, OrderKind, PairKind, PairsKind, SizeKind
-from analysis.controls.sentences import control_sentence, pair_sentence
+from analysis.controls.sentences import amount, control_sentence, pair_sentence, span
 from analysis.findings import Estimate, Finding
 
 METRIC = "test_accuracy"
@@ -151,6 +151,30 @@ def test_pairs_that_differ_are_counted_and_the_surest_are_named_unless_only_the_
     assert whole.startswith(f"{statement} one against two: one is higher by 5.00 points")
     assert whole.count("one against two") == 5
     assert whole.endswith("; ….")
+
+
+def test_five_pairs_are_all_named_and_nothing_hints_at_more() -> None:
+    counts = {"different": 5, "higher_with_more_weight_bits": 2, "equal_in_both": 1}
+    five = control_sentence(finding_of(PairsKind.SOME_DIFFER, counts, parts=(pair(PairKind.FIRST_IS_HIGHER),) * 5))
+    assert five.count("one against two") == 5
+    assert five.endswith("at equal weight bits and BitOps.")
+
+
+def test_a_difference_of_the_whole_range_can_be_detected_and_one_of_more_cannot() -> None:
+    for detectable, expected in ((1.0, "about 100.00 points would have been"), (1.01, "nothing, with so few seeds,")):
+        assert expected in pair_sentence(pair(PairKind.NO_DIFFERENCE, detectable=detectable))
+    estimate = Estimate(2e-6, detectable=1.5)
+    energy = Finding(PairKind.NO_DIFFERENCE, True, "energy_kwh", ("one", "two"), {"difference": estimate})
+    assert pair_sentence(energy) == "no detectable difference (about 1.5 kWh would have been)"
+    higher = Finding(PairKind.FIRST_IS_HIGHER, False, "energy_kwh", ("one", "two"), {"difference": estimate})
+    assert pair_sentence(higher) == "one is higher by 2e-06 kWh, at equal weight bits and BitOps"
+
+
+def test_figures_of_other_columns_than_accuracy_have_their_unit_and_sign() -> None:
+    estimate = Estimate(-2e-6, -3e-6, 1e-6)
+    assert span(estimate, "energy_kwh") == "95 % interval -3e-06 to +1e-06 kWh"
+    assert amount(-2e-6, "energy_kwh", signed=True) == "-2e-06 kWh"
+    assert amount(0.5, "val_accuracy") == "50.00 points"
 
 
 def test_every_reason_why_order_cannot_be_told_from_size_is_said_as_such() -> None:

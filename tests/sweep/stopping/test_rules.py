@@ -77,6 +77,20 @@ def test_no_rule_acts_on_a_trial_that_is_over() -> None:
         assert train(rules, [(0.95 - number / 10, 1.0 + number)], f"t{number}", f"c{number}") is None
 
 
+def test_a_gain_of_exactly_the_least_one_is_a_gain() -> None:
+    rules = StopRules(Stopping(plateau=Plateau(epochs=2, min_gain=0.25)), n_seeds=1)
+    assert train(rules, steady([0.25, 0.5, 0.5, 0.75, 0.75, 0.75, 0.75])) == Decision(
+        "plateau", "val_accuracy has not gained 0.25 on its 0.7500 of epoch 4 in the 2 epochs since", is_end=True
+    )
+
+
+def test_an_accuracy_of_0_is_where_a_plateau_may_begin() -> None:
+    rules = StopRules(Stopping(plateau=Plateau(epochs=2, min_gain=0.1)), n_seeds=1)
+    decision = train(rules, steady([0.0, 0.0, 0.0, 0.0]))
+    assert decision is not None
+    assert "of epoch 1 in the 2 epochs since" in decision.reason
+
+
 # --- ASHA
 
 
@@ -185,6 +199,61 @@ def test_of_a_seed_that_failed_nothing_is_known() -> None:
     # Without b0, b would be on the front with what b1 reaches; with it, it may start again.
     assert rules.add_epoch("b1", "b", 1, 4, 0.9, 3.0) is None
     assert rules.add_epoch("b0", "b", 2, 4, 0.1, 9.5) is not None
+
+
+@pytest.mark.parametrize(("accuracy", "stops"), [(0.7, True), (0.7001, False)])
+def test_what_can_just_reach_the_accuracy_of_a_cheaper_one_stops(accuracy: float, stops: bool) -> None:
+    rules = StopRules(Stopping(dominance=Dominance(optimism=0.0, margin=0.0)), n_seeds=1)
+    train(rules, steady([0.7, 0.7]), "a", "a")
+    assert rules.add_epoch("b", "b", 1, 4, accuracy, 2.0) is None, "it has emitted no more"
+    assert (rules.add_epoch("b", "b", 2, 4, accuracy, 2.1) is not None) == stops
+
+
+def test_a_trial_is_judged_from_the_grace_epoch_on() -> None:
+    rules = StopRules(Stopping(dominance=Dominance(optimism=0.0, margin=0.0, grace_epochs=2)), n_seeds=1)
+    train(rules, steady([0.7, 0.7]), "a", "a")
+    assert rules.add_epoch("b", "b", 1, 4, 0.1, 9.0) is None
+    decision = rules.add_epoch("b", "b", 2, 4, 0.1, 9.1)
+    assert decision is not None
+    assert "means over" not in decision.reason
+
+
+def test_a_seed_whose_emissions_are_not_known_may_have_emitted_nothing() -> None:
+    rules = StopRules(Stopping(dominance=Dominance(optimism=0.0, margin=0.0)), n_seeds=2)
+    for seed in "01":
+        train(rules, steady([0.7, 0.7]), f"rival{seed}", "rival")  # 2 kg
+    train(rules, steady([0.1, 0.1], kg=None), "b0", "b")
+    assert rules.add_epoch("b1", "b", 1, 4, 0.1, 4.0) is None
+    assert rules.add_epoch("b1", "b", 2, 4, 0.1, 4.1) is not None
+
+
+def test_a_configuration_without_the_emissions_of_all_its_seeds_is_on_no_front() -> None:
+    rules = StopRules(Stopping(dominance=Dominance(optimism=0.0, margin=0.0)), n_seeds=2)
+    train(rules, steady([0.9, 0.9]), "a0", "a")
+    train(rules, steady([0.9, 0.9], kg=None), "a1", "a")
+    for seed in "01":
+        assert train(rules, steady([0.1] * 4, kg=9.0), f"b{seed}", "b") is None
+
+
+def test_a_trial_that_ended_before_its_first_epoch_costs_nothing_and_one_that_was_not_measured_ends_no_sweep() -> None:
+    for kg, ends in ((1.0, True), (None, False)):
+        rules = StopRules(Stopping(marginal=Marginal(last=1, min_hypervolume_per_kg=1.0)), n_seeds=1)
+        train(rules, steady([0.5, 0.5]), "a", "a")
+        rules.end_trial("b", "b", "failed")
+        rules.add_epoch("c", "c", 1, 9, 0.4, kg)
+        rules.end_trial("c", "c", "failed")
+        train(rules, steady([0.4, 0.4]), "d", "d")
+        assert (rules.should_end_sweep() is not None) == ends
+    assert StopRules(Stopping(), n_seeds=1).should_end_sweep() is None
+
+
+def test_an_attempt_that_emitted_less_than_the_one_before_costs_nothing_more() -> None:
+    rules = StopRules(Stopping(marginal=Marginal(last=1, min_hypervolume_per_kg=1.0)), n_seeds=1)
+    train(rules, steady([0.5, 0.5]), "a", "a")
+    for kg in (3.0, 1.0, 4.0):
+        rules.add_epoch("b", "b", 1, 2, 0.4, kg)
+        rules.end_trial("b", "b", "failed" if kg < 4.0 else "done")
+    assert "for 4 kg CO2eq" in str(rules.should_end_sweep())
 
 
 @dataclass
