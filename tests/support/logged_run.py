@@ -25,9 +25,14 @@ WAVES = ((0, FAILING_SEED), (1,))
 
 def row_of(seed: int, epoch: int) -> dict[str, Any]:
     return {
-        "epoch": epoch, "train_loss": 1 / epoch, "val_accuracy": (seed + epoch) / 10, "energy_kwh": 1e-6 * epoch,
-        "gpu_energy_kwh": None, "cpu_source": "estimated:test", "hostname": "here",
-    }  # fmt: skip
+        "epoch": epoch,
+        "train_loss": 1 / epoch,
+        "val_accuracy": (seed + epoch) / 10,
+        "energy_kwh": 1e-6 * epoch,
+        "gpu_energy_kwh": None,
+        "cpu_source": "estimated:test",
+        "hostname": "here",
+    }
 
 
 def config_of(seed: int) -> dict[str, Any]:
@@ -78,9 +83,12 @@ def main(run_dir: Path, flags: list[str]) -> None:
                 param_space={"job": tune.grid_search([config_of(seed)["job"] for seed in wave])},
                 tune_config=tune.TuneConfig(reuse_actors=True, max_concurrent_trials=1),
                 run_config=tune.RunConfig(
-                    name=f"wave{wave[0]}", storage_path=str(run_dir / "ray"), verbose=0, callbacks=list(loggers),
+                    name=f"wave{wave[0]}",
+                    storage_path=str(run_dir / "ray"),
+                    verbose=0,
+                    callbacks=list(loggers),
                 ),
-            ).fit()  # fmt: skip
+            ).fit()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
+import shlex
 import statistics
 import sys
 from pathlib import Path
@@ -163,11 +164,16 @@ def test_compiled_steps_follow_eager_ones_and_one_graph_serves_every_triple(tmp_
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="names a C++ compiler as Unix does")
 def test_without_a_compiler_a_trial_runs_eagerly_and_says_so_in_one_line(tmp_path: Path) -> None:
+    command = (
+        "-m lwq_tune train --bits 2,3,4 --width 0.25 --epochs 1 --batch-size 256 --no-energy --json --engine compiled"
+    )
     result = run_python(
-        "-m", "lwq_tune", "train", "--bits", "2,3,4", "--width", "0.25", "--epochs", "1", "--batch-size", "256",
-        "--no-energy", "--json", "--engine", "compiled",
-        cwd=tmp_path, CXX="/no/such/compiler", TORCHINDUCTOR_CACHE_DIR=str(tmp_path / "cache"), PATH="/nowhere",
-    )  # fmt: skip
+        *shlex.split(command),
+        cwd=tmp_path,
+        CXX="/no/such/compiler",
+        TORCHINDUCTOR_CACHE_DIR=str(tmp_path / "cache"),
+        PATH="/nowhere",
+    )
     assert result.returncode == 0, result.stderr
     assert '"engine": "eager"' in result.stdout
     told = [line for line in result.stderr.splitlines() if "could not be compiled" in line]

@@ -24,8 +24,15 @@ from tests.conftest import small_config
 from tests.support.fake_meter import CountingMeter
 
 NUMBERS_OF_TRAINING = (
-    "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy", "lr",
-)  # fmt: skip
+    "epoch",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "lr",
+)
 
 
 def numbers(row: EpochRow) -> list[float]:
