@@ -8,12 +8,13 @@ import shlex
 import statistics
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
 from torch._dynamo.testing import CompileCounterWithBackend
 
-from lwq_tune.config.trial import TrialConfig
+from lwq_tune.config.trial import Quantizer, TrialConfig
 from lwq_tune.data.images import Dataset
 from lwq_tune.energy.meter import NullMeter
 from lwq_tune.models.cifar_resnet import CifarResNet
@@ -60,7 +61,7 @@ def drift(losses: list[float], exact: list[float]) -> float:
     return statistics.mean(one / other - 1 for one, other in zip(losses, exact, strict=True))
 
 
-@pytest.mark.parametrize("quantizer", ["lsq", "pact", "dorefa", "minmax"])
+@pytest.mark.parametrize("quantizer", get_args(Quantizer))
 def test_bfloat16_follows_float32(tiny_dataset: Dataset, quantizer: str) -> None:
     drifts = []
     for seed in range(3):  # of a single seed, chance alone is 0.03 with one thread
@@ -75,7 +76,7 @@ def test_bfloat16_follows_float32(tiny_dataset: Dataset, quantizer: str) -> None
     assert abs(statistics.mean(drifts)) < 0.02
 
 
-@pytest.mark.parametrize("quantizer", ["lsq", "pact", "dorefa", "minmax"])
+@pytest.mark.parametrize("quantizer", get_args(Quantizer))
 def test_one_traced_graph_serves_every_triple_and_has_the_gradients_of_eager_steps(quantizer: str) -> None:
     """Traced whole, executed by PyTorch's own kernels: what the compiler sees, without its minutes."""
     torch._dynamo.reset()
