@@ -54,8 +54,13 @@ def tiny_dataset() -> Dataset:
 def small_config(**changes: object) -> TrialConfig:
     """Return a trial that trains in a fraction of a second."""
     settings = {
-        **SMALL_NETWORK, "bit_widths": (2, 3, 4), "epochs": 3, "batch_size": 16, "lr": 0.05, **changes,
-    }  # fmt: skip
+        **SMALL_NETWORK,
+        "bit_widths": (2, 3, 4),
+        "epochs": 3,
+        "batch_size": 16,
+        "lr": 0.05,
+        **changes,
+    }
     return TrialConfig(**settings)  # type: ignore[arg-type]
 
 

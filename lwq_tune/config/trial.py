@@ -20,6 +20,7 @@ from lwq_tune.quantization.schedules import (
     schedule_name,
 )
 
+Quantizer = Literal["lsq", "pact", "dorefa", "minmax"]
 MAX_BLOCKS = 1000
 BitWidth = Annotated[int, BeforeValidator(check_bit_width)]
 
@@ -69,9 +70,7 @@ class TrialConfig(BaseModel):
         flag=None,
         strict=False,
     )
-    quantizer: Literal["lsq", "pact", "dorefa", "minmax"] = setting(
-        "lsq", "quantizer", decides_cost=True, is_of_quantization=True
-    )
+    quantizer: Quantizer = setting("lsq", "quantizer", decides_cost=True, is_of_quantization=True)
     weight_scales: Literal["per_tensor", "per_channel"] = setting(
         "per_tensor", "one scale per weight tensor, or per output channel", decides_cost=True, is_of_quantization=True
     )

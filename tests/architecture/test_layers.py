@@ -53,11 +53,7 @@ def test_private_names_of_ray_are_used_in_one_file() -> None:
     assert users == [REPOSITORY / "lwq_tune" / "sweep" / "tune" / "patches.py"]
 
 
-PACKAGES = [
-    path.parent
-    for path in MODULES
-    if path.name == "__init__.py" and path.parent not in (REPOSITORY / "lwq_tune", REPOSITORY / "benchmarks")
-]
+PACKAGES = [path.parent for path in MODULES if path.name == "__init__.py" and path.parent != REPOSITORY / "lwq_tune"]
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: str(path.relative_to(REPOSITORY)))

@@ -229,8 +229,11 @@ def on_a_small_disk(tmp_path: Path, script: str) -> subprocess.CompletedProcess[
     mount = f"mount -t tmpfs -o size=1m,mode=700 none '{tmp_path}/disk'"
     done = subprocess.run(
         ["unshare", "-m", "sh", "-c", f"{mount} && exec '{sys.executable}' '{tmp_path}/script.py' '{tmp_path}/disk'"],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return done
 
@@ -278,8 +281,11 @@ assert_equal(NodeCache(Path(sys.argv[1]), min_free_bytes=0).get("one", load), de
 def start_script(text: str, *arguments: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-c", text, *arguments],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     return process

@@ -15,8 +15,12 @@ def test_the_default_network_has_the_shapes_of_the_papers_table_2() -> None:
         )
     model(torch.zeros(2, 3, 32, 32))
     assert seen == {
-        "bn1": (16, 32, 32), "layer1": (16, 32, 32), "layer2": (32, 16, 16), "layer3": (64, 8, 8), "fc": (10,),
-    }  # fmt: skip
+        "bn1": (16, 32, 32),
+        "layer1": (16, 32, 32),
+        "layer2": (32, 16, 16),
+        "layer3": (64, 8, 8),
+        "fc": (10,),
+    }
 
 
 def test_resnet20_has_the_parameters_of_option_b_shortcuts() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 from torch import Tensor, nn
 
+from lwq_tune.config.trial import Quantizer
 from lwq_tune.errors import ConfigError
 from lwq_tune.models.cifar_resnet import BasicBlock, CifarResNet
 from lwq_tune.quantization.layers import QuantConv2d, QuantLinear, encoded_weights
@@ -108,7 +111,7 @@ def test_between_two_stages_stands_one_quantizer_of_the_fewer_bits(
     assert used_bit_widths(model) == (bits, bits)
 
 
-@pytest.mark.parametrize("quantizer", ["lsq", "pact", "dorefa", "minmax"])
+@pytest.mark.parametrize("quantizer", get_args(Quantizer))
 def test_a_relu_left_out_changes_neither_values_nor_gradients(quantizer: str, images: Tensor) -> None:
     def run(*, with_relus: bool) -> list[Tensor]:
         torch.manual_seed(0)

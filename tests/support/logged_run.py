@@ -87,7 +87,10 @@ def main(run_dir: Path, flags: list[str]) -> None:
                 param_space={"job": tune.grid_search([config_of(seed)["job"] for seed in wave])},
                 tune_config=tune.TuneConfig(reuse_actors=True, max_concurrent_trials=1),
                 run_config=tune.RunConfig(
-                    name=f"wave{wave[0]}", storage_path=str(run_dir / "ray"), verbose=0, callbacks=list(callbacks)
+                    name=f"wave{wave[0]}",
+                    storage_path=str(run_dir / "ray"),
+                    verbose=0,
+                    callbacks=list(callbacks),
                 ),
             ).fit()
 

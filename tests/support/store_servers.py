@@ -59,9 +59,10 @@ class GsServer(StoreServer):
 
     def make_bucket(self, name: str) -> str:
         request = urllib.request.Request(
-            f"http://{HOST}:{self.port}/storage/v1/b?project=test", json.dumps({"name": name}).encode(),
+            f"http://{HOST}:{self.port}/storage/v1/b?project=test",
+            json.dumps({"name": name}).encode(),
             {"Content-Type": "application/json"},
-        )  # fmt: skip
+        )
         urllib.request.urlopen(request, timeout=30).close()
         return name
 

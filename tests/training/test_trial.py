@@ -3,10 +3,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
 
+from lwq_tune.config.trial import Quantizer
 from lwq_tune.data.images import Dataset, ImageSet
 from lwq_tune.data.labels import UNKNOWN_CLASS
 from lwq_tune.energy.meter import NullMeter
@@ -24,8 +26,15 @@ from tests.conftest import small_config
 from tests.support.fake_meter import CountingMeter
 
 NUMBERS_OF_TRAINING = (
-    "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy", "lr",
-)  # fmt: skip
+    "epoch",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "lr",
+)
 
 
 def numbers(row: EpochRow) -> list[float]:
@@ -74,7 +83,7 @@ def test_a_resumed_trial_in_bfloat16_gives_the_same_numbers_bit_for_bit(tiny_dat
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-@pytest.mark.parametrize("quantizer", ["lsq", "pact", "dorefa", "minmax"])
+@pytest.mark.parametrize("quantizer", get_args(Quantizer))
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_no_step_waits_for_the_gpu(
     tiny_dataset: Dataset, quantizer: str, precision: str, monkeypatch: pytest.MonkeyPatch
@@ -246,7 +255,7 @@ def test_a_start_without_its_network_and_a_network_without_a_start_are_refused(t
         Trial(small_config(init_from="full_precision"), tiny_dataset, NullMeter(), initial=other)
 
 
-@pytest.mark.parametrize("quantizer", ["lsq", "pact", "dorefa", "minmax"])
+@pytest.mark.parametrize("quantizer", get_args(Quantizer))
 def test_every_quantizer_learns_and_resumes_bit_for_bit(tiny_dataset: Dataset, tmp_path: Path, quantizer: str) -> None:
     config = small_config(quantizer=quantizer, bit_widths=(4, 4, 4), epochs=4, first_last_bit_width=8)
     whole = [numbers(row) for row in Trial(config, tiny_dataset, NullMeter()).epochs()]
@@ -259,7 +268,7 @@ def test_every_quantizer_learns_and_resumes_bit_for_bit(tiny_dataset: Dataset, t
     assert whole[-1][1] < whole[0][1]
 
 
-@pytest.mark.parametrize("quantizer", ["lsq", "pact", "dorefa", "minmax"])
+@pytest.mark.parametrize("quantizer", get_args(Quantizer))
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_weights_that_are_not_finite_end_the_trial_with_a_reason(
     tiny_dataset: Dataset, quantizer: str, bad: float

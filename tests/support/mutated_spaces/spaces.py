@@ -41,11 +41,19 @@ SPACES: dict[str, Values] = _SPACES | {
     },
     "blocks": _SPACES["named_schedules"]
     | {
-        "fixed": {"model": "resnet", "blocks": [1, 1, 1], "width": 0.25, "momentum": 0.9, "epochs": 8, "lr": 0.1,
-                  "lr_curve": "step", "lr_milestones": [4, 6]},
+        "fixed": {
+            "model": "resnet",
+            "blocks": [1, 1, 1],
+            "width": 0.25,
+            "momentum": 0.9,
+            "epochs": 8,
+            "lr": 0.1,
+            "lr_curve": "step",
+            "lr_milestones": [4, 6],
+        },
         "act_bit_widths": [4, 4, 4],
     },
-}  # fmt: skip
+}
 
 SOUND: tuple[str, ...] = ()
 UNREADABLE = ("got an error in line ",)

@@ -82,9 +82,19 @@ def tags(_name: str, values: Values, _rng: random.Random) -> Iterator[Found]:
     """Types that YAML lets a file ask for; none may be built that is not plain, and none may fail unseen."""
     for path, value in leaves(values):
         for text in (
-            '!!python/object/apply:os.system ["true"]', "!!python/name:os.system", "!unknown x", "!!timestamp x",
-            "2020-99-99", "!!bool x", '!!int ""', '!!float ""', "!!int x", '!!binary "\u00e9"', "!!map [1]", "!!seq {}",
-        ):  # fmt: skip
+            '!!python/object/apply:os.system ["true"]',
+            "!!python/name:os.system",
+            "!unknown x",
+            "!!timestamp x",
+            "2020-99-99",
+            "!!bool x",
+            '!!int ""',
+            '!!float ""',
+            "!!int x",
+            '!!binary "\u00e9"',
+            "!!map [1]",
+            "!!seq {}",
+        ):
             yield f"{dotted(path)} {text!a}", raw(values, path, text), UNREADABLE
         for text in ("!!binary aGk=", "!!set {a, b}", "!!omap [a: 1]", "2020-02-02"):
             is_word = isinstance(value, str)

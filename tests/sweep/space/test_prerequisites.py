@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
-from lwq_tune.config.trial import TrialConfig
+from lwq_tune.config.trial import Quantizer, TrialConfig
 from lwq_tune.sweep.space.prerequisites import initial_keys, waves, with_initial_trials
 from tests.conftest import small_config
 
@@ -35,7 +37,7 @@ def test_the_full_precision_trial_is_trained_once_per_seed() -> None:
 def test_the_full_precision_trial_is_the_same_for_every_quantizer() -> None:
     keys = {
         small_config(init_from="full_precision", quantizer=quantizer, weight_scales=scales).initial.trial_key  # type: ignore[union-attr]
-        for quantizer in ("lsq", "pact", "dorefa", "minmax")
+        for quantizer in get_args(Quantizer)
         for scales in ("per_tensor", "per_channel")
     }
     assert len(keys) == 1

@@ -8,7 +8,7 @@ growth    --trials trials of --short-epochs epochs of a tiny network on made-up 
           trial, and memory, of the driver and of the energy ledger, in quarters of the sweep. With several epochs,
           also what is done for each of them shows where it grows with the number of trials
 
-Run: python -m benchmarks.orchestration --json orchestration.json
+Run: python -m benchmarks.sweep_overhead --json sweep_overhead.json
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import version_of, write_json
-from benchmarks.run_log import Usage, handovers, packing, per_trial, seconds
-from benchmarks.sweeps import Sweep, run_short, run_sweep
+from benchmarks.support.machine import version_of, write_json
+from benchmarks.support.run_log import Usage, handovers, packing, per_trial, seconds
+from benchmarks.support.sweeps import Sweep, run_short, run_sweep
 from lwq_tune.host.hardware import available_cpus, cpu_model
 
 SPACE = "named_schedules"
@@ -47,7 +47,7 @@ print(json.dumps(times))
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.orchestration", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        prog="python -m benchmarks.sweep_overhead", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--slots", type=int, default=min(2, available_cpus()), help="trials at a time")
     parser.add_argument("--rounds", type=int, default=3, help="cold starts; the median counts")
@@ -90,14 +90,20 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         "packing": packing(long.trials, slots) | {"epochs": epochs, "trials": len(long.trials)},
         "growth": growth_figures(samples),
         "settings": {
-            "slots": slots, "rounds": arguments.rounds, "width": arguments.width,
-            "trials": len(short.trials), "epochs": arguments.short_epochs,
+            "slots": slots,
+            "rounds": arguments.rounds,
+            "width": arguments.width,
+            "trials": len(short.trials),
+            "epochs": arguments.short_epochs,
         },
         "machine": {
-            "cpu_model": cpu_model(), "cpus": available_cpus(), "load_average_before": load_average,
-            "ray": version_of("ray"), "torch": version_of("torch"),
+            "cpu_model": cpu_model(),
+            "cpus": available_cpus(),
+            "load_average_before": load_average,
+            "ray": version_of("ray"),
+            "torch": version_of("torch"),
         },
-    }  # fmt: skip
+    }
 
 
 def start_figures(sweeps: Sequence[Sweep]) -> dict[str, float]:
@@ -166,9 +172,11 @@ def _print_growth(growth: Mapping[str, Any]) -> None:
             for name in ("driver", "ledger")
         )
         print(f"  {quarter['n_ended']:>6} trials  {quarter['wall_ms']:.0f} ms per trial; {'; '.join(used)}")
-    print(f"  growth         last quarter over first: driver CPU {growth['driver_cpu_ms_last_over_first']:.2f}, "
-          f"wall {growth['wall_ms_last_over_first']:.2f}; KiB per trial: "
-          f"driver {growth['driver_kib_per_trial']:.1f}, ledger {growth['ledger_kib_per_trial']:.1f}")  # fmt: skip
+    print(
+        f"  growth         last quarter over first: driver CPU {growth['driver_cpu_ms_last_over_first']:.2f}, "
+        f"wall {growth['wall_ms_last_over_first']:.2f}; KiB per trial: "
+        f"driver {growth['driver_kib_per_trial']:.1f}, ledger {growth['ledger_kib_per_trial']:.1f}"
+    )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import io
 import json
 import math
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from benchmarks.run_log import TrialTimes, Usage, trial_times
+from benchmarks.support.run_log import TrialTimes, Usage, trial_times
 from lwq_tune.energy.sensors.processes import ProcessReader
 from lwq_tune.energy.service.client import LedgerClient
 from lwq_tune.energy.service.location import FOLDER_VARIABLE
@@ -76,10 +77,11 @@ def run_sweep(
     make_private_folder(folder / "ledger")
     os.environ[FOLDER_VARIABLE] = str(folder / "ledger")
     command = [
-        sys.executable, "-m", "lwq_tune", "sweep", "--space", space, "--results", str(folder), "--run", "run",
-        "--max-concurrent", str(slots), "--cpus-per-trial", "1", "--carbon-intensity", "56",
+        sys.executable,
+        *shlex.split("-m lwq_tune sweep --run run --cpus-per-trial 1 --carbon-intensity 56"),
+        *("--space", space, "--results", str(folder), "--max-concurrent", str(slots)),
         *(part for setting in settings for part in ("--set", setting)),
-    ]  # fmt: skip
+    ]
     log, said = RunFolder(folder / "run").log, folder / "stderr.txt"
     with said.open("w") as stderr:
         begin_s = time.time()

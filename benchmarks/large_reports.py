@@ -4,7 +4,7 @@ A run of ``--trials`` trials of ``--epochs`` epochs is made up in a temporary fo
 Its files are read while they are still in the page cache. ``one_file`` reads the same columns of all epochs from a
 single Parquet file: what the machine can do where nothing is spent on opening a file for each trial.
 
-Run: python -m benchmarks.tables --json tables.json
+Run: python -m benchmarks.large_reports --json large_reports.json
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from analysis.fronts.pareto import pareto_front
 from analysis.paper.table3 import FIGURES, table_over_epochs, table_over_seeds
 from analysis.runs.configurations import done_trials, summarise_trials
 from analysis.runs.load import load_run, read_epochs
-from benchmarks.common import version_of, write_json
-from benchmarks.synthetic_run import write_run
+from benchmarks.support.machine import version_of, write_json
+from benchmarks.support.synthetic_run import write_run
 from lwq_tune.host.hardware import available_cpus, cpu_model
 
 PEAK_MEMORY = """
@@ -42,7 +42,7 @@ sys.exit(code)
 
 def main() -> None:
     """Write a run, read it, print, write the figures."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.tables", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.large_reports", description=__doc__)
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--epochs", type=int, default=400)
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -57,10 +57,12 @@ def main() -> None:
             "report_size_mb": (run / "analysis" / "report.html").stat().st_size / 1e6,
             **measure_steps(run),
             "machine": {
-                "cpu_model": cpu_model(), "cpus": available_cpus(), "pyarrow": pa.__version__,
+                "cpu_model": cpu_model(),
+                "cpus": available_cpus(),
+                "pyarrow": pa.__version__,
                 "pandas": version_of("pandas"),
             },
-        }  # fmt: skip
+        }
     _print(figures)
     write_json(arguments.json, figures)
 

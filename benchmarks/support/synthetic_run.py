@@ -33,17 +33,41 @@ OBJECTIVES = [
 ]
 # Of the host and its meters, the same in every row.
 ORIGIN = {
-    "attempt": 1, "energy_segment": "node-1-1", "ray_trial_id": "00000_00000", "engine": "eager", "setup_time_s": 0.0,
-    "carbon_intensity_g_per_kwh": CARBON_INTENSITY_G_PER_KWH, "carbon_intensity_source": "user",
-    "cpu_source": "estimated:tdp*load^3", "gpu_source": "none", "ram_source": "estimated:dimm-heuristic",
-    "idle_source": "model", "share_method": "cpu-seconds", "concurrency": 2.0, "coverage": 1.0, "unmeasured_s": 0.0,
-    "pue": 1.0, "hostname": "node", "cpu_model": "Example CPU", "recorded_at_utc": "2026-01-01T00:00:00.000+00:00",
-}  # fmt: skip
+    "attempt": 1,
+    "energy_segment": "node-1-1",
+    "ray_trial_id": "00000_00000",
+    "engine": "eager",
+    "setup_time_s": 0.0,
+    "carbon_intensity_g_per_kwh": CARBON_INTENSITY_G_PER_KWH,
+    "carbon_intensity_source": "user",
+    "cpu_source": "estimated:tdp*load^3",
+    "gpu_source": "none",
+    "ram_source": "estimated:dimm-heuristic",
+    "idle_source": "model",
+    "share_method": "cpu-seconds",
+    "concurrency": 2.0,
+    "coverage": 1.0,
+    "unmeasured_s": 0.0,
+    "pue": 1.0,
+    "hostname": "node",
+    "cpu_model": "Example CPU",
+    "recorded_at_utc": "2026-01-01T00:00:00.000+00:00",
+}
 SUMMED = (
-    "train_time_s", "eval_time_s", "epoch_time_s", "active_energy_kwh", "idle_energy_kwh", "energy_kwh",
-    "cpu_energy_kwh", "ram_energy_kwh", "emissions_kg_co2eq", "eval_energy_kwh", "eval_emissions_kg_co2eq",
-    "overhead_energy_kwh", "overhead_emissions_kg_co2eq",
-)  # fmt: skip
+    "train_time_s",
+    "eval_time_s",
+    "epoch_time_s",
+    "active_energy_kwh",
+    "idle_energy_kwh",
+    "energy_kwh",
+    "cpu_energy_kwh",
+    "ram_energy_kwh",
+    "emissions_kg_co2eq",
+    "eval_energy_kwh",
+    "eval_emissions_kg_co2eq",
+    "overhead_energy_kwh",
+    "overhead_emissions_kg_co2eq",
+)
 
 
 def write_run(folder: Path, n_trials: int, n_epochs: int) -> None:
@@ -113,11 +137,13 @@ def epoch_figures(config: TrialConfig, generator: np.random.Generator) -> dict[s
         "peak_memory_mib": noisy(1500.0, 0.01),
         **{f"{name}energy_kwh": kwh for name, kwh in parts_kwh.items()},
         **{f"{name}emissions_kg_co2eq": kg for name, kg in emissions.items()},
-        **{f"{name}_energy_kwh": share * energy_kwh
-           for name, share in (("active", 0.7), ("idle", 0.3), ("cpu", 0.8), ("ram", 0.2))},
+        **{
+            f"{name}_energy_kwh": share * energy_kwh
+            for name, share in (("active", 0.7), ("idle", 0.3), ("cpu", 0.8), ("ram", 0.2))
+        },
         "cumulative_energy_kwh": energy_kwh.cumsum(),
         "cumulative_emissions_kg_co2eq": emissions[""].cumsum(),
-    }  # fmt: skip
+    }
 
 
 def epoch_table(constants: Values, figures: Values, schema: pa.Schema) -> pa.Table:
@@ -137,7 +163,14 @@ def trial_values(config: TrialConfig, identity: Values, figures: Values) -> dict
     last = {name: float(values[-1]) for name, values in figures.items()}
     sums = {name: float(figures[name].sum()) for name in SUMMED}
     return {
-        **identity, **last, **sums, **vars(trial_costs(config, num_classes=10)), "status": "done", "attempts": 1,
-        "epochs_done": config.epochs, "init_energy_kwh": 0.0, "discarded_energy_kwh": 0.0,
+        **identity,
+        **last,
+        **sums,
+        **vars(trial_costs(config, num_classes=10)),
+        "status": "done",
+        "attempts": 1,
+        "epochs_done": config.epochs,
+        "init_energy_kwh": 0.0,
+        "discarded_energy_kwh": 0.0,
         "discarded_emissions_kg_co2eq": 0.0,
-    }  # fmt: skip
+    }

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +7,13 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.synthetic_run import N_SEEDS, trial_configs, write_run
+from benchmarks.large_reports import measure_steps
+from benchmarks.support.synthetic_run import N_SEEDS, trial_configs, write_run
 from lwq_tune.results.manifest import read_manifest
 from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.results.schema import EPOCH_COLUMNS, TRIAL_COLUMNS, read_metadata
 from lwq_tune.results.tables import write_table
 from lwq_tune.results.trial_rows import SUMMED, sum_up
-from tests.conftest import run_python
 
 N_TRIALS, N_EPOCHS = 6, 5
 
@@ -67,22 +66,11 @@ def test_the_synthetic_run_looks_like_a_sweep(run: RunFolder) -> None:
     assert np.allclose(epochs["emissions_kg_co2eq"], epochs["energy_kwh"] * epochs["carbon_intensity_g_per_kwh"] / 1e3)
 
 
-@pytest.mark.slow
-def test_the_benchmark_reads_all_epochs_for_table_3_and_none_for_the_front(tmp_path: Path) -> None:
-    flags = ["--trials", "20", "--epochs", "4", "--json", "tables.json"]
-    result = run_python("-m", "benchmarks.tables", *flags, cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    figures = json.loads((tmp_path / "tables.json").read_text())
-    assert figures["epoch_rows"] == 80
-    assert figures["configurations"] == 10
-    assert 1 <= figures["on_front"] <= 10
-    assert figures["size_mib"] > 0.5
-    assert set(figures["commands"]) == {"pareto", "table", "report"}
-    assert 4 < figures["report_size_mb"] < 15
-    for cost in figures["commands"].values():
-        assert cost["cpu_time_s"] > 0
-        assert 50 < cost["peak_memory_mib"] < 1000
-    assert set(figures["steps_s"]) >= {"read_trials", "front", "read_epochs", "table_over_epochs"}
-    assert figures["read_epochs_over_one_file"] > 0
-    assert "python -m analysis pareto" in result.stdout
-    assert "report.html has" in result.stdout
+def test_the_steps_read_all_epochs_for_table_3_and_none_for_the_front(run: RunFolder) -> None:
+    figures = measure_steps(run.path)
+    assert figures["epoch_rows"] == N_TRIALS * N_EPOCHS
+    assert figures["configurations"] == N_TRIALS / N_SEEDS
+    assert 1 <= figures["on_front"] <= figures["configurations"]
+    times_s = figures["steps_s"]
+    assert set(times_s) >= {"read_trials", "front", "read_epochs", "table_over_epochs"}
+    assert figures["read_epochs_over_one_file"] == times_s["read_epochs"] / times_s["one_file"]

@@ -1,19 +1,18 @@
 from __future__ import annotations
 
 import datetime
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.orchestration import growth_figures, start_figures
-from benchmarks.run_log import Usage, handovers, packing, trial_times
-from benchmarks.sweeps import N_TEST, N_TRAIN, DriverSampler, Sweep, write_images
+from benchmarks.support.run_log import Usage, handovers, packing, trial_times
+from benchmarks.support.sweeps import N_TEST, N_TRAIN, DriverSampler, Sweep, run_short, write_images
+from benchmarks.sweep_overhead import growth_figures, main, start_figures
 from lwq_tune.data.loading import load_hub_folder
+from lwq_tune.energy.service.location import FOLDER_VARIABLE
 from lwq_tune.results.row_log import RowLog, read_log
-from tests.conftest import run_python
 
 
 def at(time_s: float) -> str:
@@ -27,9 +26,13 @@ def trial_records(
     yield {"kind": "start", "trial_key": key, "at_utc": at(start_s)}
     for number, (recorded_s, epoch_time_s) in enumerate(rows):
         yield {
-            "kind": "epoch", "trial_key": key, "recorded_at_utc": at(recorded_s), "epoch_time_s": epoch_time_s,
-            "setup_time_s": 0.0 if number else setup_s, "energy_segment": f"some-host-{process}-0a1b",
-        }  # fmt: skip
+            "kind": "epoch",
+            "trial_key": key,
+            "recorded_at_utc": at(recorded_s),
+            "epoch_time_s": epoch_time_s,
+            "setup_time_s": 0.0 if number else setup_s,
+            "energy_segment": f"some-host-{process}-0a1b",
+        }
     yield {"kind": "end", "trial_key": key, "status": "done", "at_utc": at(end_s)}
 
 
@@ -46,8 +49,11 @@ def interleaved() -> list[dict[str, Any]]:
 def test_a_trial_begins_as_long_before_its_first_row_as_its_epoch_took() -> None:
     times = trial_times(interleaved())
     assert [(trial.begin_s, trial.end_s, trial.work_s) for trial in times] == [
-        (10.5, 30.5, 19.5), (12.0, 41.25, 29.0), (31.0, 51.5, 20.0), (41.75, 62.0, 20.0),
-    ]  # fmt: skip
+        (10.5, 30.5, 19.5),
+        (12.0, 41.25, 29.0),
+        (31.0, 51.5, 20.0),
+        (41.75, 62.0, 20.0),
+    ]
     assert [trial.first_step_s - trial.begin_s for trial in times] == [0.0, 0.0, 0.5, 0.0]
     assert [trial.process for trial in times] == ["some-host-7", "some-host-8"] * 2
 
@@ -94,10 +100,12 @@ def test_growth_compares_the_last_quarter_with_the_first() -> None:
     samples = [
         Usage(n_ended, at_s, {"driver": cpu_s, "ledger": 0.0}, {"driver": memory, "ledger": 50 * mib})
         for n_ended, at_s, cpu_s, memory in (
-            (1, 0.0, 5.0, 100 * mib), (26, 25.0, 6.0, 110 * mib),
-            (50, 49.0, 7.2, 120 * mib), (76, 101.0, 9.8, 135 * mib),
+            (1, 0.0, 5.0, 100 * mib),
+            (26, 25.0, 6.0, 110 * mib),
+            (50, 49.0, 7.2, 120 * mib),
+            (76, 101.0, 9.8, 135 * mib),
         )
-    ]  # fmt: skip
+    ]
     growth = growth_figures(samples)
     assert [quarter["n_ended"] for quarter in growth["quarters"]] == [26, 50, 76]
     assert [quarter["driver_cpu_ms"] for quarter in growth["quarters"]] == pytest.approx([40.0, 50.0, 100.0])
@@ -141,26 +149,26 @@ def test_the_images_are_a_data_set_that_a_sweep_can_read(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_the_benchmark_runs_real_sweeps_and_writes_what_it_promises(tmp_path: Path) -> None:
-    flags = ["--slots", "1", "--rounds", "1", "--long-trials", "2", "--trial-seconds", "1", "--trials", "8"]
-    result = run_python(
-        "-m", "benchmarks.orchestration", *flags, "--width", "0.25", "--json", "figures.json", cwd=tmp_path
-    )
-    assert result.returncode == 0, result.stderr
-    figures = json.loads((tmp_path / "figures.json").read_text())
-    start, packed, growth = figures["start"], figures["packing"], figures["growth"]
-    assert start["first_row_s"] > start["ray_init_s"] + start["first_epoch_s"] > start["first_epoch_s"] > 0
-    assert start["ray_import_s"] > 0
-    for gaps_s in figures["handover"].values():
-        assert 0 < gaps_s["to_epoch_s"]["median"] <= gaps_s["to_step_s"]["median"] < 60
-    assert packed["trials"] == 2
-    assert 1 < packed["wall_over_work"] < 20
-    assert growth["quarters"][-1]["n_ended"] == 8
-    assert all(quarter["driver_cpu_ms"] > 0 and quarter["driver_memory_mib"] > 50 for quarter in growth["quarters"])
-    assert "packing" in result.stdout
+def test_a_real_sweep_yields_all_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The only real run of these tests: what the others make up here is what a sweep writes."""
+    monkeypatch.setenv(FOLDER_VARIABLE, "")  # the benchmark sets it
+    sweep, samples = run_short(tmp_path, slots=1, n_trials=8, epochs=1)
+    assert len(sweep.trials) == 8
+    for gaps_s in handovers(sweep.trials).values():
+        assert 0 < gaps_s["median"] < 60
+    assert 1 < packing(sweep.trials, 1)["wall_over_work"] < 20
+    start = start_figures([sweep])
+    assert start["first_row_s"] > start["first_epoch_s"] > 0
+    quarters = growth_figures(samples)["quarters"]
+    assert quarters[-1]["n_ended"] == 8
+    assert all(quarter["driver_cpu_ms"] > 0 and quarter["driver_memory_mib"] > 50 for quarter in quarters)
 
 
-def test_more_slots_than_long_trials_leave_no_handover(tmp_path: Path) -> None:
-    result = run_python("-m", "benchmarks.orchestration", "--slots", "4", "--long-trials", "4", cwd=tmp_path)
-    assert result.returncode == 2
-    assert "--long-trials must be more than the 4 slots, got 4" in result.stderr
+def test_more_slots_than_long_trials_leave_no_handover(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["sweep_overhead", "--slots", "4", "--long-trials", "4"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "--long-trials must be more than the 4 slots, got 4" in capsys.readouterr().err

@@ -6,22 +6,22 @@ first (float32, PyTorch's default memory format and optimizer), and in our preci
 makes them dearer: those are what a first look at it shows, and ``brevitas_settled`` is the loop after them.
 ``input`` draws a batch of 45,000 images, crops, flips and normalises it.
 
-Run: python -m benchmarks.train_step --json step.json
+Run: python -m benchmarks.training_step --json step.json
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks import networks
-from benchmarks.common import interleaved_times_s, machine, medians, write_json
+from benchmarks.support import peer_networks
+from benchmarks.support.machine import interleaved_times_s, machine, medians, write_json
 from lwq_tune.data.batches import Normalizer, training_batches
 from lwq_tune.data.images import ImageSet
 from lwq_tune.models.layer_shapes import MODEL_BLOCKS, layer_shapes
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.train_step", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training_step", description=__doc__)
     parser.add_argument("--engine", choices=("eager", "compiled"), default="compiled", help="of our own networks")
     parser.add_argument(
         "--precision", choices=("auto", "fp32", "bf16"), default="auto", help="auto: bf16 where the machine has it"
@@ -70,10 +70,10 @@ def measure(arguments: argparse.Namespace, device: torch.device) -> dict[str, An
         precision = "bf16" if has_fast_bf16(device) else "fp32"
     settings = (precision, arguments.batch_size, device)
     variants: dict[str, Callable[[], object]] = {
-        "quantized": make_step(networks.ours(BITS), arguments.engine, *settings),
-        "full_precision": make_step(networks.ours(FULL), arguments.engine, *settings),
-        "plain": make_first_loop(networks.plain(BITS), arguments.batch_size, device),
-        "plain_same_precision": make_step(networks.plain(BITS), "eager", *settings),
+        "quantized": make_step(peer_networks.ours(BITS), arguments.engine, *settings),
+        "full_precision": make_step(peer_networks.ours(FULL), arguments.engine, *settings),
+        "plain": make_first_loop(peer_networks.plain(BITS), arguments.batch_size, device),
+        "plain_same_precision": make_step(peer_networks.plain(BITS), "eager", *settings),
     }
     try:
         variants |= _brevitas_steps(settings)
@@ -84,19 +84,32 @@ def measure(arguments: argparse.Namespace, device: torch.device) -> dict[str, An
     synchronize = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     interleaved_times_s(variants, 3, synchronize)
     times = medians(interleaved_times_s(variants, arguments.rounds, synchronize))
+    return {
+        **ratios(times, arguments.batch_size, matrix_flop),
+        "settings": _settings(arguments, precision),
+        "machine": machine(device),
+    }
+
+
+def ratios(times: Mapping[str, float], batch_size: int, matrix_flop: int) -> dict[str, Any]:
+    """Return what follows from the median times of the variants, in seconds; None for peers that were not measured.
+
+    Args:
+        times: Of the steps, of the input, and of a matrix product.
+        batch_size: Images of a step.
+        matrix_flop: Operations of the matrix product.
+    """
     macs = sum(shape.macs for shape in layer_shapes(MODEL_BLOCKS["resnet14"], 1.0, 10))
-    step_flop = 2 * PASSES_PER_STEP * macs * arguments.batch_size
+    step_flop = 2 * PASSES_PER_STEP * macs * batch_size
     rate = matrix_flop / times["matrix_product"]
     return {
         "quantized_over_full_precision": times["quantized"] / times["full_precision"],
         **{f"speedup_over_{name}": times[name] / times["quantized"] if name in times else None for name in PEERS},
         "input_share": times["input"] / (times["input"] + times["quantized"]),
         "share_of_matmul_rate": step_flop / times["quantized"] / rate,
-        "images_per_s": arguments.batch_size / times["quantized"],
+        "images_per_s": batch_size / times["quantized"],
         "matmul_gflop_per_s": rate / 1e9,
         "median_ms": {name: 1e3 * time_s for name, time_s in times.items()},
-        "settings": _settings(arguments, precision),
-        "machine": machine(device),
     }
 
 
@@ -142,10 +155,12 @@ def _brevitas_steps(settings: tuple[str, int, torch.device]) -> dict[str, Callab
     """Return the steps of Brevitas, which imports it."""
     _, batch_size, device = settings
     return {
-        "brevitas": make_first_loop(networks.brevitas(BITS, collects_statistics=True), batch_size, device),
-        "brevitas_settled": make_first_loop(networks.brevitas(BITS, collects_statistics=False), batch_size, device),
+        "brevitas": make_first_loop(peer_networks.brevitas(BITS, collects_statistics=True), batch_size, device),
+        "brevitas_settled": make_first_loop(
+            peer_networks.brevitas(BITS, collects_statistics=False), batch_size, device
+        ),
         "brevitas_settled_same_precision": make_step(
-            networks.brevitas(BITS, collects_statistics=False), "eager", *settings
+            peer_networks.brevitas(BITS, collects_statistics=False), "eager", *settings
         ),
     }
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share: interleaved timing, the machine they ran on, and the JSON they write."""
+"""Interleaved timing, the machine a figure is from, and the JSON it is written to."""
 
 from __future__ import annotations
 
