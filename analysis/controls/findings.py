@@ -70,10 +70,15 @@ class AdviceKind(Enum):
     MORE_SEEDS = "train more seeds"
 
 
-INSEPARABLE_ORDERS = frozenset({
-    OrderKind.SAME_ORDER, OrderKind.TOO_FEW_SCHEDULES, OrderKind.GOES_WITH_OTHER_TERMS, OrderKind.INTERVAL_TOO_WIDE,
-    OrderKind.NO_DEGREE_OF_FREEDOM,
-})  # fmt: skip
+INSEPARABLE_ORDERS = frozenset(
+    {
+        OrderKind.SAME_ORDER,
+        OrderKind.TOO_FEW_SCHEDULES,
+        OrderKind.GOES_WITH_OTHER_TERMS,
+        OrderKind.INTERVAL_TOO_WIDE,
+        OrderKind.NO_DEGREE_OF_FREEDOM,
+    }
+)
 
 
 def find_in_pair(row: Record, tolerance: float) -> Finding[PairKind]:
@@ -165,8 +170,12 @@ def _find_in_regression(configurations: Configurations, regression: pd.DataFrame
     quantized = configurations.table[configurations.table["is_quantized"]]
     order = full["order"]
     counts = {"configurations": int(order["n_configurations"]), "terms": len(full)}
-    estimates = {"order": _estimate(order), "explained_by_others": Estimate(order["explained_by_others"]),
-                 "vif": Estimate(order["vif"]), **_correlations(quantized)}  # fmt: skip
+    estimates = {
+        "order": _estimate(order),
+        "explained_by_others": Estimate(order["explained_by_others"]),
+        "vif": Estimate(order["vif"]),
+        **_correlations(quantized),
+    }
     # A single degree of freedom may leave an interval that holds every accuracy there is.
     is_vacuous = metric.endswith("accuracy") and order["detectable"] >= 1
     if math.isnan(order["std_error"]) or is_vacuous:

@@ -26,9 +26,21 @@ TOLERANCE = 0.02
 FULL_PRECISION_REACH = 0.5
 MEASURES = {"weight_bits": "weight bits", "bitops": "BitOps"}
 STATISTICS = [
-    "n_seeds", "difference", "std", "t_low", "t_high", "simultaneous_low", "simultaneous_high", "bootstrap_low",
-    "bootstrap_high", "p", "p_holm", "cohens_dz", "hedges_gz", "detectable",
-]  # fmt: skip
+    "n_seeds",
+    "difference",
+    "std",
+    "t_low",
+    "t_high",
+    "simultaneous_low",
+    "simultaneous_high",
+    "bootstrap_low",
+    "bootstrap_high",
+    "p",
+    "p_holm",
+    "cohens_dz",
+    "hedges_gz",
+    "detectable",
+]
 
 
 def excess(first: Array, second: Array) -> Array:
@@ -150,12 +162,18 @@ def _fill(frame: pd.DataFrame, rows: Indices, differences: Array, floor: float, 
         reach, wide = student_quantile(LEVEL / 2, df) * error, student_quantile(LEVEL / 2 / n_tests, df) * error
         effect = np.where(is_spread, mean / np.where(is_spread, spread, 1), np.nan)
         found |= {
-            "std": spread, "t_low": mean - reach, "t_high": mean + reach,
-            "simultaneous_low": mean - wide, "simultaneous_high": mean + wide,
-            "bootstrap_low": low, "bootstrap_high": high, "p": two_sided_p(mean / error, df),
-            "cohens_dz": effect, "hedges_gz": hedges_correction(df) * effect,
+            "std": spread,
+            "t_low": mean - reach,
+            "t_high": mean + reach,
+            "simultaneous_low": mean - wide,
+            "simultaneous_high": mean + wide,
+            "bootstrap_low": low,
+            "bootstrap_high": high,
+            "p": two_sided_p(mean / error, df),
+            "cohens_dz": effect,
+            "hedges_gz": hedges_correction(df) * effect,
             "detectable": detectable(error, df, LEVEL / 2 / n_tests),
-        }  # fmt: skip
+        }
     for name, column in found.items():
         frame.loc[rows, name] = column
 

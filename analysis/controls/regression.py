@@ -154,20 +154,22 @@ def fit(panel: PanelData, model: str) -> pd.DataFrame:
     error = np.where(has_error, _jackknife_error(panel, coefficients) if has_error.any() else np.nan, np.nan)
     known_df = max(df, 1)  # with none left, every error is NaN
     reach = student_quantile(LEVEL / 2, known_df) * error
-    return pd.DataFrame({
-        "model": model,
-        "term": [str(term) for term in panel.terms],
-        "unit": [UNITS[str(term)] for term in panel.terms],
-        "coefficient": np.where(can_tell, coefficients, np.nan),
-        "std_error": error,
-        "low": coefficients - reach,
-        "high": coefficients + reach,
-        "p": two_sided_p(coefficients / error, known_df),
-        "df": df,
-        "explained_by_others": shares,
-        "vif": np.where(can_tell, 1 / np.maximum(1 - shares, 1e-300), math.inf),
-        "detectable": detectable(error, known_df),
-    }).assign(n_configurations=n, n_rows=len(panel.figure))  # fmt: skip
+    return pd.DataFrame(
+        {
+            "model": model,
+            "term": [str(term) for term in panel.terms],
+            "unit": [UNITS[str(term)] for term in panel.terms],
+            "coefficient": np.where(can_tell, coefficients, np.nan),
+            "std_error": error,
+            "low": coefficients - reach,
+            "high": coefficients + reach,
+            "p": two_sided_p(coefficients / error, known_df),
+            "df": df,
+            "explained_by_others": shares,
+            "vif": np.where(can_tell, 1 / np.maximum(1 - shares, 1e-300), math.inf),
+            "detectable": detectable(error, known_df),
+        }
+    ).assign(n_configurations=n, n_rows=len(panel.figure))
 
 
 def _rank(panel: PanelData) -> int:

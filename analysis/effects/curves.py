@@ -63,10 +63,15 @@ def curves_over_seeds(trials: pd.DataFrame, epochs: pd.DataFrame, labels: pd.Ser
     by_seed = rows.groupby([*keys, "epoch", "config_seed"], sort=False)[columns].mean(skipna=False).reset_index()
     long = by_seed.melt([*keys, "epoch", "config_seed"], columns, var_name="column")
     groups = long.groupby([*keys, "column", "epoch"], sort=False)["value"]
-    frame = pd.DataFrame({
-        "mean": groups.mean(skipna=False), "std": groups.std(ddof=1, skipna=False), "low": groups.min(skipna=False),
-        "high": groups.max(skipna=False), "n_seeds": groups.size(),
-    }).reset_index()  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "mean": groups.mean(skipna=False),
+            "std": groups.std(ddof=1, skipna=False),
+            "low": groups.min(skipna=False),
+            "high": groups.max(skipna=False),
+            "n_seeds": groups.size(),
+        }
+    ).reset_index()
     n_all = named.groupby(CONFIGURATION)["config_seed"].nunique()
     is_partial = frame["n_seeds"] < frame[CONFIGURATION].map(n_all)
     frame.loc[is_partial, ["mean", "std", "low", "high"]] = np.nan

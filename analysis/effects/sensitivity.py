@@ -87,10 +87,16 @@ def measure_sensitivity(trials: pd.DataFrame) -> Sensitivity:
     n_pairs = pairs.groupby(["stage", "from_bits", "to_bits"])["pair"].nunique()
     by_step = pairs.groupby(["stage", "from_bits", "to_bits", "seed"])["effect"].mean()
     rows = [
-        {"stage": stage, "step": f"{start} to {end}", "from_bits": start, "to_bits": end,
-         "n_pairs": count, **_interval(by_step.loc[stage, start, end])}
+        {
+            "stage": stage,
+            "step": f"{start} to {end}",
+            "from_bits": start,
+            "to_bits": end,
+            "n_pairs": count,
+            **_interval(by_step.loc[stage, start, end]),
+        }
         for stage, start, end, count in n_pairs.reset_index().itertuples(index=False, name=None)
-    ]  # fmt: skip
+    ]
     common = _common_steps(pairs, n_stages)
     # Each step counts alike, however many pairs it has.
     shared = by_step.reset_index().merge(pd.DataFrame(common, columns=["from_bits", "to_bits"], dtype=int))
@@ -157,18 +163,31 @@ def _pairs_of_stage(rows: pd.DataFrame, stage: int, *, lowers: bool) -> pd.DataF
     # Where activations have the bits of the weights, they cannot be held while those fall.
     eligible = rows[rows["act_bit_widths"] == rows["bit_widths"]] if lowers else rows
     acts = eligible["act_bit_widths"].map(without_stage if lowers else str)
-    table = pd.DataFrame({
-        "setting": eligible["setting"], "others": eligible["bit_widths"].map(without_stage), "acts": acts,
-        "seed": eligible["config_seed"], "bits": eligible["bit_widths"].map(lambda bits: bits[stage]),
-        "schedule": eligible["schedule"], "accuracy": eligible["accuracy"],
-    })  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "setting": eligible["setting"],
+            "others": eligible["bit_widths"].map(without_stage),
+            "acts": acts,
+            "seed": eligible["config_seed"],
+            "bits": eligible["bit_widths"].map(lambda bits: bits[stage]),
+            "schedule": eligible["schedule"],
+            "accuracy": eligible["accuracy"],
+        }
+    )
     both = table.merge(table, on=["setting", "others", "acts", "seed"], suffixes=("_low", "_high"))
     both = both[both["bits_low"] < both["bits_high"]]
-    return pd.DataFrame({
-        "stage": stage + 1, "setting": both["setting"], "from_bits": both["bits_high"], "to_bits": both["bits_low"],
-        "higher": both["schedule_high"], "schedule": both["schedule_low"], "seed": both["seed"],
-        "effect": both["accuracy_low"] - both["accuracy_high"],
-    }).dropna(subset=["effect"])  # fmt: skip
+    return pd.DataFrame(
+        {
+            "stage": stage + 1,
+            "setting": both["setting"],
+            "from_bits": both["bits_high"],
+            "to_bits": both["bits_low"],
+            "higher": both["schedule_high"],
+            "schedule": both["schedule_low"],
+            "seed": both["seed"],
+            "effect": both["accuracy_low"] - both["accuracy_high"],
+        }
+    ).dropna(subset=["effect"])
 
 
 def _complete_pairs(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -60,10 +60,14 @@ def _find_ratio(kind: LedgerKind, part: pd.DataFrame, n_quantized: int) -> Findi
         tuple(part["label"]),
         _ends("ratio", part["ratio"]),
         {
-            "configurations": len(part), "quantized": n_quantized, "not_in_every_seed": n_in_some_seeds,
-            "one_seed": n_single, "least_seeds": int(seeds.min()), "most_seeds": int(seeds.max()),
+            "configurations": len(part),
+            "quantized": n_quantized,
+            "not_in_every_seed": n_in_some_seeds,
+            "one_seed": n_single,
+            "least_seeds": int(seeds.min()),
+            "most_seeds": int(seeds.max()),
         },
-    )  # fmt: skip
+    )
 
 
 def _find_inference(frame: pd.DataFrame) -> list[Finding[LedgerKind]]:

@@ -37,12 +37,21 @@ IMAGE_SIZE, IMAGE_CHANNELS, STEM_CHANNELS = 32, 3, 16
 RELATIVE_TOLERANCE = 1e-9
 
 COLUMNS = (
-    "compute_energy_uj", "weight_sram_energy_uj", "weight_dram_energy_uj", "activation_sram_energy_uj",
-    "on_chip_energy_uj", "dram_energy_uj",
-)  # fmt: skip
+    "compute_energy_uj",
+    "weight_sram_energy_uj",
+    "weight_dram_energy_uj",
+    "activation_sram_energy_uj",
+    "on_chip_energy_uj",
+    "dram_energy_uj",
+)
 _NEEDED = [
-    "config_blocks", "config_width", "macs", "bit_widths", "act_bit_widths", "config_first_last_bit_width",
-]  # fmt: skip
+    "config_blocks",
+    "config_width",
+    "macs",
+    "bit_widths",
+    "act_bit_widths",
+    "config_first_last_bit_width",
+]
 
 
 @dataclass(frozen=True)
@@ -99,9 +108,13 @@ def inference_energy(trials: pd.DataFrame) -> pd.DataFrame:
 
 @functools.lru_cache(maxsize=4096)
 def _energy(
-    blocks: tuple[int, ...], width: float, macs: int, bit_widths: tuple[int, ...], act_bit_widths: tuple[int, ...],
+    blocks: tuple[int, ...],
+    width: float,
+    macs: int,
+    bit_widths: tuple[int, ...],
+    act_bit_widths: tuple[int, ...],
     first_last_bit_width: int,
-) -> tuple[float, ...]:  # fmt: skip
+) -> tuple[float, ...]:
     """Return `COLUMNS` of one configuration."""
     is_full_precision = {*bit_widths, *act_bit_widths} == {FULL_PRECISION_BITS}
     first_last = FULL_PRECISION_BITS if is_full_precision else int(first_last_bit_width)

@@ -56,13 +56,16 @@ def ledger_frame(trials: pd.DataFrame) -> pd.DataFrame:
         n_seeds=by_seed.groupby(CONFIGURATION).size(),
         training_energy_kwh=energies.mean(skipna=False)["energy_kwh"],
         training_energy_kwh_std=energies.std(ddof=1, skipna=False)["energy_kwh"],
-        ratio=ratios.mean(), ratio_low=ratios.min(), ratio_high=ratios.max(), n_ratio_seeds=ratios.count(),
+        ratio=ratios.mean(),
+        ratio_low=ratios.min(),
+        ratio_high=ratios.max(),
+        n_ratio_seeds=ratios.count(),
         init_energy_kwh=energies.mean(skipna=False)["init_energy_kwh"],
         coverage=known["coverage"].astype(float).groupby(known[CONFIGURATION]).min(),
         sources=trial_sources(known).groupby(known[CONFIGURATION]).agg(distinct_sources),
         bitops=first["bitops"],
         **{column.replace("_energy_uj", "_mj"): first[column] for column in MODELLED},
-    )  # fmt: skip
+    )
     return frame.assign(n_ratio_seeds=frame["n_ratio_seeds"].fillna(0).astype(int))
 
 
@@ -71,8 +74,15 @@ def _ratios(by_seed: pd.DataFrame) -> pd.Series:
 
     Bits of stem and classifier, and what the trial starts from, say nothing of a full-precision network.
     """
-    ignored = ("config_quantizer", "config_first_last_bit_width", "config_weight_scales", "config_scale_weight_decay",
-               "config_init_from", "config_calibration_images", "config_scale_init")  # fmt: skip
+    ignored = (
+        "config_quantizer",
+        "config_first_last_bit_width",
+        "config_weight_scales",
+        "config_scale_weight_decay",
+        "config_init_from",
+        "config_calibration_images",
+        "config_scale_init",
+    )
     settings = [name for name in SETTINGS if name not in ignored and not name.startswith("config_pretrain")]
     alike = by_seed.groupby([*settings, "config_seed"], sort=False, dropna=False).ngroup()
     is_base = by_seed["schedule"] == FULL_PRECISION

@@ -40,10 +40,11 @@ def audit_runs(folders: Sequence[Path], names: Sequence[str], trials: pd.DataFra
 def _audit(folder: Path, name: str, n_rows: int) -> Audit:
     if n_rows > MOST_EPOCH_ROWS:
         return Audit(
-            name, None,
+            name,
+            None,
             f"not audited here: {n_rows:,} rows of epochs take longer than the rest of the report; "
             "`python -m analysis audit RUN_DIR` adds them up",
-        )  # fmt: skip
+        )
     try:
         return Audit(name, audit_run(load_tables(folder)), "")
     except AnalysisError as error:

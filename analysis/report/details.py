@@ -29,8 +29,17 @@ def describe(evidence: Evidence) -> dict[int, Facts]:
     axes = objective_axes(evidence)
     origins = _origins(evidence.ledgers)
     ends = [f"{axis.column}{end}" for axis in axes for end in ("", "_low", "_high")]
-    columns = ["label", "bit_widths", "act_bit_widths", "family", "n_seeds", "verdict", "dominated_by",
-               "on_front_probability", *ends]  # fmt: skip
+    columns = [
+        "label",
+        "bit_widths",
+        "act_bit_widths",
+        "family",
+        "n_seeds",
+        "verdict",
+        "dominated_by",
+        "on_front_probability",
+        *ends,
+    ]
     rows = evidence.front[[column for column in columns if column in evidence.front]]
     return {
         configuration: [
@@ -135,8 +144,11 @@ def detail_data(evidence: Evidence, facts: dict[int, Facts]) -> list[Values]:
     curves = detail_curves(evidence)
     return [
         {
-            "number": int(configuration), "label": label, "family": family, "facts": facts[int(configuration)],
+            "number": int(configuration),
+            "label": label,
+            "family": family,
+            "facts": facts[int(configuration)],
             "curves": curves.get(label),
         }
         for configuration, label, family in evidence.shown[["label", "family"]].itertuples(name=None)
-    ]  # fmt: skip
+    ]

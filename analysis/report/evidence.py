@@ -230,9 +230,18 @@ def gather(
     front, no_front, choice, n_resamples, selection = _front(named, objectives)
     surfaces = Missing(no_front) if no_front else attempt(lambda: attainment_surfaces(named, objectives))
     return Evidence(
-        runs, tuple(folder.resolve() for folder in folders), named, objectives, front, no_front, choice, n_resamples,
-        surfaces, (*warnings, *doubts, *selection), mixed,
-    )  # fmt: skip
+        runs,
+        tuple(folder.resolve() for folder in folders),
+        named,
+        objectives,
+        front,
+        no_front,
+        choice,
+        n_resamples,
+        surfaces,
+        (*warnings, *doubts, *selection),
+        mixed,
+    )
 
 
 def _front(

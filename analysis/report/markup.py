@@ -43,7 +43,7 @@ def note(text: object) -> str:
 
 def table(
     frame: pd.DataFrame, caption: str, *, left: str = "", row_headings: int = 1, n_rows: int | None = None
-) -> str:  # fmt: skip
+) -> str:
     """Return a table of text, wide ones in a box that scrolls, with at most `MOST_ROWS` rows.
 
     Args:

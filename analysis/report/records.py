@@ -71,12 +71,16 @@ def _checks(audit: dict[str, Any]) -> pd.DataFrame:
     """Return a row per check, those that failed first."""
     rows = [
         {
-            "check": check["name"], "places": f"{check['n_compared']:,}",
-            "result": f"{len(check['failures'])} do not add up" if check["failures"]
-            else "adds up" if check["n_compared"] else "nothing to compare",
+            "check": check["name"],
+            "places": f"{check['n_compared']:,}",
+            "result": f"{len(check['failures'])} do not add up"
+            if check["failures"]
+            else "adds up"
+            if check["n_compared"]
+            else "nothing to compare",
         }
         for check in audit["checks"]
-    ]  # fmt: skip
+    ]
     failed = [bool(check["failures"]) for check in audit["checks"]]
     order = sorted(range(len(rows)), key=lambda place: not failed[place])
     return pd.DataFrame([rows[place] for place in order], columns=["check", "places", "result"])

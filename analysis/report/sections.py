@@ -25,10 +25,18 @@ from analysis.report.summary import left_open, supported
 from analysis.wording import as_sentence
 
 SECTIONS = {
-    "summary": "Summary", "front": "The front", "controls": "Bits or place", "parallel": "Stages",
-    "heatmaps": "Heat maps", "curves": "Curves", "energy": "Energy", "sensitivity": "Sensitivity", "table": "Table 3",
-    "audit": "Audit", "provenance": "Provenance",
-}  # fmt: skip
+    "summary": "Summary",
+    "front": "The front",
+    "controls": "Bits or place",
+    "parallel": "Stages",
+    "heatmaps": "Heat maps",
+    "curves": "Curves",
+    "energy": "Energy",
+    "sensitivity": "Sensitivity",
+    "table": "Table 3",
+    "audit": "Audit",
+    "provenance": "Provenance",
+}
 Part = tuple[str, list[Figure]]
 
 
@@ -65,14 +73,17 @@ def configurations_table(evidence: Evidence) -> str:
     axes = objective_axes(evidence)
     rows = [
         {
-            "configuration": row["label"], "bits": "-".join(map(str, row["bit_widths"])),
-            "family": str(row["family"]).replace("_", " "), "seeds": row["n_seeds"],
+            "configuration": row["label"],
+            "bits": "-".join(map(str, row["bit_widths"])),
+            "family": str(row["family"]).replace("_", " "),
+            "seeds": row["n_seeds"],
             **{axis.name: interval_text(row, axis) for axis in axes},
             "rank": str(row["rank"]) if pd.notna(row["rank"]) else "-",
-            "share of resamples on the front": probability_text(row), "verdict": verdict_text(row),
+            "share of resamples on the front": probability_text(row),
+            "verdict": verdict_text(row),
         }
         for row in evidence.front.head(MOST_ROWS).astype({"rank": object}).to_dict("records")
-    ]  # fmt: skip
+    ]
     caption = "Configurations by rank: means with 95 % intervals over seeds (Student's t), each figure by itself."
     rule = verdict_rule(evidence)
     if evidence.no_front:
@@ -131,8 +142,9 @@ def controls_section(evidence: Evidence) -> Part:
         terms = controls.regression[TERM_COLUMNS].map(
             lambda value: f"{value:.4g}" if isinstance(value, float) else value
         )
-        inner.append(table(terms, "Regression with an intercept per seed; 95 % intervals over configurations.",
-                           row_headings=2))  # fmt: skip
+        inner.append(
+            table(terms, "Regression with an intercept per seed; 95 % intervals over configurations.", row_headings=2)
+        )
     return section("controls", title, *inner, paragraph(evidence.origin, "origin")), []
 
 

@@ -61,13 +61,15 @@ def _energy_sentences(evidence: Evidence) -> list[str]:
     done, kind = evidence.done, evidence.energy_kind
     is_whole = (done["share_method"] == WHOLE_HOST).all()
     scope = "each trial is charged with its whole host" if is_whole else "what is one trial's share is modelled"
-    sentences = [{
-        EnergyKind.ESTIMATED: "All energies and emissions are estimates: no counter of this machine measured them.",
-        EnergyKind.ESTIMATED_IN_PART: "Energies and emissions are estimates in part: not all of it was measured by "
-        "counters.",
-        EnergyKind.MEASURED: f"Energies were measured by counters of the machine; {scope}; emissions follow from a "
-        "carbon intensity.",
-    }.get(kind, f"The energy of training is {kind}.")]  # fmt: skip
+    sentences = [
+        {
+            EnergyKind.ESTIMATED: "All energies and emissions are estimates: no counter of this machine measured them.",
+            EnergyKind.ESTIMATED_IN_PART: "Energies and emissions are estimates in part: not all of it was measured by "
+            "counters.",
+            EnergyKind.MEASURED: f"Energies were measured by counters of the machine; {scope}; emissions follow from a "
+            "carbon intensity.",
+        }.get(kind, f"The energy of training is {kind}.")
+    ]
     if n_calibrated := int((done["config_mode"] == "ptq").sum()):
         sentences.append(
             f"{n_calibrated} of {len(done)} trials only calibrate trained networks (ptq): what is called their "

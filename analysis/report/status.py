@@ -41,10 +41,14 @@ def failures(trials: pd.DataFrame) -> pd.DataFrame:
     """Return schedule, seed and error of the failed trials, the first line of each error, no credentials in it."""
     failed = trials[trials["status"] == "failed"]
     lines = [without_secrets(_first_line(error)) for error in failed["error"]]
-    return pd.DataFrame({
-        "trial": failed["trial_key"].to_numpy(), "schedule": failed["schedule"].to_numpy(),
-        "seed": failed["config_seed"].to_numpy(), "error": lines,
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "trial": failed["trial_key"].to_numpy(),
+            "schedule": failed["schedule"].to_numpy(),
+            "seed": failed["config_seed"].to_numpy(),
+            "error": lines,
+        }
+    )
 
 
 def _first_line(error: object) -> str:

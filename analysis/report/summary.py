@@ -80,9 +80,13 @@ def _find_best(evidence: Evidence) -> Finding[SummaryKind]:
     kind = SummaryKind.ONLY_ACCURACY if len(known) == 1 else SummaryKind.HIGHEST_ACCURACY
     ends = (float(row.get(f"{column}_{end}", math.nan)) for end in ("low", "high"))
     return Finding(
-        kind, False, column, (row["label"],), {column: Estimate(float(row[column]), *ends)},
+        kind,
+        False,
+        column,
+        (row["label"],),
+        {column: Estimate(float(row[column]), *ends)},
         {"seeds": int(row["n_seeds"])},
-    )  # fmt: skip
+    )
 
 
 def _find_verdicts(front: pd.DataFrame) -> list[Finding[SummaryKind]]:

@@ -12,8 +12,10 @@ from analysis.runs.configurations import COMPARABLE, stated_intensities
 from analysis.runs.load import AnalysisError, Objective
 
 SOURCE_OF_DOMAIN = {
-    "cpu_energy_kwh": "cpu_source", "gpu_energy_kwh": "gpu_source", "ram_energy_kwh": "ram_source",
-}  # fmt: skip
+    "cpu_energy_kwh": "cpu_source",
+    "gpu_energy_kwh": "gpu_source",
+    "ram_energy_kwh": "ram_source",
+}
 DOMAIN_SOURCES = list(SOURCE_OF_DOMAIN.values())
 SHARE = ["share_method", "pue"]
 INTENSITY = ["carbon_intensity_source", "carbon_intensity_g_per_kwh"]

@@ -47,11 +47,17 @@ def test_pareto_writes_the_front_and_its_plot(run: Path, capsys: pytest.CaptureF
     assert main(["pareto", str(run)]) == 0
     front = pd.read_csv(run / "analysis" / "pareto.csv").set_index("schedule")
     assert front["on_front"].to_dict() == {
-        "ascending_234": True, "full_precision": True, "fixed_2": False, "descending_432": False,
-    }  # fmt: skip
+        "ascending_234": True,
+        "full_precision": True,
+        "fixed_2": False,
+        "descending_432": False,
+    }
     assert front["rank"].to_dict() == {
-        "ascending_234": 1, "full_precision": 1, "fixed_2": 2, "descending_432": 2,
-    }  # fmt: skip
+        "ascending_234": 1,
+        "full_precision": 1,
+        "fixed_2": 2,
+        "descending_432": 2,
+    }
     # By hand: reference accuracy 0.72 - 0.1 * 0.19 = 0.701 and emissions 4e-6 + 0.1 * 3e-6 = 4.3e-6;
     # (4.3 - 1) e-6 * (0.85 - 0.701) + (4.3 - 3) e-6 * (0.91 - 0.85) = 5.697e-7.
     out = capsys.readouterr().out
@@ -68,9 +74,16 @@ def test_the_plot_names_its_axes_with_units_and_its_sources(run: Path) -> None:
     ET.fromstring(text)
     drawn = " ".join(re.findall(r"<!-- (.*?) -->", text))
     for words in (
-        "test accuracy (%)", "training emissions (mg CO2eq)", "full precision", "ascending_234", "front (means)",
-        "measured:rapl-package", "500.0 g/kWh", "2 seeds", "Test CPU",
-    ):  # fmt: skip
+        "test accuracy (%)",
+        "training emissions (mg CO2eq)",
+        "full precision",
+        "ascending_234",
+        "front (means)",
+        "measured:rapl-package",
+        "500.0 g/kWh",
+        "2 seeds",
+        "Test CPU",
+    ):
         assert words in drawn, words
 
 
@@ -239,8 +252,10 @@ def test_an_unwritable_output_folder_is_one_message(run: Path, capsys: pytest.Ca
 
 
 def test_many_configurations_are_drawn_without_naming_them_all(tmp_path: Path) -> None:
-    points = {f"mixed_{a}{b}{c}": ([0.5 + 0.01 * a], 1e-6 * (a + b + c)) for a, b, c in
-              [(a, b, c) for a in range(2, 7) for b in range(2, 7) for c in range(2, 7) if a < b > c]}  # fmt: skip
+    points = {
+        f"mixed_{a}{b}{c}": ([0.5 + 0.01 * a], 1e-6 * (a + b + c))
+        for a, b, c in [(a, b, c) for a in range(2, 7) for b in range(2, 7) for c in range(2, 7) if a < b > c]
+    }
     run = write_run(tmp_path / "run", points)
     assert main(["pareto", str(run)]) == 0
     front = pd.read_csv(run / "analysis" / "pareto.csv")
@@ -310,8 +325,15 @@ def test_pareto_says_how_sure_the_front_is(run: Path, capsys: pytest.CaptureFixt
     assert ends == pytest.approx([0.91 - 0.12706, 0.91 + 0.12706], abs=1e-5)
     assert front["on_family_front"].all()
     out = capsys.readouterr().out
-    for words in ("chosen by val_accuracy and reported by test_accuracy", "95% confidence", "2 seeds", "knee: none",
-                  "--spread pooled", "(jackknife over seeds)", "tied_with"):  # fmt: skip
+    for words in (
+        "chosen by val_accuracy and reported by test_accuracy",
+        "95% confidence",
+        "2 seeds",
+        "knee: none",
+        "--spread pooled",
+        "(jackknife over seeds)",
+        "tied_with",
+    ):
         assert words in out, words
     surfaces = pd.read_csv(run / "analysis" / "attainment.csv")
     assert surfaces["surface"].unique().tolist() == ["best", "median", "worst"]
@@ -344,8 +366,11 @@ def test_what_the_test_images_would_have_chosen_is_said(run: Path, capsys: pytes
     assert main(["pareto", str(run)]) == 0
     front = pd.read_csv(run / "analysis" / "pareto.csv").set_index("schedule")
     assert front["on_front"].to_dict() == {
-        "ascending_234": True, "fixed_2": True, "full_precision": False, "descending_432": False,
-    }  # fmt: skip
+        "ascending_234": True,
+        "fixed_2": True,
+        "full_precision": False,
+        "descending_432": False,
+    }
     err = capsys.readouterr().err
     assert "by the reported figures themselves the front would be ascending_234, full_precision" in err
     assert "front (by validation)" in (run / "analysis" / "pareto.svg").read_text()

@@ -65,11 +65,17 @@ class Figure:
     def to_json(self) -> Values:
         """Return what the page's script draws from."""
         return {
-            "key": self.key, "title": self.title, "note": f"{self.note} {self.origin}", "data": self.data,
-            "layout": self.layout, "panelWidth": self.panel_width, "panelHeight": self.panel_height,
-            "mostColumns": self.most_columns, "columnGap": self.column_gap,
+            "key": self.key,
+            "title": self.title,
+            "note": f"{self.note} {self.origin}",
+            "data": self.data,
+            "layout": self.layout,
+            "panelWidth": self.panel_width,
+            "panelHeight": self.panel_height,
+            "mostColumns": self.most_columns,
+            "columnGap": self.column_gap,
             "panels": [{"x": panel.x, "y": panel.y, "title": plain(panel.title)} for panel in self.panels],
-        }  # fmt: skip
+        }
 
 
 def plain(text: object) -> str:

@@ -13,16 +13,29 @@ from analysis.figures.uncertainty_marks import face_and_edge
 
 Values = dict[str, Any]
 SYMBOLS = {
-    "*": "star", "o": "circle", "^": "triangle-up", "v": "triangle-down", "D": "diamond", "s": "square", "X": "x",
-    "P": "cross", "h": "hexagon",
-}  # fmt: skip
+    "*": "star",
+    "o": "circle",
+    "^": "triangle-up",
+    "v": "triangle-down",
+    "D": "diamond",
+    "s": "square",
+    "X": "x",
+    "P": "cross",
+    "h": "hexagon",
+}
 SIZES = {"star": 17, "triangle-up": 14, "triangle-down": 14}  # pixels; others are 12: alike to the eye
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 INK, GRID, MUTED = "#1a1a1a", "#dddddd", "#595959"
 AXIS: Values = {
-    "gridcolor": GRID, "linecolor": MUTED, "ticks": "outside", "tickcolor": MUTED, "zeroline": False, "showline": True,
-    "automargin": True, "title": {"standoff": 8},
-}  # fmt: skip
+    "gridcolor": GRID,
+    "linecolor": MUTED,
+    "ticks": "outside",
+    "tickcolor": MUTED,
+    "zeroline": False,
+    "showline": True,
+    "automargin": True,
+    "title": {"standoff": 8},
+}
 
 
 def family_symbol(family: str) -> str:
@@ -60,12 +73,13 @@ def configuration_styles(labels: Sequence[str], families: Sequence[str]) -> dict
         label: (
             {"color": to_hex(style.colour), "dash": dash(index), "width": 2},
             {
-                "symbol": SYMBOLS[style.marker] + ("" if style.is_filled else "-open"), "size": 7,
+                "symbol": SYMBOLS[style.marker] + ("" if style.is_filled else "-open"),
+                "size": 7,
                 "color": to_hex(style.colour),
             },
         )
         for index, (label, style) in enumerate(line_styles(labels, families).items())
-    }  # fmt: skip
+    }
 
 
 def faint(colour: str, opacity: float) -> str:
@@ -82,9 +96,12 @@ def verdict_marker(family: str, verdicts: Any) -> Values:
     """Return the markers of a family: hollow where shown dominated, black edge where shown on the front."""
     faces, edges = face_and_edge(verdicts, family_colour(family))
     return {
-        "symbol": family_symbol(family), "size": SIZES.get(family_symbol(family), 12), "color": faces,
-        "line": {"color": edges, "width": [2.5 if edge == "black" else 1.5 for edge in edges]}, "opacity": 1,
-    }  # fmt: skip
+        "symbol": family_symbol(family),
+        "size": SIZES.get(family_symbol(family), 12),
+        "color": faces,
+        "line": {"color": edges, "width": [2.5 if edge == "black" else 1.5 for edge in edges]},
+        "opacity": 1,
+    }
 
 
 def colour_scale(name: str) -> list[list[Any]]:
@@ -95,9 +112,13 @@ def colour_scale(name: str) -> list[list[Any]]:
 def base_layout(**changes: Any) -> Values:
     """Return the layout that all figures share."""
     return {
-        "font": {"family": FONT, "size": 13, "color": INK}, "paper_bgcolor": "#ffffff", "plot_bgcolor": "#ffffff",
-        "margin": {"l": 60, "r": 16, "t": 12, "b": 52}, "hovermode": "closest", "showlegend": True,
+        "font": {"family": FONT, "size": 13, "color": INK},
+        "paper_bgcolor": "#ffffff",
+        "plot_bgcolor": "#ffffff",
+        "margin": {"l": 60, "r": 16, "t": 12, "b": 52},
+        "hovermode": "closest",
+        "showlegend": True,
         "hoverlabel": {"bgcolor": "#ffffff", "bordercolor": MUTED, "font": {"color": INK, "size": 12}, "align": "left"},
         "legend": {"orientation": "h", "x": 0, "yanchor": "bottom", "itemclick": False, "itemdoubleclick": False},
         **changes,
-    }  # fmt: skip
+    }

@@ -200,8 +200,13 @@ PERTURBATIONS = {
             {f"trials sum their epochs: {column}": [f"trial {B}"]},
         )
         for column in (
-            "eval_energy_kwh", "setup_energy_kwh", "overhead_energy_kwh", "emissions_kg_co2eq",
-            "eval_emissions_kg_co2eq", "setup_emissions_kg_co2eq", "overhead_emissions_kg_co2eq",
+            "eval_energy_kwh",
+            "setup_energy_kwh",
+            "overhead_energy_kwh",
+            "emissions_kg_co2eq",
+            "eval_emissions_kg_co2eq",
+            "setup_emissions_kg_co2eq",
+            "overhead_emissions_kg_co2eq",
         )
     },
     "discarded energy of a trial": (
@@ -218,12 +223,14 @@ PERTURBATIONS = {
     ),
     "no epochs of a trial": (
         lambda run: run.epochs.__delitem__(slice(0, 2)),
-        {CHARGED: [f"trial {A}"]} | {
+        {CHARGED: [f"trial {A}"]}
+        | {
             f"trials sum their epochs: {name}": [f"trial {A}"]
-            for name in TRIALS.names if name.endswith(UNITS) and not name.startswith(("gpu", "discarded"))
+            for name in TRIALS.names
+            if name.endswith(UNITS) and not name.startswith(("gpu", "discarded"))
         },
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", PERTURBATIONS)
@@ -305,9 +312,13 @@ def test_an_epoch_left_from_before_a_restart_has_a_running_total_of_its_own() ->
     rows = [
         {"trial_key": B, "epoch": epoch, "attempt": attempt, "energy_kwh": energy, "cumulative_energy_kwh": total}
         for attempt, epoch, energy, total in (
-            (1, 1, 1.0, 1.0), (1, 2, 1.0, 2.0), (1, 3, 1.0, 3.0), (2, 1, 2.0, 2.0), (2, 2, 2.0, 4.0),
+            (1, 1, 1.0, 1.0),
+            (1, 2, 1.0, 2.0),
+            (1, 3, 1.0, 3.0),
+            (2, 1, 2.0, 2.0),
+            (2, 2, 2.0, 4.0),
         )
-    ]  # fmt: skip
+    ]
     names = [check.name for check in check_run(tables_of(LedgerRun([], rows, []))) if check.failures]
     assert "cumulative_energy_kwh is the running sum" not in names
     assert "cumulative_energy_kwh never falls" not in names

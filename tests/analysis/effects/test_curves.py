@@ -90,7 +90,7 @@ def test_lines_are_told_apart_without_colour(tmp_path: Path) -> None:
     points = dict.fromkeys(
         ["full_precision", "fixed_2", "fixed_3", "fixed_4", "ascending_234", "descending_432"], ([0.5], 1e-6)
     )
-    (legend,) = draw_curves(curve_frame(load_run(write_run(tmp_path / "run", points)))).legends  # fmt: skip
+    (legend,) = draw_curves(curve_frame(load_run(write_run(tmp_path / "run", points)))).legends
     looks = {
         (str(line.get_marker()), line.get_markerfacecolor() == "white", str(line._unscaled_dash_pattern))
         for line in legend.get_lines()
@@ -122,12 +122,16 @@ def test_many_schedules_are_coloured_by_family(tmp_path: Path) -> None:
         | POINTS
         | dict.fromkeys(["fixed_3", "fixed_4"], ([0.5], 1e-6))
     )
-    frame = curve_frame(load_run(write_run(tmp_path / "run", points)))  # fmt: skip
+    frame = curve_frame(load_run(write_run(tmp_path / "run", points)))
     figure = draw_curves(frame)
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == [
-        "full precision", "fixed", "ascending", "descending", "mixed",
-    ]  # fmt: skip
+        "full precision",
+        "fixed",
+        "ascending",
+        "descending",
+        "mixed",
+    ]
     assert len(figure.axes[0].lines) == len(points)
     assert "1-2 seeds" in curve_note(frame, "range")
 

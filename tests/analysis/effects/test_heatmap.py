@@ -78,7 +78,7 @@ def test_a_figure_that_is_no_number_is_not_a_missing_schedule(tmp_path: Path) ->
     run = write_run(
         tmp_path / "run", {"fixed_2": ([0.5, math.nan], 1e-6), "fixed_3": ([math.inf], 1e-6), "fixed_4": ([0.5], 1e-6)}
     )
-    frame = heatmap_frame(load_run(run).trials, ["test_accuracy"])  # fmt: skip
+    frame = heatmap_frame(load_run(run).trials, ["test_accuracy"])
     known = frame[frame["n_seeds"] > 0]
     assert known["test_accuracy"].isna().tolist() == [True, True, False]
     drawn = [text.get_text() for axes in draw_heatmap(frame, [ACCURACY]).axes for text in axes.texts]
@@ -124,7 +124,7 @@ def test_mixed_intensities_are_refused_unless_no_emissions_are_drawn(
         write_run(tmp_path / "a", points),
         write_run(tmp_path / "b", {"fixed_3": ([0.5], 1e-6)}, changes={"carbon_intensity_g_per_kwh": 1.0}),
     ]
-    arguments = ["heatmap", *map(str, runs), "--out", str(tmp_path / "out")]  # fmt: skip
+    arguments = ["heatmap", *map(str, runs), "--out", str(tmp_path / "out")]
     assert main(arguments) == 2
     assert "carbon_intensity_g_per_kwh" in capsys.readouterr().err
     assert main([*arguments, "--cost", "energy"]) == 0

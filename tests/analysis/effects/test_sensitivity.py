@@ -90,7 +90,7 @@ def test_pairs_that_lack_a_seed_are_left_out_and_counted(tmp_path: Path) -> None
     found = measure_sensitivity(
         trials.drop(trials.index[(trials["schedule"] == "fixed_2") & (trials["config_seed"] == 1)])
     )
-    assert found.n_left_out == 6, "two steps in each of three stages"  # fmt: skip
+    assert found.n_left_out == 6, "two steps in each of three stages"
     row = found.effects.set_index(["stage", "step"]).loc[(3, "3 to 2")]
     assert row["mean"] == pytest.approx(-0.04)
     assert (row["n_pairs"], row["n_seeds"]) == (8, 3)
@@ -133,8 +133,10 @@ def test_stages_without_a_common_step_are_not_compared(tmp_path: Path) -> None:
 def test_the_paper_stands_beside_each_stage(tmp_path: Path) -> None:
     (axes,) = draw_sensitivity(measure_sensitivity(trials_of(tmp_path / "run", grid()))).axes
     assert [label.get_text() for label in axes.get_xticklabels()] == [
-        "stage 1\npaper: less sensitive", "stage 2\npaper: moderate", "stage 3\npaper: highly sensitive",
-    ]  # fmt: skip
+        "stage 1\npaper: less sensitive",
+        "stage 2\npaper: moderate",
+        "stage 3\npaper: highly sensitive",
+    ]
 
 
 def test_the_command_writes_effects_and_pairs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,8 +31,11 @@ def test_training_is_compared_with_full_precision_seed_by_seed(tmp_path: Path) -
         {"fixed_2": 2 / 3, "ascending_234": 1 / 3, "descending_432": 4 / 3}
     )
     assert frame["n_ratio_seeds"].to_dict() == {
-        "full_precision": 0, "fixed_2": 2, "ascending_234": 2, "descending_432": 2,
-    }  # fmt: skip
+        "full_precision": 0,
+        "fixed_2": 2,
+        "ascending_234": 2,
+        "descending_432": 2,
+    }
 
 
 def test_inference_is_the_model_per_thousand_images(tmp_path: Path) -> None:
@@ -53,8 +56,13 @@ def test_findings_say_where_quantized_training_used_more_and_less(tmp_path: Path
     assert less.estimates["least_ratio"].value == pytest.approx(1 / 3)
     assert less.estimates["greatest_ratio"].value == pytest.approx(2 / 3)
     assert more.counts == {
-        "configurations": 1, "quantized": 3, "not_in_every_seed": 0, "one_seed": 0, "least_seeds": 2, "most_seeds": 2,
-    }  # fmt: skip
+        "configurations": 1,
+        "quantized": 3,
+        "not_in_every_seed": 0,
+        "one_seed": 0,
+        "least_seeds": 2,
+        "most_seeds": 2,
+    }
     assert not more.is_open
     assert LedgerKind.MODELLED_SHARE in found
 

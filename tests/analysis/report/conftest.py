@@ -38,17 +38,22 @@ def grid_points() -> dict[str, tuple[list[float], float]]:
 def write_manifest(run: Path, **changes: Any) -> Path:
     """Give a run a manifest such as a sweep writes."""
     session = {
-        "started_at_utc": "2026-01-01T00:00:00+00:00", "ended_at_utc": "2026-01-01T01:00:00+00:00",
+        "started_at_utc": "2026-01-01T00:00:00+00:00",
+        "ended_at_utc": "2026-01-01T01:00:00+00:00",
         "arguments": ["sweep", "--space", "free_mixed", "--storage", "s3://KEY:hush@bucket/runs"],
-        "versions": {"torch": "2.9.0", "ray": None}, "commit": "0123abc",
+        "versions": {"torch": "2.9.0", "ray": None},
+        "commit": "0123abc",
         "host": {"hostname": "h", "cpu_model": "Test CPU", "platform": "Linux", "available_cpus": 2},
-    }  # fmt: skip
+    }
     manifest = {
-        "run": run.name, "space": {"name": "free_mixed", "sha256": "f" * 64, "overrides": ["epochs=2"]},
-        "dataset": {"dataset": "digits", "digest": None}, "sessions": [session],
+        "run": run.name,
+        "space": {"name": "free_mixed", "sha256": "f" * 64, "overrides": ["epochs=2"]},
+        "dataset": {"dataset": "digits", "digest": None},
+        "sessions": [session],
         "carbon_intensity": {"": {"values_g_per_kwh": [500.0], "source": "user"}},
-        "energy_sources": {"h": {"cpu_source": "measured:rapl-package"}}, **changes,
-    }  # fmt: skip
+        "energy_sources": {"h": {"cpu_source": "measured:rapl-package"}},
+        **changes,
+    }
     (run / "manifest.json").write_text(json.dumps(manifest))
     return run
 

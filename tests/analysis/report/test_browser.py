@@ -84,8 +84,16 @@ def test_a_point_says_what_it_is_and_a_click_shows_its_curves(open_page: Open, g
     page.mouse.move(x, y, steps=3)
     page.wait_for_selector("#figure-front .hoverlayer .hovertext")
     said = page.evaluate('document.querySelector("#figure-front .hoverlayer .hovertext").textContent')
-    for words in (name, "bits per stage", "test accuracy: ", " ± ", "training emissions: ", "verdict: ",
-                  "measured:rapl-package", f"seeds: {N_SEEDS}"):  # fmt: skip
+    for words in (
+        name,
+        "bits per stage",
+        "test accuracy: ",
+        " ± ",
+        "training emissions: ",
+        "verdict: ",
+        "measured:rapl-package",
+        f"seeds: {N_SEEDS}",
+    ):
         assert words in said, words
     page.mouse.click(x, y)
     page.wait_for_function("name => document.getElementById('chosen-title').textContent === name", arg=name)
@@ -112,8 +120,9 @@ def test_a_family_that_is_switched_off_leaves_all_figures(open_page: Open, grid_
     lines = page.locator("#figure-curves path.js-line").count()
     page.uncheck("[data-family=fixed]")
     # Three fixed schedules: their means and their single seeds.
-    page.wait_for_function("n => document.querySelectorAll('#figure-front .point').length === n",
-                           arg=before - 3 * (1 + N_SEEDS))  # fmt: skip
+    page.wait_for_function(
+        "n => document.querySelectorAll('#figure-front .point').length === n", arg=before - 3 * (1 + N_SEEDS)
+    )
     assert page.locator("#figure-curves path.js-line").count() < lines
     page.check("[data-family=fixed]")
     page.wait_for_function("n => document.querySelectorAll('#figure-front .point').length === n", arg=before)

@@ -15,8 +15,19 @@ from lwq_tune.results.store import write_table
 from tests.analysis.report.conftest import data_of, section_of, text_of, write_manifest
 from tests.support.synthetic_runs import OBJECTIVES, POINTS, change_trials, ledger_run, write_run
 
-SECTIONS = ("summary", "front", "controls", "parallel", "heatmaps", "curves", "energy", "sensitivity", "table", "audit",
-            "provenance")  # fmt: skip
+SECTIONS = (
+    "summary",
+    "front",
+    "controls",
+    "parallel",
+    "heatmaps",
+    "curves",
+    "energy",
+    "sensitivity",
+    "table",
+    "audit",
+    "provenance",
+)
 Capture = pytest.CaptureFixture[str]
 
 
@@ -173,8 +184,14 @@ def test_one_seed_gets_no_interval_no_band_and_no_verdict(tmp_path: Path) -> Non
 
 
 def test_without_emissions_there_is_no_front_and_the_rest_is_shown(tmp_path: Path) -> None:
-    unmeasured = {"emissions_kg_co2eq": None, "energy_kwh": None, "coverage": None, "cpu_source": "none",
-                  "ram_source": "none", "share_method": None}  # fmt: skip
+    unmeasured = {
+        "emissions_kg_co2eq": None,
+        "energy_kwh": None,
+        "coverage": None,
+        "cpu_source": "none",
+        "ram_source": "none",
+        "share_method": None,
+    }
     page = report(write_run(tmp_path / "run", changes=unmeasured))
     assert "No front is drawn: a front needs configurations with test_accuracy and emissions" in section_of(
         page, "front"

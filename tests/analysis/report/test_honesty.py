@@ -243,7 +243,8 @@ def test_trials_of_another_program_are_refused_in_one_line(
     run = write_run(tmp_path / "run")
     table = pq.read_table(run / "trials.parquet")
     changed = pa.array([value] * len(table), kind)
-    pq.write_table(table.set_column(table.schema.get_field_index(column), pa.field(column, kind), changed),
-                   run / "trials.parquet")  # fmt: skip
+    pq.write_table(
+        table.set_column(table.schema.get_field_index(column), pa.field(column, kind), changed), run / "trials.parquet"
+    )
     assert words in refused(capsys, str(run))
     assert tuple(FAMILY_STYLE) == FAMILIES

@@ -24,8 +24,9 @@ def test_no_text_leaves_a_block_of_data_and_all_of_it_comes_back(value: object) 
 def test_a_cell_shows_its_text_and_opens_no_element(text: str) -> None:
     html = table(pd.DataFrame({text: [text]}), text)
     tags = set(re.findall(r"<(/?[a-zA-Z]+)", html))
-    assert tags <= {f"{end}{tag}" for end in ("", "/") for tag in
-                    ("div", "table", "caption", "thead", "tbody", "tr", "th", "td")}  # fmt: skip
+    assert tags <= {
+        f"{end}{tag}" for end in ("", "/") for tag in ("div", "table", "caption", "thead", "tbody", "tr", "th", "td")
+    }
 
 
 def test_long_tables_say_how_many_rows_are_left_out_and_where_they_are() -> None:

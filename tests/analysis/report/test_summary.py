@@ -62,8 +62,9 @@ def test_one_seed_leaves_ratios_stages_and_verdicts_open(tmp_path: Path) -> None
 
 
 def test_verdicts_by_size_alone_are_told_from_those_of_tests(tmp_path: Path) -> None:
-    evidence = evidence_of(tmp_path / "run", {name: (values[:1], kg) for name, (values, kg) in POINTS.items()},
-                           objectives=SIZE)  # fmt: skip
+    evidence = evidence_of(
+        tmp_path / "run", {name: (values[:1], kg) for name, (values, kg) in POINTS.items()}, objectives=SIZE
+    )
     shown = next(finding for finding in supported(evidence) if finding.kind is SummaryKind.ON_FRONT)
     assert shown.subjects == ("fixed_2",)
     assert SummaryKind.ONE_SEED_DECIDED in kinds(left_open(evidence))
