@@ -14,7 +14,6 @@ from analysis.commands.options import Loaded, add_run_arguments, add_width_argum
 from analysis.findings import Finding
 from analysis.fronts.attainment import attainment_surfaces
 from analysis.fronts.choice import ChoiceKind, choice_sentence, select_objectives, selection_doubts
-from analysis.fronts.families import family_fronts
 from analysis.fronts.pareto import is_nondominated, mark, pareto_front, reference_point, to_costs
 from analysis.paper.table3 import caption
 from analysis.runs.comparability import refuse_incomparable, without_origins
@@ -22,7 +21,8 @@ from analysis.runs.configurations import check_comparable, summarise_trials
 from analysis.runs.load import AnalysisError, Objective
 from analysis.runs.seeds import name_trials
 from analysis.uncertainty.differences import SPREADS
-from analysis.uncertainty.front import configuration_names, front_hypervolume, front_uncertainty
+from analysis.uncertainty.front import configuration_names, front_uncertainty
+from analysis.uncertainty.hypervolume import family_fronts, front_hypervolume
 from analysis.uncertainty.verdicts import FAMILY_WISE_ERROR, Verdict
 from analysis.wording import as_sentence, counted
 

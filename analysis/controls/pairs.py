@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.controls.configurations import Configurations
+from analysis.fronts.replicates import smallest_step
 from analysis.statistics import (
     LEVEL,
     detectable,
@@ -16,7 +17,6 @@ from analysis.statistics import (
     student_quantile,
     two_sided_p,
 )
-from analysis.uncertainty.replicates import smallest_step
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

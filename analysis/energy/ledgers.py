@@ -9,6 +9,7 @@ from analysis.energy.inference_model import inference_energy
 from analysis.energy.sources import distinct_sources, sources_text, trial_sources
 from analysis.runs.keys import CONFIGURATION, SETTINGS, first_trials
 from analysis.runs.seeds import configuration_labels, seed_means
+from analysis.wording import mean_and_spread
 
 IMAGES = 1000  # of the ledger of inference: uJ per image are mJ per 1,000 images
 FULL_PRECISION = "full_precision"
@@ -98,8 +99,6 @@ def ledgers_table(frame: pd.DataFrame) -> pd.DataFrame:
 
 def shown_table(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the columns to print, as text."""
-    from analysis.paper.table3 import mean_and_spread
-
     table = frame[list(SHOWN)].copy()
     table["ratio"] = frame["ratio"].map("{:.2f}".format).where(frame["ratio"].notna(), "-")
     table["coverage"] = frame["coverage"].map("{:.1%}".format).where(frame["coverage"].notna(), "-")

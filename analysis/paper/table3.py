@@ -11,6 +11,7 @@ from analysis.paper.published import EPOCHS, LEARNING_RATE, METHODS, MOMENTUM, T
 from analysis.runs.configurations import is_constant
 from analysis.runs.keys import CONFIGURATION, SETTINGS, first_trials
 from analysis.runs.seeds import seed_means
+from analysis.wording import mean_and_spread
 
 COLUMNS = {
     "test_accuracy": ("Test accuracy %", 100.0, ".2f"),
@@ -189,19 +190,6 @@ def _format(trials: pd.DataFrame, rows: pd.DataFrame, count_name: str) -> pd.Dat
         ends = (figures[[column, f"{column}_std"]] * factor).itertuples(index=False, name=None)
         table[title] = [mean_and_spread(mean, spread, style) for mean, spread in ends]
     return table.reset_index(drop=True)
-
-
-def mean_and_spread(mean: float, spread: float, style: str) -> str:
-    """Return ``mean ± std``; where there is no second value there is no spread, and none is shown.
-
-    >>> mean_and_spread(2.0, 1.414, ".2f"), mean_and_spread(1.0, float("nan"), ".2f")
-    ('2.00 ± 1.41', '1.00')
-    >>> mean_and_spread(float("nan"), float("nan"), ".2f")
-    'not measured'
-    """
-    if math.isnan(mean):
-        return "not measured"
-    return f"{mean:{style}}" if math.isnan(spread) else f"{mean:{style}} ± {spread:{style}}"
 
 
 def caption(trials: pd.DataFrame) -> str:

@@ -13,8 +13,7 @@ from analysis.effects.curves import QUANTITIES
 from analysis.energy.sources import Sources, sources_text
 from analysis.figures.style import Axis, make_axis
 from analysis.report.evidence import Evidence, Missing
-from analysis.report.figures.figure import interval_text, plain, rounded
-from analysis.report.figures.styles import Values
+from analysis.report.formatting import Values, interval_text, plain, rounded
 from analysis.report.provenance import Facts
 from analysis.wording import per_cent
 

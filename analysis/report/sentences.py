@@ -19,7 +19,7 @@ from analysis.energy.sources import EnergyKind
 from analysis.figures.style import make_axis
 from analysis.findings import Finding
 from analysis.report.evidence import Evidence, Missing
-from analysis.report.figures.figure import estimate_text
+from analysis.report.formatting import estimate_text
 from analysis.report.summary import SummaryKind
 from analysis.runs.comparability import WHOLE_HOST
 from analysis.runs.load import Objective

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.uncertainty.replicates import Replicates
+from analysis.fronts.replicates import Replicates
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]

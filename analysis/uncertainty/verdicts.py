@@ -35,9 +35,9 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.fronts.replicates import Replicates
 from analysis.statistics import student_quantile, student_tail
 from analysis.uncertainty.differences import SPREADS, statistics
-from analysis.uncertainty.replicates import Replicates
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

@@ -6,11 +6,11 @@ import pandas as pd
 
 from analysis.effects.curves import QUANTITIES
 from analysis.figures.curves import IMAGE_NAMES, MOST_NAMED, curve_note
-from analysis.figures.style import FAMILY_STYLE
 from analysis.report.details import curve_numbers
 from analysis.report.evidence import Evidence, Missing
-from analysis.report.figures.figure import Figure, Panel, axis_layout, plain
-from analysis.report.figures.styles import Values, base_layout, configuration_styles, family_colour, family_dash
+from analysis.report.figures.figure import AxisTitle, Figure, Panel, axis_layout
+from analysis.report.figures.styles import base_layout, configuration_styles, family_colour, family_dash
+from analysis.report.formatting import Values, plain
 
 MOST_LINES = 60
 MARKED = 8
@@ -35,10 +35,10 @@ def draw_curves(evidence: Evidence) -> Figure | Missing:
             part = drawn[(drawn["images"] == images) & (drawn["quantity"] == quantity)]
             if part["mean"].isna().all():  # calibration trains nothing
                 continue
-            panel = Panel(len(panels) + 1, f"{IMAGE_NAMES[images]} {quantity}")
+            title = AxisTitle(quantity, "%" if quantity == QUANTITIES[0] else "nat")
+            panel = Panel(len(panels) + 1, f"{IMAGE_NAMES[images]} {quantity}", AxisTitle("epoch"), title)
             data += _panel_traces(part, panel, is_first=panel.number == 1)
-            unit = "accuracy (%)" if quantity == QUANTITIES[0] else "loss (nat)"
-            layout |= axis_layout(panel, "x", text="epoch", **epoch_ticks) | axis_layout(panel, "y", text=unit)
+            layout |= axis_layout(panel, "x", **epoch_ticks) | axis_layout(panel, "y")
             panels.append(panel)
     note = curve_note(drawn, "range")
     if n_without := len(evidence.shown) - len(labels):
@@ -128,9 +128,3 @@ def _band(shared: Values, values: dict[str, list[float | None]], colour: str) ->
         "x": [*there, *back],
         "y": [*(low for _, low, _ in known), *(high for _, _, high in reversed(known))],
     }
-
-
-def families_drawn(evidence: Evidence) -> list[str]:
-    """Return the families of the runs, in the order of the legend."""
-    present = set(evidence.front["family"])
-    return [family for family in FAMILY_STYLE if family in present]

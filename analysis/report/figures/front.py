@@ -11,16 +11,9 @@ from analysis.figures.style import FAMILY_STYLE, GRAMS, WATT_HOURS, Axis, make_a
 from analysis.fronts.choice import choice_sentence
 from analysis.fronts.pareto import is_nondominated, to_costs
 from analysis.report.evidence import Evidence, Missing
-from analysis.report.figures.figure import Figure, Panel, axis_layout, plain, scaled
-from analysis.report.figures.styles import (
-    MUTED,
-    Values,
-    base_layout,
-    faint,
-    family_colour,
-    family_symbol,
-    verdict_marker,
-)
+from analysis.report.figures.figure import Figure, Panel, axis_layout, axis_title
+from analysis.report.figures.styles import MUTED, base_layout, faint, family_colour, family_symbol, verdict_marker
+from analysis.report.formatting import Values, plain, scaled
 from analysis.runs.load import Objective
 from analysis.wording import as_sentence, counted_range
 
@@ -57,10 +50,9 @@ def draw_front(evidence: Evidence, hover: dict[int, str]) -> Figure:
         data.append(
             _family_trace(points[points["family"] == family], family, x, y, hover, is_named=is_named, has_bars=has_bars)
         )
-    panel = Panel(1)
+    panel = Panel(1, x_title=axis_title(x, _remark(x, evidence)), y_title=axis_title(y))
     layout = base_layout(
-        **axis_layout(panel, "x", text=_label(x, evidence), range=list(limits[0])),
-        **axis_layout(panel, "y", text=y.label, range=list(limits[1])),
+        **axis_layout(panel, "x", range=list(limits[0])), **axis_layout(panel, "y", range=list(limits[1]))
     )
     note = _note(evidence, points, with_replicates=len(trials) > 0)
     return Figure(
@@ -75,13 +67,13 @@ def _finite(rows: pd.DataFrame, x: Axis, y: Axis) -> pd.DataFrame:
     return kept
 
 
-def _label(axis: Axis, evidence: Evidence) -> str:
-    """Return the label of a cost, with whether an energy is estimated."""
+def _remark(axis: Axis, evidence: Evidence) -> str:
+    """Return whether an energy is estimated, empty for other figures."""
     if axis.unit not in (WATT_HOURS, GRAMS):
-        return axis.label
+        return ""
     if axis.unit == GRAMS and evidence.energy_kind is EnergyKind.MEASURED:
-        return f"{axis.label}, from measured energy"  # no meter counts grams: the carbon intensity is looked up
-    return f"{axis.label}, {evidence.energy_kind}"
+        return "from measured energy"  # no meter counts grams: the carbon intensity is looked up
+    return str(evidence.energy_kind)
 
 
 def _limits(points: pd.DataFrame, trials: pd.DataFrame, axis: Axis) -> Range:

@@ -12,8 +12,9 @@ from analysis.effects.heatmap import is_full_precision
 from analysis.figures.heatmap import COLOUR_MAPS, heatmap_note
 from analysis.figures.style import GRAMS, Axis, make_axis
 from analysis.report.evidence import Evidence, Missing
-from analysis.report.figures.figure import Figure, Panel, axis_layout, quantity, scaled
-from analysis.report.figures.styles import MUTED, Values, base_layout, colour_scale
+from analysis.report.figures.figure import AxisTitle, Figure, Panel, axis_layout
+from analysis.report.figures.styles import MUTED, base_layout, colour_scale
+from analysis.report.formatting import Values, quantity, scaled
 from analysis.runs.load import Objective
 from analysis.wording import counted
 
@@ -53,11 +54,11 @@ def _draw(evidence: Evidence, frame: pd.DataFrame, grid: pd.DataFrame, objective
     data: list[Values] = []
     layout = base_layout(coloraxis=coloraxis, margin={"l": 60, "r": 20, "t": 12, "b": 52})
     for level in levels:
-        panel = Panel(len(panels) + 1, f"stage 3: {level} bit")
+        titles = AxisTitle("bits of stage 2"), AxisTitle("bits of stage 1")
+        panel = Panel(len(panels) + 1, f"stage 3: {level} bit", *titles)
         data += _panel_traces(grid[grid["bits_3"] == level], axis, panel)
         category = {"type": "category", "showgrid": False}
-        layout |= axis_layout(panel, "x", text="bits of stage 2", **category)
-        layout |= axis_layout(panel, "y", text="bits of stage 1", **category)
+        layout |= axis_layout(panel, "x", **category) | axis_layout(panel, "y", **category)
         panels.append(panel)
     n_columns, n_rows = grid["bits_2"].nunique(), grid["bits_1"].nunique()
     return Figure(

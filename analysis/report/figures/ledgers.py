@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pandas as pd
 
 from analysis.energy.sources import energy_kind, labels_of
 from analysis.figures.ledgers import MODELLED, ledger_note
 from analysis.figures.style import Axis, make_axis
-from analysis.report.evidence import Evidence, Missing
-from analysis.report.figures.figure import Figure, Panel, axis_layout, plain, scaled
-from analysis.report.figures.styles import INK, MUTED, Values, base_layout, family_colour, family_symbol
+from analysis.report.evidence import Evidence
+from analysis.report.figures.figure import AxisTitle, Figure, Panel, axis_layout
+from analysis.report.figures.styles import INK, MUTED, base_layout, family_colour, family_symbol
+from analysis.report.formatting import Values, plain, scaled
 from analysis.runs.load import Objective
 
 MOST_ROWS = 40
@@ -23,27 +22,23 @@ NOT_RECORDED = (
 MODEL_SYMBOLS = {"compute_mj": "line-ns-open", "on_chip_mj": "circle-open", "dram_mj": "diamond-open"}
 
 
-def draw_ledgers(evidence: Evidence) -> Figure | Missing:
-    """Return two panels over the same configurations, axes of their own."""
-    ledgers = evidence.ledgers
-    if isinstance(ledgers, Missing):
-        return ledgers
+def draw_ledgers(evidence: Evidence, ledgers: pd.DataFrame) -> Figure:
+    """Return two panels over the same configurations, axes of their own; ``ledgers`` are those of the evidence."""
     frame = ledgers.loc[evidence.shown.index[:MOST_ROWS]]
     axis = make_axis(Objective("energy_kwh", "minimize"), frame["training_energy_kwh"].dropna())
     kind = energy_kind(labels_of(frame["sources"]))
     has_recorded = frame["training_energy_kwh"].notna().any()
-    recorded = Panel(1, f"recorded ({kind})")
-    modelled = Panel(2 if has_recorded else 1, "modelled inference (45 nm)")
+    per_trial = AxisTitle("training energy per trial", axis.drawn_unit)
+    per_images = AxisTitle("energy per 1,000 images", MODELLED_AXIS.drawn_unit, "logarithmic")
+    recorded = Panel(1, f"recorded ({kind})", per_trial)
+    modelled = Panel(2 if has_recorded else 1, "modelled inference (45 nm)", per_images)
     labels = [plain(label) for label in frame["label"]]
     rows: Values = {"type": "category", "categoryorder": "array", "categoryarray": labels[::-1], "dtick": 1}
     layout = base_layout(margin={"l": 60, "r": 16, "t": 12, "b": 56})
-    layout |= axis_layout(
-        recorded, "x", text=replace(axis, name="training energy per trial").label, rangemode="tozero"
-    ) | axis_layout(recorded, "y", **rows)
-    layout |= axis_layout(modelled, "x", text="mJ per 1,000 images (logarithmic)", type="log", dtick="D2")
-    layout |= axis_layout(modelled, "y", **rows)
+    layout |= axis_layout(recorded, "x", rangemode="tozero") | axis_layout(recorded, "y", **rows)
+    layout |= axis_layout(modelled, "x", type="log", dtick="D2") | axis_layout(modelled, "y", **rows)
     data = [*_recorded_traces(frame, axis, recorded), *_modelled_traces(frame, modelled)]
-    shapes = _reference_line(evidence, axis.factor, recorded)
+    shapes = _reference_line(ledgers, axis.factor, recorded)
     note = ledger_note(frame, ("First panel", "Second panel")) if has_recorded else NOT_RECORDED
     if shapes:
         note += " Dashed: full precision."
@@ -113,11 +108,8 @@ def _modelled_traces(frame: pd.DataFrame, panel: Panel) -> list[Values]:
     ]
 
 
-def _reference_line(evidence: Evidence, factor: float, panel: Panel) -> list[Values]:
+def _reference_line(ledgers: pd.DataFrame, factor: float, panel: Panel) -> list[Values]:
     """Return a line at the training energy of full precision where there is one such configuration."""
-    ledgers = evidence.ledgers
-    if isinstance(ledgers, Missing):
-        return []
     base = ledgers.loc[ledgers["schedule"] == "full_precision", "training_energy_kwh"].dropna()
     if len(base) != 1:
         return []

@@ -8,16 +8,9 @@ import pandas as pd
 from analysis.figures.style import Axis
 from analysis.report.details import objective_axes
 from analysis.report.evidence import Evidence
-from analysis.report.figures.figure import Figure, Panel, number_text, plain, rounded
-from analysis.report.figures.styles import (
-    GRID,
-    MUTED,
-    Values,
-    base_layout,
-    family_colour,
-    family_dash,
-    family_symbol,
-)
+from analysis.report.figures.figure import Figure, Panel
+from analysis.report.figures.styles import GRID, MUTED, base_layout, family_colour, family_dash, family_symbol
+from analysis.report.formatting import Values, number_text, plain, rounded
 from analysis.wording import counted_range
 
 MOST_LINES = 100

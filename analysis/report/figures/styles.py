@@ -10,8 +10,8 @@ from matplotlib.colors import to_hex, to_rgb
 
 from analysis.figures.style import FAMILY_STYLE, LINES, line_styles
 from analysis.figures.uncertainty_marks import face_and_edge
+from analysis.report.formatting import Values
 
-Values = dict[str, Any]
 SYMBOLS = {
     "*": "star",
     "o": "circle",
@@ -22,6 +22,14 @@ SYMBOLS = {
     "X": "x",
     "P": "cross",
     "h": "hexagon",
+}
+# Outlines of the symbols in a box of 20 x 20, as SVG paths.
+OUTLINES = {
+    "star": "M10 1l2.6 6.2 6.7.5-5.1 4.3 1.6 6.5-5.8-3.5-5.8 3.5 1.6-6.5L.7 7.7l6.7-.5z",
+    "circle": "M10 3a7 7 0 1 0 0 14a7 7 0 1 0 0-14z",
+    "triangle-up": "M10 2.5l8 14H2z",
+    "triangle-down": "M10 17.5l-8-14h16z",
+    "diamond": "M10 1.5l7.5 8.5-7.5 8.5L2.5 10z",
 }
 SIZES = {"star": 17, "triangle-up": 14, "triangle-down": 14}  # pixels; others are 12: alike to the eye
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"

@@ -11,12 +11,13 @@ from scipy import stats
 
 from analysis.fronts.choice import ChoiceKind, choice_sentence, select_objectives, selection_doubts
 from analysis.fronts.pareto import is_nondominated, pareto_front
+from analysis.fronts.replicates import Replicates, replicate_costs
 from analysis.runs.configurations import summarise_trials
 from analysis.runs.load import AnalysisError, Objective, load_run
 from analysis.statistics import student_quantile, student_tail
-from analysis.uncertainty.bootstrap import hypervolume_interval, is_on_front, on_front_probability
-from analysis.uncertainty.front import configuration_names, front_hypervolume, front_uncertainty
-from analysis.uncertainty.replicates import Replicates, replicate_costs
+from analysis.uncertainty.bootstrap import is_on_front, on_front_probability
+from analysis.uncertainty.front import configuration_names, front_uncertainty
+from analysis.uncertainty.hypervolume import front_hypervolume, hypervolume_interval
 from analysis.uncertainty.verdicts import find_claims
 from tests.support.synthetic_runs import write_run
 
