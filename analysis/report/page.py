@@ -21,7 +21,8 @@ from analysis.report.evidence import Evidence
 from analysis.report.figures.styles import configuration_styles
 from analysis.report.formatting import Values
 from analysis.report.provenance import Facts, read_manifest
-from analysis.report.status import alerts
+from analysis.report.sentences import status_sentence
+from analysis.report.status import find_status
 from analysis.runs.load import AnalysisError
 
 PACKAGES = ("lwq-tune", "plotly", "pandas", "numpy", "moocore")
@@ -88,9 +89,11 @@ def build_page(evidence: Evidence) -> str:
     ]
     files = resources.files("analysis.report")
     style, script = (files.joinpath(f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
-    warned = [*alerts(evidence.runs.trials, manifests), *evidence.warnings]
+    statuses = map(status_sentence, find_status(evidence.runs.trials, manifests))
     title = " and ".join(evidence.names)
-    return render(Page(title, warned, parts, _data(evidence, facts), style, [get_plotlyjs(), script]))
+    return render(
+        Page(title, [*statuses, *evidence.warnings], parts, _data(evidence, facts), style, [get_plotlyjs(), script])
+    )
 
 
 def _data(evidence: Evidence, facts: dict[int, Facts]) -> Values:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from analysis.__main__ import main
+from analysis.findings import Finding
+from analysis.report.blocks import Section
+from analysis.report.evidence import Evidence, gather
+from analysis.runs.configurations import done_trials
+from analysis.runs.load import load_run
 from lwq_tune.quantization.schedules import schedule_name
 from tests.support.synthetic_runs import write_run
 
+Kind = TypeVar("Kind")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 TRIPLES = list(itertools.product((2, 3, 4), repeat=3))
 N_SEEDS = 5
@@ -58,6 +65,22 @@ def write_manifest(run: Path, **changes: Any) -> Path:
     return run
 
 
+def evidence_of(run: Path, *, mixed: bool = False) -> Evidence:
+    """Return what a report shows of a run."""
+    runs = load_run(run)
+    return gather(runs, done_trials(runs.trials), [run], [], mixed=mixed)
+
+
+def kinds_of(findings: Iterable[Finding[Any]]) -> list[Any]:
+    """Return the kinds of findings."""
+    return [finding.kind for finding in findings]
+
+
+def blocks_of(section: Section, kind: type[Kind]) -> list[Kind]:
+    """Return the blocks of one kind of a section."""
+    return [block for block in section.blocks if isinstance(block, kind)]
+
+
 @pytest.fixture(scope="session")
 def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the 27 triples and full precision."""
@@ -74,7 +97,7 @@ def grid_report(grid: Path) -> Path:
 def text_of(page: str) -> str:
     """Return what a reader sees without scripts, as one line."""
     visible = re.sub(r"<(script|style)\b.*?</\1>", " ", page, flags=re.DOTALL)
-    return " ".join(re.sub(r"<[^>]+>", " ", visible).split())
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", visible)).split())
 
 
 def section_of(page: str, key: str) -> str:

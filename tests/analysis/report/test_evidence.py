@@ -11,18 +11,13 @@ import pytest
 from analysis.controls.controls import run_controls
 from analysis.report import audits, evidence
 from analysis.report.details import describe, detail_data
-from analysis.report.evidence import Evidence, Missing, attempt, gather, thin_epochs
+from analysis.report.evidence import Evidence, Missing, attempt, thin_epochs
 from analysis.report.sentences import verdict_rule
-from analysis.runs.configurations import done_trials, summarise_trials
-from analysis.runs.load import AnalysisError, load_run
+from analysis.runs.configurations import summarise_trials
+from analysis.runs.load import AnalysisError
 from analysis.uncertainty.front import front_uncertainty
-from tests.analysis.report.conftest import NOISE, TRIPLES, accuracy_of
+from tests.analysis.report.conftest import NOISE, TRIPLES, accuracy_of, evidence_of
 from tests.support.synthetic_runs import write_run
-
-
-def evidence_of(run: Path) -> Evidence:
-    runs = load_run(run)
-    return gather(runs, done_trials(runs.trials), [run], [])
 
 
 @pytest.fixture(scope="module")
