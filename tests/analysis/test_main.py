@@ -6,8 +6,8 @@ import re
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,10 +15,8 @@ import pytest
 from PIL import Image
 
 from analysis.__main__ import COMMANDS, main
-from analysis.figures.front import draw_pareto
-from analysis.fronts.pareto import pareto_front
 from analysis.runs.configurations import summarise_trials
-from analysis.runs.load import Objective, load_run
+from analysis.runs.load import load_run
 from lwq_tune.quantization.schedules import schedule_name
 from lwq_tune.results.schema import SCHEMA_VERSION
 from tests.support.synthetic_runs import OBJECTIVES, POINTS, change_trials, ledger_run, write_run
@@ -265,39 +263,6 @@ def test_many_configurations_are_drawn_without_naming_them_all(tmp_path: Path) -
         assert (f"<!-- {row['schedule']} -->" in drawn) == row["on_front"], row["schedule"]
 
 
-@pytest.mark.parametrize(
-    ("directions", "points", "turn"),
-    [
-        (("maximize", "minimize"), [(0.9, 0.9), (0.5, 0.5)], (0.5, 0.9)),
-        (("maximize", "maximize"), [(0.9, 0.5), (0.5, 0.9)], (0.5, 0.5)),
-        (("minimize", "minimize"), [(0.9, 0.5), (0.5, 0.9)], (0.9, 0.9)),
-    ],
-)
-def test_between_two_points_the_steps_turn_at_what_both_reach(
-    directions: tuple[str, str], points: list[tuple[float, float]], turn: tuple[float, float]
-) -> None:
-    objectives = [Objective("test_accuracy", directions[0]), Objective("val_accuracy", directions[1])]
-    frame = pd.DataFrame(points, columns=["test_accuracy", "val_accuracy"])
-    frame = frame.assign(schedule=["fixed_2", "fixed_3"], family="fixed")
-    front = pareto_front(frame, objectives)
-    assert front["on_front"].all()
-    (line,) = draw_pareto(front, frame, objectives, "caption").axes[0].lines
-    assert line.get_drawstyle() == "steps-post"
-    xs, ys = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
-    # The first objective runs upwards; after the edge and the first point, the step runs to the second's x.
-    assert (float(ys[1]), float(xs[2])) == turn
-
-
-def test_a_front_of_one_point_is_drawn_to_the_edges() -> None:
-    objectives = [Objective("test_accuracy", "maximize"), Objective("val_accuracy", "minimize")]
-    frame = pd.DataFrame({"test_accuracy": [0.9, 0.5], "val_accuracy": [0.1, 0.5]})
-    frame = frame.assign(schedule=["fixed_2", "fixed_3"], family="fixed")
-    axes = draw_pareto(pareto_front(frame, objectives), frame, objectives, "caption").axes[0]
-    (line,) = axes.lines
-    assert np.asarray(line.get_xdata()).tolist() == [0.1, 0.1, axes.get_xlim()[1]]
-    assert np.asarray(line.get_ydata()).tolist() == [axes.get_ylim()[0], 0.9, 0.9]
-
-
 def test_a_configuration_that_a_rule_stopped_in_one_seed_is_on_no_front(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -486,6 +451,40 @@ def test_what_cannot_decide_is_one_message(
     assert main(["pareto", str(run), *flags]) == 2
     assert message in capsys.readouterr().err
     assert not (run / "analysis").exists()
+
+
+@pytest.mark.parametrize("command", ["curves", "heatmap", "sensitivity", "ledgers", "table"])
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"points": {}}, "got none at all"),
+        ({"changes": {"status": "failed"}}, "got 8 failed"),
+        ({"changes": {"status": "pending"}}, "got 8 pending"),
+    ],
+)
+def test_a_run_without_finished_trials_is_one_message(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, how: dict[str, Any], message: str
+) -> None:
+    run = write_run(tmp_path / "run", **how)
+    assert main([command, str(run)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert message in said
+    assert len(said.splitlines()) == 1
+    assert not (run / "analysis").exists()
+
+
+@pytest.mark.parametrize("command", ["curves", "heatmap", "sensitivity"])
+def test_several_data_sets_are_not_one_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    runs = [write_run(tmp_path / "a"), write_run(tmp_path / "b", config_changes={"dataset": "cifar10"})]
+    assert main([command, *map(str, runs), "--out", str(tmp_path / "out")]) == 2
+    assert "cifar10, digits" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("width", ["1", "100"])
+def test_a_width_that_no_page_has_is_refused(tmp_path: Path, width: str) -> None:
+    with pytest.raises(SystemExit):
+        main(["curves", str(tmp_path), "--width-in", width])
 
 
 @pytest.mark.parametrize("flags", [["--error", "0"], ["--epsilon", "test_accuracy"], ["--spread", "none"]])
