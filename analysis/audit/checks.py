@@ -149,7 +149,7 @@ def sum_starts(tables: Tables) -> pd.DataFrame:
 
 
 def check_starts(starts: pd.DataFrame) -> Check:
-    """Check that the ledger charged each start with what its epochs name, or more."""
+    """Check that the ledger charged each start with the energy of its epochs or more."""
     return compare(
         "epochs are within the intervals of their start",
         starts,
@@ -161,9 +161,9 @@ def check_starts(starts: pd.DataFrame) -> Check:
 
 
 def check_charged(tables: Tables, starts: pd.DataFrame) -> Check:
-    """Check that what a trial was charged with is in the epochs that count, discarded, or came after its last row.
+    """Check that the energy of each trial is in epochs that count, in discarded ones, or came after its last row.
 
-    What follows the last row of a trial that is done, a last checkpoint for instance, was no lost work.
+    Energy after the last row of a finished trial, such as that of its last checkpoint, is no lost work.
     """
     beyond_kwh = starts["intervals_kwh"] - starts["rows_kwh"]
     by_start = pd.DataFrame(

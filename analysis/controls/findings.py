@@ -126,7 +126,7 @@ def _unequal_costs(row: Record, kind: PairKind, tolerance: float) -> dict[str, E
 def find_controls(
     configurations: Configurations, pairs: pd.DataFrame, regression: pd.DataFrame, metric: str, tolerance: float
 ) -> list[Finding[Any]]:
-    """Return what pairs and regression support and leave open; "no detectable difference" is among it.
+    """Return what pairs and regression support and leave open, "no detectable difference" included.
 
     Args:
         configurations: What was trained.
@@ -220,7 +220,7 @@ def _why_inseparable(quantized: pd.DataFrame, full: Mapping[str, Record]) -> Ord
 
 
 def _correlations(quantized: pd.DataFrame) -> dict[str, Estimate]:
-    """Return the correlation of order with each cost over the configurations; of one that is constant there is none."""
+    """Return the correlation of order with each cost over the configurations, without costs that are constant."""
     return {
         f"correlation_{column}": Estimate(float(np.corrcoef(quantized["order"], quantized[column].astype(float))[0, 1]))
         for column in ("mean_weight_bits", "bitops")
@@ -229,7 +229,7 @@ def _correlations(quantized: pd.DataFrame) -> dict[str, Estimate]:
 
 
 def _advice(quantized: pd.DataFrame) -> tuple[Finding[AdviceKind]]:
-    """Return the schedules that would tell order from size."""
+    """Return the schedules that would separate order from size."""
     present = [tuple(int(bits) for bits in widths) for widths in quantized["bit_widths"]]
     if len({len(widths) for widths in present}) != 1:
         return (Finding(AdviceKind.ONE_NETWORK, True),)

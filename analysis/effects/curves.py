@@ -18,8 +18,8 @@ FIGURES = [f"{images}_{quantity}" for images in IMAGES for quantity in QUANTITIE
 def curve_frame(runs: Runs) -> pd.DataFrame:
     """Return the accuracies and losses of the finished trials after each epoch, over their seeds.
 
-    A seed that several runs trained counts once, by the mean of its repetitions. An epoch in which a seed has no
-    finite figure has none: a mean over fewer seeds would make the line jump.
+    A seed that several runs trained counts once, by the mean of its repetitions. Where one seed has no finite
+    figure in an epoch, the epoch has no mean: one over fewer seeds would make the line jump.
 
     Args:
         runs: From `analysis.runs.load.load_runs`.
@@ -38,7 +38,7 @@ def curve_frame(runs: Runs) -> pd.DataFrame:
 
 
 def curves_over_seeds(trials: pd.DataFrame, epochs: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
-    """Return the same of epochs that are at hand.
+    """Return the same from epochs that were read before.
 
     Args:
         trials: Finished trials.

@@ -1,4 +1,4 @@
-"""What lowering the bits of one stage alone does to accuracy, from all pairs that differ in no more."""
+"""What lowering the bits of one stage alone does to accuracy, from all pairs that differ in nothing else."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Sensitivity:
         pairs: One row per pair of configurations and seed: ``stage`` (from 1), ``from_bits``, ``to_bits``, ``schedule``
             (the lower), ``seed``, ``effect`` (accuracy of the lower less that of the higher, a fraction).
         effects: `sensitivity_frame`.
-        contrast: How the last stage compares with the first over all steps that both have; ``loss`` is what the last
-            loses more, a fraction.
+        contrast: How the last stage compares with the first over all steps that both have; ``loss`` is the
+            accuracy that the last stage loses more than the first, a fraction.
         images: ``test`` or ``val``: what the accuracies are of.
         lowers_activations: Whether the stage's activations lose their bits with the weights, or keep them.
         n_left_out: Pairs that lack one of the seeds.
@@ -113,7 +113,7 @@ def measure_sensitivity(trials: pd.DataFrame) -> Sensitivity:
 
 
 def _find_contrast(differences: pd.Series, n_stages: int, column: str) -> Finding[StagesKind]:
-    """Return how the last stage compares with the first, from the last's effect less the first's in each seed."""
+    """Return how the last stage compares with the first: the effect of the last less that of the first, by seed."""
     found = _interval(differences)
     loss = Estimate(-found["mean"], -found["high"], -found["low"])
     if math.isnan(loss.value):
@@ -155,7 +155,7 @@ def _find_pairs(by_seed: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
 
 
 def _pairs_of_stage(rows: pd.DataFrame, stage: int, *, lowers: bool) -> pd.DataFrame:
-    """Return the pairs that differ in the bits of a stage (from 0), its activations with its weights or held."""
+    """Return the pairs that differ in the bits of one stage (from 0), of its weights alone or of activations too."""
 
     def without_stage(bits: tuple[int, ...]) -> str:
         return str(bits[:stage] + bits[stage + 1 :])
@@ -191,9 +191,9 @@ def _pairs_of_stage(rows: pd.DataFrame, stage: int, *, lowers: bool) -> pd.DataF
 
 
 def _complete_pairs(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return the pairs that have all of as many seeds as half of the pairs have; means over seeds are then paired.
+    """Return the pairs that have all of the seeds that are used, so that means over seeds are paired.
 
-    A seed that a few pairs lack costs those pairs; a seed that only a few pairs have is not used.
+    As many seeds are used as half of the pairs have all of. Pairs that lack one of them are left out.
     """
     has_seed = pairs.pivot_table(index="pair", columns="seed", values="effect", aggfunc="size").notna()
     by_use = has_seed.sum().sort_values(ascending=False, kind="stable").index

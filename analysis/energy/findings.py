@@ -49,7 +49,7 @@ def _find_training(frame: pd.DataFrame) -> list[Finding[LedgerKind]]:
 
 
 def _find_ratio(kind: LedgerKind, part: pd.DataFrame, n_quantized: int) -> Finding[LedgerKind]:
-    """Return the ratios of some configurations; open where one is on the other side of 1 in a seed, or has one seed."""
+    """Return the ratios of some configurations; open where one crosses 1 between seeds, or has one seed."""
     n_in_some_seeds = int(((part["ratio_low"] <= 1) & (part["ratio_high"] > 1)).sum())
     n_single = int((part["n_ratio_seeds"] == 1).sum())
     seeds = part["n_ratio_seeds"].astype(int)

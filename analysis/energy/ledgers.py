@@ -46,7 +46,7 @@ def ledger_frame(trials: pd.DataFrame) -> pd.DataFrame:
         ``activation_sram_mj``, ``on_chip_mj``, ``dram_mj``, as `inference_model` defines them; ``bitops``.
 
     Raises:
-        AnalysisError: The recorded network or its modelled MAC energy is none that this version knows.
+        AnalysisError: This version does not know the recorded network or its modelled MAC energy.
     """
     known = pd.concat([trials, inference_energy(trials)], axis=1).assign(label=configuration_labels(trials))
     by_seed = seed_means(trials, ["energy_kwh", "init_energy_kwh"])

@@ -162,7 +162,7 @@ def _draw_family(
 def _draw_front(
     axes: Axes, front: pd.DataFrame, horizontal: Objective, vertical: Objective, x: Axis, y: Axis, *, has_lines: bool
 ) -> None:
-    """Draw the front of all, and with lines that of each family.
+    """Draw the front of all configurations and, where asked for, the front of each family.
 
     Where other figures decided on the front of all than are drawn, members off it are ringed too.
     """

@@ -28,7 +28,7 @@ def face_and_edge(verdicts: pd.Series, colour: str) -> tuple[list[str], list[str
 
 
 def explain_verdicts(axes: Axes, front: pd.DataFrame) -> None:
-    """Name in the legend those of hollow points and black edges that are drawn."""
+    """Explain hollow points and black edges in the legend, where there are such."""
     verdicts = front["verdict"] if "verdict" in front else pd.Series(dtype=str)
     for verdict, label, face, edge in (
         (Verdict.ON_FRONT, "shown on the front", "0.75", "black"),

@@ -2,7 +2,6 @@
 
 Start at `page.build_page`, which shows what `evidence.gather` has computed.
 
-- audits: The audits of the runs of a report.
 - blocks: What the sections of the page are made of, as values.
 - details: What a report says of a single configuration: its facts, and its curves at few points.
 - evidence: Everything a report shows, computed once; what cannot be shown is a reason instead.

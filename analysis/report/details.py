@@ -96,7 +96,7 @@ def _origin(sources: Sources, coverage: float) -> Facts:
 
 
 def hover_texts(facts: dict[int, Facts]) -> dict[int, str]:
-    """Return what a point says when it is pointed at."""
+    """Return the text that is shown when a point is pointed at."""
     texts = {}
     for number, ((_, label), *pairs) in facts.items():
         lines = [f"<b>{plain(label)}</b>", *(f"{plain(term)}: {_wrapped(text)}" for term, text in pairs)]

@@ -23,7 +23,6 @@ from analysis.paper.table3 import (
     table_over_epochs,
     table_over_seeds,
 )
-from analysis.report.audits import Audit
 from analysis.report.blocks import (
     MOST_ROWS,
     Block,
@@ -42,7 +41,7 @@ from analysis.report.blocks import (
     make_table,
 )
 from analysis.report.details import objective_axes, probability_text, verdict_text
-from analysis.report.evidence import Evidence, Missing, attempt
+from analysis.report.evidence import Audit, Evidence, Missing, attempt
 from analysis.report.figures.curves import draw_curves
 from analysis.report.figures.front import draw_front
 from analysis.report.figures.heatmap import draw_heatmaps

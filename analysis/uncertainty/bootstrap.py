@@ -23,7 +23,7 @@ def on_front_probability(
     at once; configurations with other sets are drawn independently of them (Efron and Tibshirani 1993, chapter 8).
     The means of n drawn seeds spread less than those of n new ones, by (n - 1) / n in variance, so that their
     distance from the mean of all is stretched by sqrt(n / (n - 1)). With 2 to 5 seeds this describes the sample and
-    is no test: there are but 2 (n = 2) to 126 (n = 5) different resamples. `analysis.uncertainty.verdicts` decides.
+    is no test: there are only 3 (n = 2) to 126 (n = 5) different resamples. `analysis.uncertainty.verdicts` decides.
 
     Args:
         replicates: Measured ones, see `Replicates.measured`.

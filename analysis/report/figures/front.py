@@ -61,7 +61,7 @@ def draw_front(evidence: Evidence, hover: dict[int, str]) -> Figure:
 
 
 def _finite(rows: pd.DataFrame, x: Axis, y: Axis) -> pd.DataFrame:
-    """Return the rows that have a place in the plane."""
+    """Return the rows that have both figures."""
     is_finite = np.isfinite(rows[[x.column, y.column]].to_numpy(dtype=float)).all(axis=1)
     kept: pd.DataFrame = rows[is_finite]
     return kept

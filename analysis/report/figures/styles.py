@@ -91,7 +91,7 @@ def configuration_styles(labels: Sequence[str], families: Sequence[str]) -> dict
 
 
 def faint(colour: str, opacity: float) -> str:
-    """Return a colour that lets through what is behind it.
+    """Return a colour with an opacity.
 
     >>> faint("#0072B2", 0.5)
     'rgba(0,114,178,0.5)'

@@ -138,7 +138,7 @@ SIZES = {"mean_weight_bits": Estimate(0.02, 0.01, 0.03), "order_alone": Estimate
         (finding_of(SizeKind.NO_EFFECT, estimates=SIZES), "No detectable difference by size: +2.00 points"),
         (
             finding_of(SizeKind.NOT_SEPARABLE, estimates=SIZES | {"order_alone": Estimate(0.03)}),
-            "What more bits do cannot be told from the rest here.",
+            "The effect of more bits cannot be separated from the other terms here.",
         ),
         (finding_of(AdviceKind.MORE_SEEDS), "With one seed the regression rests on the spread between schedules alone"),
     ],
