@@ -168,6 +168,18 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(open_page: Open, grid_repor
         assert inside == 0, f"{key} has words that are cut off"
 
 
+def test_a_title_is_set_in_two_lines_before_its_unit_where_there_is_little_room(
+    open_page: Open, grid_report: Path
+) -> None:
+    titles = """key => { const { layout } = document.getElementById(`figure-${key}`);
+                return [layout.xaxis, layout.yaxis].map((axis) => axis.title.text); }"""
+    phone, desktop = open_page(grid_report, PHONE), open_page(grid_report)
+    wanted = ["training emissions<br>(mg CO2eq), estimated in part", "test accuracy (%)"]
+    assert phone.evaluate(titles, "front") == wanted
+    assert desktop.evaluate(titles, "front") == [wanted[0].replace("<br>", " "), wanted[1]]
+    assert phone.evaluate(titles, "curves")[0] == "epoch", "without a unit there is nothing to break"
+
+
 def test_a_screen_that_is_turned_is_filled_again(open_page: Open, grid_report: Path) -> None:
     page = open_page(grid_report, PHONE)
     narrow = page.locator("#figure-curves svg.main-svg").first.bounding_box()
