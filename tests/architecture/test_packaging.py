@@ -44,7 +44,10 @@ def test_the_wheel_holds_both_packages_the_spaces_and_the_types(wheel: Path) -> 
     spaces = {f"lwq_tune/search_spaces/{path.name}" for path in (REPOSITORY / "search_spaces").glob("*.yaml")}
     assert len(spaces) >= 4
     assert names >= spaces | {"lwq_tune/py.typed", "analysis/__main__.py", "lwq_tune/sweep/runner.py"}
-    assert names >= {"analysis/report/report.css", "analysis/report/report.js"}
+    report = {path.relative_to(REPOSITORY).as_posix() for path in (REPOSITORY / "analysis" / "report").rglob("*.*")}
+    page = {name for name in report if name.endswith((".css", ".js", ".j2"))}
+    assert len(page) == 4
+    assert names >= page
     assert not any(name.startswith(("tests/", "search_spaces/", "benchmarks/")) for name in names)
 
 

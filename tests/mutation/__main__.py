@@ -70,8 +70,10 @@ def print_table(tallies: dict[str, Tally]) -> None:
             f"{tally.n_equivalent:>12}{len(tally.real):>6}"
         )
     n_judged = total.n_tried - total.n_equivalent
-    print(f"real survivors: {len(total.real)} of {n_judged} that are not equivalent, "
-          f"{len(total.real) / max(n_judged, 1):.1%}")  # fmt: skip
+    print(
+        f"real survivors: {len(total.real)} of {n_judged} that are not equivalent, "
+        f"{len(total.real) / max(n_judged, 1):.1%}"
+    )
 
 
 def main(arguments: list[str]) -> int:

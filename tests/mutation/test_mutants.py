@@ -21,16 +21,23 @@ def changes_of(source: str) -> list[str]:
         ("x = a + b", ["a + b -> (a - b)"]),
         ("x = a < 2", ["a < 2 -> (a <= 2)", "a < 2 -> (a >= 2)", "2 -> 3", "2 -> 1"]),
         ("x = a and not b", ["a and not b -> (a or not b)", "not b -> b"]),
-        ("x = a['key'] or {'name': 'text'}",
-         ["a['key'] or {'name': 'text'} -> (a['key'] and {'name': 'text'})", "'key' -> 'key_mutated'",
-          "'name' -> 'name_mutated'"]),
-        ("def f(a=1, b='x', c=None, d=True):\n    return a",
-         ["1 -> 2", "1 -> 0", "'x' -> 'x_mutated'", "None -> 1", "True -> False", "a -> None"]),
+        (
+            "x = a['key'] or {'name': 'text'}",
+            [
+                "a['key'] or {'name': 'text'} -> (a['key'] and {'name': 'text'})",
+                "'key' -> 'key_mutated'",
+                "'name' -> 'name_mutated'",
+            ],
+        ),
+        (
+            "def f(a=1, b='x', c=None, d=True):\n    return a",
+            ["1 -> 2", "1 -> 0", "'x' -> 'x_mutated'", "None -> 1", "True -> False", "a -> None"],
+        ),
         ("x = 1 if found else y", ["found -> (not found)", "1 -> 2", "1 -> 0"]),
         ("x = f'{a + b} m'", ["f'{a + b} m' -> f'{a - b} m'"]),
         ("x += y", ["x += y -> x -= y"]),
     ],
-)  # fmt: skip
+)
 def test_operators_comparisons_constants_keys_defaults_and_returned_values_are_mutated(
     source: str, expected: list[str]
 ) -> None:

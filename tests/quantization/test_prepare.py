@@ -217,9 +217,11 @@ def test_the_integers_of_all_quantized_weights_are_found_by_the_names_of_their_p
 def test_a_scheme_makes_the_quantizers_that_it_names() -> None:
     weight = torch.rand(3, 2, 1, 1)
     for name, weights, activations in (
-        ("lsq", LSQQuantizer, LSQQuantizer), ("pact", DoReFaWeightQuantizer, PACTQuantizer),
-        ("dorefa", DoReFaWeightQuantizer, DoReFaActQuantizer), ("minmax", MinMaxWeightQuantizer, MinMaxActQuantizer),
-    ):  # fmt: skip
+        ("lsq", LSQQuantizer, LSQQuantizer),
+        ("pact", DoReFaWeightQuantizer, PACTQuantizer),
+        ("dorefa", DoReFaWeightQuantizer, DoReFaActQuantizer),
+        ("minmax", MinMaxWeightQuantizer, MinMaxActQuantizer),
+    ):
         for per_channel in (False, True):
             scheme = Scheme(name, per_channel=per_channel)
             quantizer = scheme.weight_quantizer(3, weight)

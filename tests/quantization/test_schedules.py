@@ -110,9 +110,15 @@ def test_fixed_bits_may_be_said_once_or_for_each_stage() -> None:
 @pytest.mark.parametrize(
     ("bits", "kind"),
     [
-        ((2,), "fixed"), ((32,), "full_precision"), ((2, 2, 3), "ascending"), ((3, 2, 2), "descending"),
-        ((2, 3, 2), "mixed"), ((3, 2, 3), "mixed"), ((4, 32, 32), "ascending"), ((2, 2), "fixed"),
+        ((2,), "fixed"),
+        ((32,), "full_precision"),
+        ((2, 2, 3), "ascending"),
+        ((3, 2, 2), "descending"),
+        ((2, 3, 2), "mixed"),
+        ((3, 2, 3), "mixed"),
+        ((4, 32, 32), "ascending"),
+        ((2, 2), "fixed"),
     ],
-)  # fmt: skip
+)
 def test_a_family_is_how_bits_change_from_stage_to_stage(bits: tuple[int, ...], kind: str) -> None:
     assert family(bits) == kind

@@ -93,8 +93,12 @@ def test_a_difference_at_more_weight_bits_says_so(tmp_path: Path) -> None:
     assert not of_all.is_open
     assert of_all.parts == (pair,)
     assert of_all.counts == {
-        "pairs": 1, "tested": 1, "different": 1, "higher_with_more_weight_bits": 1, "equal_in_both": 0,
-    }  # fmt: skip
+        "pairs": 1,
+        "tested": 1,
+        "different": 1,
+        "higher_with_more_weight_bits": 1,
+        "equal_in_both": 0,
+    }
 
 
 def test_the_excess_of_the_higher_one_is_negative_where_it_costs_less(tmp_path: Path) -> None:

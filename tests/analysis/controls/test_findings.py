@@ -20,10 +20,20 @@ NAN = math.nan
 
 def pair_row(**changes: Any) -> dict[str, Any]:
     return {
-        "column": METRIC, "first_label": "one", "second_label": "two", "n_seeds": 3, "difference": 0.05, "t_low": 0.01,
-        "t_high": 0.09, "detectable": 0.02, "p": 0.001, "p_holm": 0.01, "weight_bits_excess": 0.0,
-        "bitops_excess": 0.0, **changes,
-    }  # fmt: skip
+        "column": METRIC,
+        "first_label": "one",
+        "second_label": "two",
+        "n_seeds": 3,
+        "difference": 0.05,
+        "t_low": 0.01,
+        "t_high": 0.09,
+        "detectable": 0.02,
+        "p": 0.001,
+        "p_holm": 0.01,
+        "weight_bits_excess": 0.0,
+        "bitops_excess": 0.0,
+        **changes,
+    }
 
 
 @pytest.mark.parametrize(
@@ -52,10 +62,16 @@ def test_a_pair_is_of_the_kind_that_its_figures_say(changes: dict[str, Any], kin
 @pytest.mark.parametrize(
     ("excess", "difference", "expected"),
     [
-        (0.02, 0.05, None), (0.021, 0.05, 0.021), (-0.5, 0.05, -0.5), (0.25, -0.05, -0.2), (-0.5, -0.05, 1.0),
-        (1 / 1.02 - 1, 0.05, None), (1 / 1.03 - 1, 0.05, 1 / 1.03 - 1), (0.25, 0.0001, 0.25),
+        (0.02, 0.05, None),
+        (0.021, 0.05, 0.021),
+        (-0.5, 0.05, -0.5),
+        (0.25, -0.05, -0.2),
+        (-0.5, -0.05, 1.0),
+        (1 / 1.02 - 1, 0.05, None),
+        (1 / 1.03 - 1, 0.05, 1 / 1.03 - 1),
+        (0.25, 0.0001, 0.25),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("measure", ["weight_bits", "bitops"])
 def test_what_the_higher_one_costs_more_is_said_beyond_the_tolerance(
     measure: str, excess: float, difference: float, expected: float | None
@@ -94,9 +110,19 @@ SCHEDULES = ((2, 3, 4), (4, 3, 2), (3, 3, 3), (2, 4, 3), (4, 2, 3))
 
 def term(name: str, model: str = SIZE_AND_ORDER, **changes: Any) -> dict[str, Any]:
     return {
-        "model": model, "term": name, "coefficient": 0.01, "std_error": 0.002, "low": 0.005, "high": 0.015, "p": 0.01,
-        "detectable": 0.006, "explained_by_others": 0.5, "vif": 2.0, "n_configurations": 5, **changes,
-    }  # fmt: skip
+        "model": model,
+        "term": name,
+        "coefficient": 0.01,
+        "std_error": 0.002,
+        "low": 0.005,
+        "high": 0.015,
+        "p": 0.01,
+        "detectable": 0.006,
+        "explained_by_others": 0.5,
+        "vif": 2.0,
+        "n_configurations": 5,
+        **changes,
+    }
 
 
 def regression_of(order: dict[str, Any], size: dict[str, Any] | None = None) -> pd.DataFrame:
@@ -130,14 +156,18 @@ def findings_of(
         ),
         (
             [
-                {"weight_bits_excess": 0.5}, {"weight_bits_excess": -0.5, "difference": -0.05},
-                {"weight_bits_excess": -0.5}, {"bitops_excess": 0.5}, {"weight_bits_excess": 0.02}, {},
+                {"weight_bits_excess": 0.5},
+                {"weight_bits_excess": -0.5, "difference": -0.05},
+                {"weight_bits_excess": -0.5},
+                {"bitops_excess": 0.5},
+                {"weight_bits_excess": 0.02},
+                {},
             ],
             PairsKind.SOME_DIFFER,
             {"pairs": 6, "tested": 6, "different": 6, "higher_with_more_weight_bits": 2, "equal_in_both": 2},
         ),
     ],
-)  # fmt: skip
+)
 def test_pairs_are_counted_by_what_they_say(
     rows: list[dict[str, Any]], kind: PairsKind, counts: dict[str, int]
 ) -> None:
@@ -151,9 +181,11 @@ def test_pairs_are_counted_by_what_they_say(
 
 def test_pairs_that_differ_are_parts_the_surest_first_and_the_median_is_over_those_that_were_tested() -> None:
     rows = [
-        pair_row(p=0.004, detectable=0.1), pair_row(p=0.002, first_label="sure", detectable=0.3),
-        pair_row(p=0.5, p_holm=0.5, detectable=0.5), pair_row(p=NAN, p_holm=NAN, detectable=9.0),
-    ]  # fmt: skip
+        pair_row(p=0.004, detectable=0.1),
+        pair_row(p=0.002, first_label="sure", detectable=0.3),
+        pair_row(p=0.5, p_holm=0.5, detectable=0.5),
+        pair_row(p=NAN, p_holm=NAN, detectable=9.0),
+    ]
     found = find_controls(configurations_of(*SCHEDULES), pairs_of(*rows), regression_of({}), METRIC, 0.02)[0]
     assert [part.subjects[0] for part in found.parts] == ["sure", "one"]
     assert found.estimates["difference"].detectable == 0.3

@@ -18,12 +18,19 @@ def table_of(*rows: dict[str, Any]) -> pd.DataFrame:
     """Return configurations that differ in everything but what is given."""
     defaults = [
         {
-            "label": f"c{number}", "schedule": f"s{number}", "bit_widths": (3, 3, 3), "width": 1.0, "group": 0,
-            "order": 0.0, "sum_of_bits": 100 + number, "weight_bits": 10.0**number, "bitops": 10.0**number,
+            "label": f"c{number}",
+            "schedule": f"s{number}",
+            "bit_widths": (3, 3, 3),
+            "width": 1.0,
+            "group": 0,
+            "order": 0.0,
+            "sum_of_bits": 100 + number,
+            "weight_bits": 10.0**number,
+            "bitops": 10.0**number,
             "is_quantized": True,
         }
         for number in range(len(rows))
-    ]  # fmt: skip
+    ]
     return pd.DataFrame([default | row for default, row in zip(defaults, rows, strict=True)])
 
 

@@ -17,10 +17,14 @@ N, N_SEEDS = 10, 3
 GENERATOR = np.random.default_rng(1)
 TABLE = pd.DataFrame(
     {
-        "order": GENERATOR.normal(size=N), "mean_weight_bits": GENERATOR.normal(3, 1, N),
-        "bitops": 2 ** GENERATOR.normal(20, 1, N), "width": 1.0, "group": 0, "is_quantized": True,
+        "order": GENERATOR.normal(size=N),
+        "mean_weight_bits": GENERATOR.normal(3, 1, N),
+        "bitops": 2 ** GENERATOR.normal(20, 1, N),
+        "width": 1.0,
+        "group": 0,
+        "is_quantized": True,
     }
-)  # fmt: skip
+)
 FIGURE = GENERATOR.normal(0.8, 0.05, (N, N_SEEDS))
 
 
@@ -37,8 +41,10 @@ def test_a_table_of_terms_is_what_least_squares_and_students_t_say() -> None:
     assert list(found.index) == TERMS
     assert set(found["model"]) == {"a name"}
     assert found["unit"].tolist() == [
-        "per bit that a stage has more than the one before", "per mean weight bit", "per doubling of BitOps",
-    ]  # fmt: skip
+        "per bit that a stage has more than the one before",
+        "per mean weight bit",
+        "per doubling of BitOps",
+    ]
     assert set(found["df"]) == {df}
     assert set(found["n_configurations"]) == {N}
     assert set(found["n_rows"]) == {N * N_SEEDS}

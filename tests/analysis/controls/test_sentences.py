@@ -15,9 +15,12 @@ from analysis.findings import Estimate, Finding
 METRIC = "test_accuracy"
 ADVICE = (Finding(AdviceKind.ADD_SCHEDULES, subjects=("2-4-3", "4-2-3")),)
 ORDER = {
-    "order": Estimate(0.0123, 0.001, 0.02, 0.011), "explained_by_others": Estimate(0.84), "vif": Estimate(6.25),
-    "correlation_mean_weight_bits": Estimate(0.913), "correlation_bitops": Estimate(-0.2),
-}  # fmt: skip
+    "order": Estimate(0.0123, 0.001, 0.02, 0.011),
+    "explained_by_others": Estimate(0.84),
+    "vif": Estimate(6.25),
+    "correlation_mean_weight_bits": Estimate(0.913),
+    "correlation_bitops": Estimate(-0.2),
+}
 PAIRS = {"tolerance": Estimate(0.02), "difference": Estimate(math.nan, detectable=0.0345)}
 
 
@@ -60,10 +63,16 @@ def test_every_kind_of_pair_has_a_sentence() -> None:
 def finding_of(kind: Enum, counts: dict[str, int] | None = None, **changes: Any) -> Finding[Any]:
     estimates = PAIRS if isinstance(kind, PairsKind) else ORDER
     parts = ADVICE if isinstance(kind, OrderKind) else ()
-    return Finding(kind, **{
-        "column": METRIC, "estimates": estimates, "parts": parts,
-        "counts": {"configurations": 5, "terms": 3, "pairs": 9, "tested": 9} | (counts or {}), **changes,
-    })  # fmt: skip
+    return Finding(
+        kind,
+        **{
+            "column": METRIC,
+            "estimates": estimates,
+            "parts": parts,
+            "counts": {"configurations": 5, "terms": 3, "pairs": 9, "tested": 9} | (counts or {}),
+            **changes,
+        },
+    )
 
 
 SIZES = {"mean_weight_bits": Estimate(0.02, 0.01, 0.03), "order_alone": Estimate(0.03, 0.02, 0.04)}
@@ -129,7 +138,7 @@ SIZES = {"mean_weight_bits": Estimate(0.02, 0.01, 0.03), "order_alone": Estimate
         (finding_of(SizeKind.NO_EFFECT, estimates=SIZES), "No detectable difference by size: +2.00 points"),
         (
             finding_of(SizeKind.NOT_SEPARABLE, estimates=SIZES | {"order_alone": Estimate(0.03)}),
-            "What more bits do cannot be told from the rest here.",
+            "The effect of more bits cannot be separated from the other terms here.",
         ),
         (finding_of(AdviceKind.MORE_SEEDS), "With one seed the regression rests on the spread between schedules alone"),
     ],

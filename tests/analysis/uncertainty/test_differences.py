@@ -6,11 +6,11 @@ import itertools
 
 import numpy as np
 import pytest
+from analysis.uncertainty.replicates import Replicates
 from scipy import stats
 
 from analysis.uncertainty import differences
 from analysis.uncertainty.differences import statistics
-from analysis.uncertainty.replicates import Replicates
 
 Array = np.ndarray
 N, N_SEEDS, N_OBJECTIVES = 4, 5, 2
@@ -109,8 +109,10 @@ def test_what_no_seed_can_change_is_better_or_not() -> None:
     replicates = Replicates(costs, np.array([True]), np.arange(3))
     ((_, t, _),) = statistics(replicates, np.zeros(1), "separate")
     assert t[..., 0].tolist() == [
-        [np.inf, np.inf, -np.inf], [-np.inf, np.inf, -np.inf], [-np.inf, np.inf, np.inf],
-    ]  # fmt: skip
+        [np.inf, np.inf, -np.inf],
+        [-np.inf, np.inf, -np.inf],
+        [-np.inf, np.inf, np.inf],
+    ]
     ((_, t, _),) = statistics(replicates, np.array([0.5]), "separate")
     assert t[0, :, 0].tolist() == [np.inf, np.inf, np.inf], "half a unit dearer is no worse"
 

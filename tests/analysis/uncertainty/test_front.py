@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.fronts.choice import ChoiceKind, choice_sentence, select_objectives, selection_doubts
 from analysis.fronts.pareto import is_nondominated, pareto_front
+from analysis.fronts.replicates import Replicates, replicate_costs
 from analysis.runs.configurations import summarise_trials
 from analysis.runs.load import AnalysisError, Objective, load_run
 from analysis.statistics import student_quantile, student_tail
-from analysis.uncertainty.bootstrap import hypervolume_interval, is_on_front, on_front_probability
-from analysis.uncertainty.front import configuration_names, front_hypervolume, front_uncertainty
-from analysis.uncertainty.replicates import Replicates, replicate_costs
+from analysis.uncertainty.bootstrap import is_on_front, on_front_probability
+from analysis.uncertainty.front import configuration_names, front_uncertainty
+from analysis.uncertainty.hypervolume import front_hypervolume, hypervolume_interval
 from analysis.uncertainty.verdicts import find_claims
 from tests.support.synthetic_runs import write_run
 
@@ -232,36 +232,6 @@ def test_ties_within_the_margins_are_named_and_a_strange_margin_refused(tmp_path
             front_uncertainty(trials, [ACCURACY, EMISSIONS], epsilon=bad)
 
 
-def test_validation_chooses_where_it_was_recorded(tmp_path: Path) -> None:
-    trials = trials_of(tmp_path, fixed_2=([0.70, 0.72], 2e-6))
-    objectives = [ACCURACY, EMISSIONS]
-    chosen, choice = select_objectives(trials, objectives)
-    assert chosen == (VALIDATION, EMISSIONS)
-    assert (choice.kind, choice.subjects) == (ChoiceKind.BY_VALIDATION, ("val_accuracy",))
-    assert choice_sentence(choice, with_option=False) == (
-        "the front is chosen by val_accuracy and reported by test_accuracy"
-    )
-    assert choice_sentence(choice).endswith(" (--select test_accuracy to choose by what is reported)")
-    assert select_objectives(trials, objectives, "val_accuracy")[0] == chosen
-    assert selection_doubts(trials, objectives, chosen) == []
-    as_reported, choice = select_objectives(trials, objectives, "test_accuracy")
-    assert as_reported == tuple(objectives)
-    assert (choice.kind, choice.subjects) == (ChoiceKind.BY_REPORTED_TEST, ("test_accuracy",))
-    assert "looks better than it is" in choice_sentence(choice)
-    _, choice = select_objectives(trials, [VALIDATION, EMISSIONS])
-    assert choice_sentence(choice) == "the front is chosen by val_accuracy, emissions_kg_co2eq"
-    partly = trials.assign(val_accuracy=[0.7, None])
-    assert select_objectives(partly, objectives)[0] == tuple(objectives)
-    assert len(selection_doubts(partly, objectives, objectives)) == 1
-    assert selection_doubts(trials.assign(val_accuracy=None), objectives, objectives) == []
-    with pytest.raises(
-        AnalysisError, match=r"1 of 2 \(fixed_2 seed 1: .*\) has none; leave --select out, and test_acc"
-    ):
-        select_objectives(partly, objectives, "val_accuracy")
-    with pytest.raises(AnalysisError, match="--select takes test_accuracy, val_accuracy, emissions_kg_co2eq"):
-        select_objectives(trials, objectives, "train_accuracy")
-
-
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     """Return trials of seven configurations; the last is dominated by five that lie close to one another."""
@@ -290,9 +260,14 @@ def test_what_is_not_said_is_that_of_the_stated_defaults(tmp_path: Path) -> None
     short = front_uncertainty(many, [ACCURACY, EMISSIONS])
     pd.testing.assert_frame_equal(short, front_uncertainty(many, [ACCURACY, EMISSIONS], **stated))
     assert list(short) == [
-        "on_front_probability", "verdict", "dominated_by", "test_accuracy_low", "test_accuracy_high",
-        "emissions_kg_co2eq_low", "emissions_kg_co2eq_high",
-    ]  # fmt: skip
+        "on_front_probability",
+        "verdict",
+        "dominated_by",
+        "test_accuracy_low",
+        "test_accuracy_high",
+        "emissions_kg_co2eq_low",
+        "emissions_kg_co2eq_high",
+    ]
     other = front_uncertainty(many, [ACCURACY, EMISSIONS], n_resamples=1999, seed=1)
     assert not short["on_front_probability"].equals(other["on_front_probability"])
 

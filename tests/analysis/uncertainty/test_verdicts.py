@@ -6,11 +6,11 @@ import itertools
 
 import numpy as np
 import pytest
+from analysis.uncertainty.replicates import Replicates
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.uncertainty.replicates import Replicates
 from analysis.uncertainty.verdicts import Claims, find_claims
 
 Array = np.ndarray
@@ -54,9 +54,14 @@ def twin(costs: Array, margins: Array, error: float) -> tuple[list[bool], list[s
 
 @settings(max_examples=40)
 @given(
-    st.integers(0, 10_000), st.integers(2, 5), st.integers(2, 6), st.integers(1, 3), st.sampled_from([0.0, 0.3]),
-    st.sampled_from([0.05, 0.2, 0.5]), st.sampled_from([0.5, 2.0, 8.0]),
-)  # fmt: skip
+    st.integers(0, 10_000),
+    st.integers(2, 5),
+    st.integers(2, 6),
+    st.integers(1, 3),
+    st.sampled_from([0.0, 0.3]),
+    st.sampled_from([0.05, 0.2, 0.5]),
+    st.sampled_from([0.5, 2.0, 8.0]),
+)
 def test_claims_are_those_of_the_slow_twin(
     seed: int, n: int, n_seeds: int, n_objectives: int, margin: float, error: float, distance: float
 ) -> None:

@@ -124,3 +124,17 @@ def replicate_costs(trials: pd.DataFrame, objectives: Sequence[Objective]) -> Re
     means[is_unmeasured] = np.nan
     is_exact = np.array([objective.column in EXACT_COLUMNS for objective in objectives])
     return Replicates(means, is_exact, configurations.to_numpy())
+
+
+def split_replicates(
+    trials: pd.DataFrame, select: Sequence[Objective], objectives: Sequence[Objective]
+) -> tuple[Replicates, Replicates]:
+    """Return the replicates of configurations that have all axes, by the deciding and by the reported axes."""
+    axes = list(dict.fromkeys([*select, *objectives]))
+    measured = replicate_costs(trials, axes).measured()
+
+    def part(wanted: Sequence[Objective]) -> Replicates:
+        columns = [axes.index(axis) for axis in wanted]
+        return Replicates(measured.costs[..., columns], measured.is_exact[columns], measured.configurations)
+
+    return part(select), part(objectives)

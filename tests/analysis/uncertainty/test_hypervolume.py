@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from analysis.__main__ import main
-from analysis.fronts.families import family_fronts
 from analysis.fronts.pareto import pareto_front, reference_point, to_costs
 from analysis.runs.configurations import summarise_trials
 from analysis.runs.load import Objective, load_run
 from analysis.uncertainty.front import configuration_names
+from analysis.uncertainty.hypervolume import family_fronts
 from tests.support.synthetic_runs import OBJECTIVES, change_trials, write_run
 
 AXES = [Objective("test_accuracy", "maximize"), Objective("emissions_kg_co2eq", "minimize")]
