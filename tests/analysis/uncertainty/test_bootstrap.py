@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from analysis.fronts.replicates import Replicates
 from analysis.uncertainty import bootstrap
-from analysis.uncertainty.bootstrap import hypervolume_interval, is_on_front, on_front_probability
-from analysis.uncertainty.replicates import Replicates
+from analysis.uncertainty.bootstrap import is_on_front, on_front_probability
+from analysis.uncertainty.hypervolume import hypervolume_interval
 
 
 def replicates(costs: object) -> Replicates:

@@ -6,9 +6,9 @@ import itertools
 
 import numpy as np
 import pytest
-from analysis.uncertainty.replicates import Replicates
 from scipy import stats
 
+from analysis.fronts.replicates import Replicates
 from analysis.uncertainty import differences
 from analysis.uncertainty.differences import statistics
 

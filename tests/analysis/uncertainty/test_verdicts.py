@@ -6,11 +6,11 @@ import itertools
 
 import numpy as np
 import pytest
-from analysis.uncertainty.replicates import Replicates
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from analysis.fronts.replicates import Replicates
 from analysis.uncertainty.verdicts import Claims, find_claims
 
 Array = np.ndarray

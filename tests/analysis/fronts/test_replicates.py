@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from analysis.fronts.replicates import Replicates, replicate_costs, smallest_step
 from analysis.runs.load import Objective, load_run
-from analysis.uncertainty.replicates import Replicates, replicate_costs, smallest_step
 from tests.support.synthetic_runs import change_trials, write_run
 
 ACCURACY = Objective("test_accuracy", "maximize")
