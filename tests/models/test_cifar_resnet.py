@@ -30,6 +30,10 @@ def test_resnet20_has_the_parameters_of_option_b_shortcuts() -> None:
     assert sum(p.numel() for p in model.parameters()) == 269_824 + 432 + 650 + 1568
 
 
+def test_the_default_network_is_resnet14() -> None:
+    assert [len(stage) for stage in CifarResNet().stages()] == [2, 2, 2]
+
+
 @pytest.mark.parametrize("n_stages", [1, 2, 4])
 def test_any_number_of_stages_gives_logits(n_stages: int) -> None:
     model = CifarResNet((1,) * n_stages, width=0.25, num_classes=7)

@@ -99,7 +99,9 @@ def test_shapes_agree_with_the_built_model(blocks: tuple[int, ...], width: float
         for name, module in model.named_modules()
         if isinstance(module, nn.Conv2d | nn.Linear)
     }
-    assert {s.name: s.n_weights for s in layer_shapes(blocks, width, num_classes)} == built
+    shapes = layer_shapes(blocks, width, num_classes)
+    assert {shape.name: shape.n_weights for shape in shapes} == built
+    assert all(type(shape.macs) is int for shape in shapes), "exact, as counts of bit operations are"
 
 
 @given(st.lists(st.integers(2, 8), min_size=3, max_size=3), st.integers(0, 2))

@@ -294,6 +294,9 @@ def test_a_difference_of_exactly_the_margin_is_a_tie_and_a_larger_one_is_none(tm
     for margin, tied in ((0.25, ["fixed_3", "fixed_2"]), (0.24, ["", ""])):
         frame = front_uncertainty(trials, [ACCURACY, EMISSIONS], epsilon={"test_accuracy": margin})
         assert frame["tied_with"].tolist() == tied
+    every_axis = {"test_accuracy": 0.25, "emissions_kg_co2eq": 1e-7}
+    frame = front_uncertainty(trials, [ACCURACY, EMISSIONS], epsilon=every_axis)
+    assert frame["tied_with"].tolist() == ["fixed_3", "fixed_2"]
     assert "tied_with" not in front_uncertainty(trials, [ACCURACY, EMISSIONS], epsilon={"test_accuracy": 0.0})
     with pytest.raises(AnalysisError, match="got test_accuracy=inf"):
         front_uncertainty(trials, [ACCURACY, EMISSIONS], epsilon={"test_accuracy": float("inf")})
