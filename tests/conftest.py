@@ -22,6 +22,9 @@ from lwq_tune.data.images import Dataset, ImageSet, make_dataset  # noqa: E402
 from lwq_tune.energy.service.location import FOLDER_VARIABLE  # noqa: E402
 
 REPOSITORY = Path(__file__).parent.parent
+torch.set_num_threads(
+    1
+)  # a test process per CPU: with a thread per CPU in each, small networks take 2.4 times the time
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
 

@@ -12,7 +12,6 @@ from typing import get_args
 
 import pytest
 import torch
-from torch._dynamo.testing import CompileCounterWithBackend
 
 from lwq_tune.config.trial import Quantizer, TrialConfig
 from lwq_tune.data.images import Dataset
@@ -61,6 +60,7 @@ def drift(losses: list[float], exact: list[float]) -> float:
     return statistics.mean(one / other - 1 for one, other in zip(losses, exact, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantizer", get_args(Quantizer))
 def test_bfloat16_follows_float32(tiny_dataset: Dataset, quantizer: str) -> None:
     drifts = []
@@ -76,9 +76,12 @@ def test_bfloat16_follows_float32(tiny_dataset: Dataset, quantizer: str) -> None
     assert abs(statistics.mean(drifts)) < 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantizer", get_args(Quantizer))
 def test_one_traced_graph_serves_every_triple_and_has_the_gradients_of_eager_steps(quantizer: str) -> None:
     """Traced whole, executed by PyTorch's own kernels: what the compiler sees, without its minutes."""
+    from torch._dynamo.testing import CompileCounterWithBackend  # seconds, for every process that collects tests
+
     torch._dynamo.reset()
     counter = CompileCounterWithBackend("aot_eager")
     traced = torch.compile(loss_and_correct, fullgraph=True, dynamic=False, backend=counter)

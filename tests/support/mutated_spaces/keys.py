@@ -37,7 +37,7 @@ def key_misspelt(_name: str, values: Values, rng: random.Random) -> Iterator[Fou
 
 def two_keys_misspelt(_name: str, values: Values, rng: random.Random) -> Iterator[Found]:
     first, second = rng.sample([path for path in keys(values) if path[0] == "fixed" and len(path) == 2], 2)
-    mutant = yaml.safe_load(renamed(values, first, f"{first[-1]}_x"))
+    mutant = yaml.safe_load(renamed(values, first, f"{first[-1]}_x")())
     yield (
         dotted(first),
         renamed(mutant, second, f"y_{second[-1]}"),

@@ -45,7 +45,7 @@ def written_otherwise(_name: str, values: Values, _rng: random.Random) -> Iterat
     yield "carriage returns", dumped(values).replace("\n", "\r\n"), SOUND
     yield "comments", f"# δοκιμή 試験 \U0001f600\n{dumped(values)}# κ", SOUND
     yield "anchor", raw(values, ("seeds",), "&seeds [0]"), SOUND
-    yield "alias", raw(values, ("fixed", "lr"), "&lr 0.1").replace("weight_decay: 0.0001", "weight_decay: *lr"), SOUND
+    yield "alias", raw(values, ("fixed", "lr"), "&lr 0.1")().replace("weight_decay: 0.0001", "weight_decay: *lr"), SOUND
 
 
 def tab_or_blank(name: str, _values: Values, _rng: random.Random) -> Iterator[Found]:
