@@ -33,8 +33,14 @@ if TYPE_CHECKING:
     from analysis.uncertainty.front import front_uncertainty
 
 __all__ = [
-    "done_trials", "front_uncertainty", "hypervolume", "load_run", "load_runs", "pareto_front", "summarise_trials",
-]  # fmt: skip
+    "done_trials",
+    "front_uncertainty",
+    "hypervolume",
+    "load_run",
+    "load_runs",
+    "pareto_front",
+    "summarise_trials",
+]
 
 _MODULES = {
     "done_trials": "analysis.runs.configurations",

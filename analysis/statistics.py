@@ -69,7 +69,7 @@ def detectable(std_error: Array, df: int, tail: float = LEVEL / 2) -> Array:
 
 @functools.cache
 def _resamples(n: int) -> Array:
-    """Return how often each of ``n`` seeds is in each resample over ``n``: all n^n up to 5 seeds, else a fixed draw."""
+    """Return the share of each of ``n`` seeds in each resample: all n^n resamples up to 5 seeds, else a fixed draw."""
     if n <= MOST_ENUMERATED_SEEDS:
         drawn = np.array(list(itertools.product(range(n), repeat=n)))
     else:

@@ -1,4 +1,4 @@
-"""Parts of sentences that several topics use: lists, counts, shares, the capital at the beginning."""
+"""Parts of sentences that several topics use: lists, counts, shares, means with their spread."""
 
 from __future__ import annotations
 
@@ -54,3 +54,16 @@ def per_cent(share: float, digits: int = 0) -> str:
     ('12 %', '12.3 %', 'unknown')
     """
     return f"{100 * share:.{digits}f} %" if math.isfinite(share) else "unknown"
+
+
+def mean_and_spread(mean: float, spread: float, style: str) -> str:
+    """Return ``mean ± std``; where there is no second value there is no spread, and none is shown.
+
+    >>> mean_and_spread(2.0, 1.414, ".2f"), mean_and_spread(1.0, float("nan"), ".2f")
+    ('2.00 ± 1.41', '1.00')
+    >>> mean_and_spread(float("nan"), float("nan"), ".2f")
+    'not measured'
+    """
+    if math.isnan(mean):
+        return "not measured"
+    return f"{mean:{style}}" if math.isnan(spread) else f"{mean:{style}} ± {spread:{style}}"

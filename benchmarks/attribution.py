@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import signal
 import statistics
 import subprocess
@@ -19,13 +20,14 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.common import version_of, write_json
+from benchmarks.support.machine import version_of, write_json
 from lwq_tune.energy.service.location import FOLDER_VARIABLE
 from lwq_tune.files.private_folder import make_private_folder
 from lwq_tune.host.hardware import cpu_model
@@ -62,9 +64,11 @@ def main() -> None:
         figures = measure(Path(folder), arguments.sweeps, arguments.seconds)
     figures["settings"] = {"sweeps": arguments.sweeps, "seconds": arguments.seconds}
     figures["machine"] = {
-        "cpu_model": cpu_model(), "cpus": os.cpu_count(), "codecarbon": version_of("codecarbon"),
+        "cpu_model": cpu_model(),
+        "cpus": os.cpu_count(),
+        "codecarbon": version_of("codecarbon"),
         "load_before": os.getloadavg()[0],
-    }  # fmt: skip
+    }
     for number, trial in enumerate(figures["trials"]):
         print(
             f"trial {number}: charged {trial['charged_j']:.1f} J, by its CPU time {trial['expected_j']:.1f} J "
@@ -92,7 +96,7 @@ def measure(folder: Path, n_sweeps: int, time_s: float) -> dict[str, Any]:
             process.send_signal(signal.SIGINT if process in sweeps else signal.SIGKILL)
         for process in [*foreign, *sweeps]:
             process.wait()
-    trials = [compare(run, key, pid, sampler) for run, (key, pid) in zip(runs, watched, strict=True)]
+    trials = [compare(_intervals(run), key, pid, sampler) for run, (key, pid) in zip(runs, watched, strict=True)]
     audit = [sys.executable, "-m", "analysis", "audit"]
     return {
         "trials": trials,
@@ -106,9 +110,11 @@ def measure(folder: Path, n_sweeps: int, time_s: float) -> dict[str, Any]:
 def _start(run: Path) -> subprocess.Popen[bytes]:
     settings = ("model=resnet", "blocks=[1,1,1]", "width=0.5", "epochs=5000", "schedules=[ascending_234]", "seeds=[0]")
     command = [
-        sys.executable, "-m", "lwq_tune", "sweep", "--space", "named_schedules", "--results", str(run.parent), "--run",
-        run.name, "--carbon-intensity", "56", *(part for setting in settings for part in ("--set", setting)),
-    ]  # fmt: skip
+        sys.executable,
+        *shlex.split("-m lwq_tune sweep --space named_schedules --carbon-intensity 56"),
+        *("--results", str(run.parent), "--run", run.name),
+        *(part for setting in settings for part in ("--set", setting)),
+    ]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -157,10 +163,17 @@ class ProcessSampler:
                 self.own_s[pid].append((int(fields[11]) + int(fields[12])) * tick_s)
 
 
-def compare(run: Path, key: str, pid: int, sampler: ProcessSampler) -> dict[str, Any]:
-    """Return what a trial was charged with while the sampler ran, and what the sampler makes of it, in J."""
+def compare(intervals: Iterable[Mapping[str, Any]], key: str, pid: int, sampler: ProcessSampler) -> dict[str, Any]:
+    """Return what a trial was charged with while the sampler ran, and what the sampler makes of it, in J.
+
+    Args:
+        intervals: Of the energy log of its run.
+        key: The trial.
+        pid: Its process.
+        sampler: Has sampled this process.
+    """
     charged_j, expected_j = [], []
-    for record in _intervals(run):
+    for record in intervals:
         ends_s = (record["begin_s"], record["begin_s"] + record["time_s"])
         if ends_s[0] < sampler.times_s[0] or ends_s[1] > sampler.times_s[-1]:
             continue
@@ -173,9 +186,11 @@ def compare(run: Path, key: str, pid: int, sampler: ProcessSampler) -> dict[str,
         expected_j.append(sum(active for active, _ in parts.values()) * own_s / busy_s)
     differences = [abs(got / should - 1) for got, should in zip(charged_j, expected_j, strict=True) if should > 0]
     return {
-        "charged_j": sum(charged_j), "expected_j": sum(expected_j), "intervals": len(charged_j),
+        "charged_j": sum(charged_j),
+        "expected_j": sum(expected_j),
+        "intervals": len(charged_j),
         "median_difference": statistics.median(differences),
-    }  # fmt: skip
+    }
 
 
 def _intervals(run: Path) -> list[dict[str, Any]]:

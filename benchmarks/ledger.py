@@ -16,10 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import version_of, write_json
+from benchmarks.support.machine import version_of, write_json
 from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.energy.ledger.interval_log import read_intervals
 from lwq_tune.energy.ledger.run_ledger import RunSpec
@@ -59,10 +60,12 @@ def main() -> None:
             **compare_trackers(spec, arguments.burn),
             "settings": {"trials": arguments.trials, "seconds": arguments.seconds, "burn_s": arguments.burn},
             "machine": {
-                "cpu_model": cpu_model(), "cpus": os.cpu_count(), "codecarbon": version_of("codecarbon"),
+                "cpu_model": cpu_model(),
+                "cpus": os.cpu_count(),
+                "codecarbon": version_of("codecarbon"),
                 "processes": len(ProcessReader().processes()),
             },
-        }  # fmt: skip
+        }
     _print(figures)
     write_json(arguments.json, figures)
 
@@ -112,19 +115,33 @@ def compare_trackers(spec: RunSpec, burn_s: float) -> dict[str, float]:
     for child, meter in zip(children, meters, strict=True):
         meter.close()
         child.communicate("\n")
-    records = [record for record in read_intervals(spec.log) if record["begin_s"] >= begin_s]
-    node_w = sum(sum(r["node"].values()) for r in records) / sum(r["time_s"] for r in records)
-    node_kwh = node_w * burn_s / 3.6e6
+    node_kwh = host_kwh(read_intervals(spec.log), begin_s, burn_s)
     trackers = [_start(TRACKED.format(BURN.format(burn_s))) for _ in range(N_TRACKED)]
     tracked_kwh = math.fsum(float(child.communicate()[0].split()[-1]) for child in trackers)
     return {"ledger_over_host": charged_kwh / node_kwh, "trackers_over_host": tracked_kwh / node_kwh}
 
 
+def host_kwh(intervals: Iterable[Mapping[str, Any]], begin_s: float, time_s: float) -> float:
+    """Return the energy of the host over ``time_s`` at its mean power in the intervals from ``begin_s`` on.
+
+    >>> interval = {"begin_s": 5.0, "time_s": 2.0, "node": {"cpu": 60.0, "ram": 20.0}}
+    >>> round(host_kwh([{**interval, "begin_s": 1.0, "node": {"cpu": 9e9}}, interval], 5.0, 3.6) * 1e6, 6)
+    40.0
+    """
+    records = [interval for interval in intervals if interval["begin_s"] >= begin_s]
+    host_w: float = sum(sum(r["node"].values()) for r in records) / sum(r["time_s"] for r in records)
+    return host_w * time_s / 3.6e6
+
+
 def _start(script: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        text=True, start_new_session=True,
-    )  # fmt: skip
+        [sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def _write(child: subprocess.Popen[str]) -> None:

@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmarks.common import version_of, write_json
+from benchmarks.support.machine import version_of, write_json
 from lwq_tune.quantization.schedules import BitWidths, enumerate_bit_widths
 from lwq_tune.sweep.search.proposer import Method, Outcome, Pause, Proposer, ends
 
@@ -170,12 +170,14 @@ def measure(table_of: Callable[[int], Table], arguments: argparse.Namespace, ind
     steps = sorted({k for k in (3, 5, 7, 10, 15, 20, 30, 50, 100) if k < n_trials} | {n_trials})
     figures: dict[str, Any] = {"n_schedules": n_schedules, "methods": {}}
     for method in ("random", "ends+random", *METHODS):
-        shares = np.array([
-            hypervolume_shares(table, search(method, table, n_trials, _seed(index, seed, draw), arguments.lag))
-            for seed in range(arguments.seeds)
-            for table in [table_of(seed)]
-            for draw in range(1 if method in METHODS else N_DRAWS)
-        ])  # fmt: skip
+        shares = np.array(
+            [
+                hypervolume_shares(table, search(method, table, n_trials, _seed(index, seed, draw), arguments.lag))
+                for seed in range(arguments.seeds)
+                for table in [table_of(seed)]
+                for draw in range(1 if method in METHODS else N_DRAWS)
+            ]
+        )
         figures["methods"][method] = {
             "share": {
                 str(k): {name: float(np.quantile(shares[:, k - 1], q)) for name, q in QUARTILES.items()} for k in steps

@@ -23,7 +23,7 @@ import numpy as np
 
 from analysis.fronts.pareto import Costs, hypervolume, is_nondominated
 from analysis.runs.load import AnalysisError
-from benchmarks.stopping_replay import Ended, Recorded, read_grid, replay
+from benchmarks.support.stopping_replay import Ended, Recorded, read_grid, replay
 from lwq_tune.formatting import format_columns
 from lwq_tune.sweep.stopping.dominance import accuracy_bound
 from lwq_tune.sweep.stopping.settings import Dominance, Stopping, check_stopping

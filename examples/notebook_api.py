@@ -23,13 +23,13 @@ from analysis.energy.ledgers import ledger_frame
 from analysis.figures.front import draw_pareto
 from analysis.fronts.attainment import attainment_surfaces
 from analysis.fronts.choice import choice_sentence, select_objectives, selection_doubts
-from analysis.fronts.families import family_fronts
 from analysis.fronts.pareto import pareto_front, reference_point, to_costs
 from analysis.paper.table3 import caption, table_over_seeds
 from analysis.runs.comparability import refuse_incomparable, without_origins
 from analysis.runs.configurations import check_comparable, done_trials, summarise_trials
 from analysis.runs.load import AnalysisError, load_run
-from analysis.uncertainty.front import configuration_names, front_hypervolume, front_uncertainty
+from analysis.uncertainty.front import configuration_names, front_uncertainty
+from analysis.uncertainty.hypervolume import family_fronts, front_hypervolume
 
 pd.set_option("display.width", 160, "display.max_columns", 20, "display.precision", 4)
 

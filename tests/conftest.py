@@ -22,6 +22,9 @@ from lwq_tune.data.images import Dataset, ImageSet, make_dataset  # noqa: E402
 from lwq_tune.energy.service.location import FOLDER_VARIABLE  # noqa: E402
 
 REPOSITORY = Path(__file__).parent.parent
+torch.set_num_threads(
+    1
+)  # a test process per CPU: with a thread per CPU in each, small networks take 2.4 times the time
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
 
@@ -54,8 +57,13 @@ def tiny_dataset() -> Dataset:
 def small_config(**changes: object) -> TrialConfig:
     """Return a trial that trains in a fraction of a second."""
     settings = {
-        **SMALL_NETWORK, "bit_widths": (2, 3, 4), "epochs": 3, "batch_size": 16, "lr": 0.05, **changes,
-    }  # fmt: skip
+        **SMALL_NETWORK,
+        "bit_widths": (2, 3, 4),
+        "epochs": 3,
+        "batch_size": 16,
+        "lr": 0.05,
+        **changes,
+    }
     return TrialConfig(**settings)  # type: ignore[arg-type]
 
 

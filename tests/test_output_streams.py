@@ -29,8 +29,13 @@ def shell(line: str, cwd: Path, **environment: str) -> subprocess.CompletedProce
     env = {**os.environ, "PYTHONPATH": str(REPOSITORY), "python": sys.executable, **environment}
     return subprocess.run(
         ["bash", "-c", f"set -o pipefail; {line.replace('python', '$python')}"],
-        cwd=cwd, env=env, capture_output=True, text=True, timeout=500, check=False,
-    )  # fmt: skip
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
 
 
 def script(body: str) -> list[str]:
@@ -52,9 +57,13 @@ def test_a_reader_that_was_never_there_is_no_error(unbuffered: str, tmp_path: Pa
     os.close(reading)
     try:
         result = subprocess.run(
-            [sys.executable, "-m", "lwq_tune", "spaces"], stdout=writing, stderr=subprocess.PIPE, timeout=60,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": unbuffered}, check=False,
-        )  # fmt: skip
+            [sys.executable, "-m", "lwq_tune", "spaces"],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": unbuffered},
+            check=False,
+        )
     finally:
         os.close(writing)
     assert (result.returncode, result.stderr) == (0, b"")
@@ -97,9 +106,12 @@ def test_after_the_reader_has_gone_a_process_goes_on_and_those_it_starts_write_t
     )
     reading, writing = os.pipe()
     process = subprocess.Popen(
-        [sys.executable, *script(program)], stdout=writing, stderr=writing, cwd=tmp_path,
+        [sys.executable, *script(program)],
+        stdout=writing,
+        stderr=writing,
+        cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-    )  # fmt: skip
+    )
     os.close(writing)
     assert os.read(reading, 1) == b"0"
     os.close(reading)
@@ -122,10 +134,12 @@ def test_a_slow_reader_of_a_non_blocking_pipe_gets_every_line(unbuffered: str, t
     reading, writing = os.pipe()
     os.set_blocking(writing, False)  # as another program may that shares the pipe
     process = subprocess.Popen(
-        [sys.executable, *script("for number in range(20_000):\n    print(number)")], stdout=writing,
-        stderr=subprocess.PIPE, cwd=tmp_path,
+        [sys.executable, *script("for number in range(20_000):\n    print(number)")],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": unbuffered},
-    )  # fmt: skip
+    )
     os.close(writing)
     time.sleep(0.3)  # the pipe holds 64 KiB of 109
     with os.fdopen(reading) as lines:

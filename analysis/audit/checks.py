@@ -97,13 +97,22 @@ def check_intervals(intervals: pd.DataFrame) -> list[Check]:
         compare("active + idle == energy, intervals", parts, INTERVAL, parts["energy_kwh"], split_kwh),
         compare(
             "emissions == energy x intensity, intervals",
-            intervals, INTERVAL, kg, intervals["emissions_kg_co2eq"], unit="kg CO2eq", absolute=0.0,
+            intervals,
+            INTERVAL,
+            kg,
+            intervals["emissions_kg_co2eq"],
+            unit="kg CO2eq",
+            absolute=0.0,
         ),
         compare(
             "emissions of the parts add up to the node's",
-            both_kg, "{host}, interval {interval}, {domain}", both_kg["node"], both_kg["parts"], unit="kg CO2eq",
+            both_kg,
+            "{host}, interval {interval}, {domain}",
+            both_kg["node"],
+            both_kg["parts"],
+            unit="kg CO2eq",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def sum_starts(tables: Tables) -> pd.DataFrame:
@@ -117,10 +126,15 @@ def sum_starts(tables: Tables) -> pd.DataFrame:
     own = tables.intervals[tables.intervals["part"] == "trial"]
     charged = own.groupby(["trial_key", "segment"])["energy_kwh"].sum(skipna=False).rename("intervals_kwh")
     energies = tables.epochs[ROW_ENERGIES]
-    named = pd.DataFrame({
-        "trial_key": tables.epochs["trial_key"], "segment": tables.epochs["energy_segment"],
-        "rows_kwh": energies.sum(axis=1), "is_known": energies.notna().all(axis=1),
-    }).groupby(["trial_key", "segment"]).agg({"rows_kwh": "sum", "is_known": "all"})  # fmt: skip
+    rows = pd.DataFrame(
+        {
+            "trial_key": tables.epochs["trial_key"],
+            "segment": tables.epochs["energy_segment"],
+            "rows_kwh": energies.sum(axis=1),
+            "is_known": energies.notna().all(axis=1),
+        }
+    )
+    named = rows.groupby(["trial_key", "segment"]).agg({"rows_kwh": "sum", "is_known": "all"})
     places = charged.index.union(named.index)
     columns = {
         "intervals_kwh": charged.reindex(places, fill_value=0.0),
@@ -135,7 +149,7 @@ def sum_starts(tables: Tables) -> pd.DataFrame:
 
 
 def check_starts(starts: pd.DataFrame) -> Check:
-    """Check that the ledger charged each start with what its epochs name, or more."""
+    """Check that the ledger charged each start with the energy of its epochs or more."""
     return compare(
         "epochs are within the intervals of their start",
         starts,
@@ -147,16 +161,19 @@ def check_starts(starts: pd.DataFrame) -> Check:
 
 
 def check_charged(tables: Tables, starts: pd.DataFrame) -> Check:
-    """Check that what a trial was charged with is in the epochs that count, discarded, or came after its last row.
+    """Check that the energy of each trial is in epochs that count, in discarded ones, or came after its last row.
 
-    What follows the last row of a trial that is done, a last checkpoint for instance, was no lost work.
+    Energy after the last row of a finished trial, such as that of its last checkpoint, is no lost work.
     """
     beyond_kwh = starts["intervals_kwh"] - starts["rows_kwh"]
-    by_trial = pd.DataFrame({
-        "trial_key": starts["trial_key"],
-        "charged": starts["intervals_kwh"].where(starts["is_known"]),
-        "end": beyond_kwh.where(starts["is_end"], 0.0),
-    }).groupby("trial_key").sum(skipna=False)  # fmt: skip
+    by_start = pd.DataFrame(
+        {
+            "trial_key": starts["trial_key"],
+            "charged": starts["intervals_kwh"].where(starts["is_known"]),
+            "end": beyond_kwh.where(starts["is_end"], 0.0),
+        }
+    )
+    by_trial = by_start.groupby("trial_key").sum(skipna=False)
     counted = tables.counted.groupby("trial_key")[ROW_ENERGIES].sum().sum(axis=1)
     trials = tables.trials[tables.trials["trial_key"].isin(by_trial.index)]
     keys = trials["trial_key"]

@@ -22,7 +22,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Check:
-    """One rule, compared in ``n_compared`` places; where a side is null there is nothing to compare."""
+    """One rule, checked in ``n_compared`` places; a place where a side is null is not counted."""
 
     name: str
     unit: str
@@ -48,7 +48,7 @@ def compare(
         places: What tells the compared figures apart, row by row.
         where: Format string over the columns of ``places``.
         expected: Right side of the rule, NaN where unknown; ``got`` is the left side.
-        absolute: Slack in ``unit``, beside the relative.
+        absolute: Tolerance in ``unit``, beside the relative one.
         at_least: Whether ``got`` may be more.
 
     >>> places = pd.DataFrame({"epoch": [1, 2]})

@@ -40,7 +40,7 @@ def audit_run(tables: Tables) -> Figures:
 
 
 def _surplus(tables: Tables, done: set[str]) -> Figures:
-    """Return the energy of trials beyond their epochs, of starts whose epochs were measured throughout."""
+    """Return the energy of trials beyond that of their epochs, from starts in which every epoch was measured."""
     starts = sum_starts(tables)
     starts = starts[starts["is_known"]]
     beyond_kwh = starts["intervals_kwh"] - starts["rows_kwh"]

@@ -15,9 +15,15 @@ from lwq_tune.results.schema import EPOCH_COLUMNS, INTERVAL_COLUMNS, TRIAL_COLUM
 DOMAINS = ["cpu_energy_kwh", "gpu_energy_kwh", "ram_energy_kwh"]
 ROW_ENERGIES = ["energy_kwh", "eval_energy_kwh", "setup_energy_kwh", "overhead_energy_kwh"]
 SUMMED = [
-    *ROW_ENERGIES, "active_energy_kwh", "idle_energy_kwh", *DOMAINS,
-    "emissions_kg_co2eq", "eval_emissions_kg_co2eq", "setup_emissions_kg_co2eq", "overhead_emissions_kg_co2eq",
-]  # fmt: skip
+    *ROW_ENERGIES,
+    "active_energy_kwh",
+    "idle_energy_kwh",
+    *DOMAINS,
+    "emissions_kg_co2eq",
+    "eval_emissions_kg_co2eq",
+    "setup_emissions_kg_co2eq",
+    "overhead_emissions_kg_co2eq",
+]
 RUNNING = {
     "cumulative_energy_kwh": "energy_kwh",
     "cumulative_emissions_kg_co2eq": "emissions_kg_co2eq",

@@ -3,13 +3,13 @@
 Start at `pareto`; `python -m analysis COMMAND` calls it.
 
 - audit: ``python -m analysis audit``: re-adds the recorded energies.
-- controls: ``python -m analysis controls``: is it more bits, or bits in the right place?.
+- controls: ``python -m analysis controls``: is it more bits, or bits in the right place?
 - curves: ``python -m analysis curves``: the paper's Figures 2 and 3.
 - heatmap: ``python -m analysis heatmap``: accuracy and emissions of every schedule of three stages.
-- ledgers: ``python -m analysis ledgers``.
+- ledgers: ``python -m analysis ledgers``: recorded training energy beside modelled inference energy.
 - options: What the commands share: arguments, the trials they are about, and where lines and files go.
 - pareto: ``python -m analysis pareto``: the front between the objectives, how sure it is, and its plot.
 - report: ``python -m analysis report``: one HTML file that shows what the runs found.
-- sensitivity: ``python -m analysis sensitivity``.
-- table: ``python -m analysis table``.
+- sensitivity: ``python -m analysis sensitivity``: what lowering the bits of one stage does.
+- table: ``python -m analysis table``: the paper's Table 3.
 """

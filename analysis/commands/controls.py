@@ -25,9 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--metric", default="test_accuracy", metavar="COLUMN", help=f"one of {', '.join(METRIC_COLUMNS)}"
     )
     parser.add_argument(
-        "--tolerance", type=float, default=TOLERANCE, metavar="SHARE",
+        "--tolerance",
+        type=float,
+        default=TOLERANCE,
+        metavar="SHARE",
         help="up to which share weight bits, or BitOps, count as equal (default 0.02)",
-    )  # fmt: skip
+    )
 
 
 def run(parsed: argparse.Namespace) -> int:

@@ -11,9 +11,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_run_arguments(parser)
     parser.add_argument(
-        "--band", choices=("range", "std"), default="range",
+        "--band",
+        choices=("range", "std"),
+        default="range",
         help="shade least to greatest over seeds (default), or mean ± standard deviation",
-    )  # fmt: skip
+    )
     add_width_argument(parser, 3.5, "default 3.5, one column of two")
 
 

@@ -40,8 +40,13 @@ def run(parsed: argparse.Namespace) -> int:
         ledgers_table(frame).to_csv(out / "ledgers.csv", index=False)
         files = save_print_figure(figure, out / "ledgers", " ".join(sentences))
     say(f"warning: {line}" for line in warnings)
-    tell([
-        "Recorded training energy of a trial (mean ± std over seeds) | modelled inference energy per 1,000 images",
-        shown_table(frame).to_string(index=False, na_rep="-"), *sentences, out / "ledgers.csv", *files,
-    ])  # fmt: skip
+    tell(
+        [
+            "Recorded training energy of a trial (mean ± std over seeds) | modelled inference energy per 1,000 images",
+            shown_table(frame).to_string(index=False, na_rep="-"),
+            *sentences,
+            out / "ledgers.csv",
+            *files,
+        ]
+    )
     return 0

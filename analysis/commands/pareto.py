@@ -14,7 +14,6 @@ from analysis.commands.options import Loaded, add_run_arguments, add_width_argum
 from analysis.findings import Finding
 from analysis.fronts.attainment import attainment_surfaces
 from analysis.fronts.choice import ChoiceKind, choice_sentence, select_objectives, selection_doubts
-from analysis.fronts.families import family_fronts
 from analysis.fronts.pareto import is_nondominated, mark, pareto_front, reference_point, to_costs
 from analysis.paper.table3 import caption
 from analysis.runs.comparability import refuse_incomparable, without_origins
@@ -22,7 +21,8 @@ from analysis.runs.configurations import check_comparable, summarise_trials
 from analysis.runs.load import AnalysisError, Objective
 from analysis.runs.seeds import name_trials
 from analysis.uncertainty.differences import SPREADS
-from analysis.uncertainty.front import configuration_names, front_hypervolume, front_uncertainty
+from analysis.uncertainty.front import configuration_names, front_uncertainty
+from analysis.uncertainty.hypervolume import family_fronts, front_hypervolume
 from analysis.uncertainty.verdicts import FAMILY_WISE_ERROR, Verdict
 from analysis.wording import as_sentence, counted
 
@@ -49,14 +49,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     flag("--mixed-sources", action="store_true", help="put energies on one front that were found in different ways")
     flag("--select", metavar="COLUMN", help="what decides on the front (default: validation for a test figure)")
     flag(
-        "--epsilon", action="append", default=[], metavar="COLUMN=MARGIN", type=_margin,
+        "--epsilon",
+        action="append",
+        default=[],
+        metavar="COLUMN=MARGIN",
+        type=_margin,
         help="differences up to MARGIN, in the column's unit, are ties; once for each objective",
-    )  # fmt: skip
+    )
     flag(
-        "--spread", choices=SPREADS, default=SPREADS[0],
+        "--spread",
+        choices=SPREADS,
+        default=SPREADS[0],
         help="verdicts with a spread of each pair of configurations, or one for all: surer with few seeds, false where "
         "one is noisier (default separate)",
-    )  # fmt: skip
+    )
     flag("--error", type=_error, default=FAMILY_WISE_ERROR, help="family-wise error of the verdicts (default 0.05)")
     flag("--resamples", type=int, default=2000, metavar="N", help="bootstrap resamples of the seeds (default 2000)")
     flag("--seed", type=int, default=0, help="of the bootstrap (default 0)")
@@ -80,17 +86,28 @@ def run(parsed: argparse.Namespace) -> int:
     summary = summarise_trials(done).assign(label=configuration_names(done))
     pareto_front(summary, objectives, select)  # refuses what has no front before anything is computed
     uncertainty = front_uncertainty(
-        done, objectives, select=select, epsilon=_deciding_margins(parsed.epsilon, objectives, select),
-        spread=parsed.spread, error=parsed.error, n_resamples=max(1, parsed.resamples), seed=parsed.seed,
-    )  # fmt: skip
+        done,
+        objectives,
+        select=select,
+        epsilon=_deciding_margins(parsed.epsilon, objectives, select),
+        spread=parsed.spread,
+        error=parsed.error,
+        n_resamples=max(1, parsed.resamples),
+        seed=parsed.seed,
+    )
     front = pareto_front(summary.join(uncertainty), objectives, select)
     surfaces, why_none = _surfaces(done, objectives)
     has_lines = parsed.families and len(objectives) == 2
     origins = f"{_legend(choice, front, has_lines=has_lines)} {caption(done)}"
     figure = draw_pareto(
-        front, done, objectives, origins, surfaces=surfaces, with_families=has_lines,
+        front,
+        done,
+        objectives,
+        origins,
+        surfaces=surfaces,
+        with_families=has_lines,
         width_in=parsed.width_in or WIDTH_IN,
-    )  # fmt: skip
+    )
     doubts = [f"warning: {line}" for line in [*warnings, *_doubts(loaded, front, objectives)]]
     lines = [_table(front, objectives), choice_sentence(choice), *_verdict_lines(front, parsed)]
     lines += _hypervolumes(done, front, objectives, select)
@@ -194,8 +211,11 @@ def _verdict_lines(front: pd.DataFrame, parsed: argparse.Namespace) -> list[str]
     if front["verdict"].isin([Verdict.UNDECIDED, Verdict.ONE_SEED]).any() and least < 5:
         lines.append("more seeds show more: 5 or more, or --spread pooled where all configurations are equally noisy")
     knee = front.loc[front["is_knee"], "label"]
-    lines.append(f"knee: {knee.iloc[0]} (farthest from the line between the extremes)" if len(knee) else
-                 "knee: none, the front has no point that bulges beyond the line between its extremes")  # fmt: skip
+    lines.append(
+        f"knee: {knee.iloc[0]} (farthest from the line between the extremes)"
+        if len(knee)
+        else "knee: none, the front has no point that bulges beyond the line between its extremes"
+    )
     return lines
 
 

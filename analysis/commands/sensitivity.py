@@ -35,9 +35,14 @@ def run(parsed: argparse.Namespace) -> int:
         found.effects.to_csv(out / "sensitivity.csv", index=False)
         found.pairs.to_csv(out / "sensitivity_pairs.csv", index=False)
         files = save_print_figure(figure, out / "sensitivity", " ".join(sentences))
-    tell([
-        "Change of accuracy in points, mean and 95 % interval over seeds",
-        shown.to_string(index=False, na_rep="-", float_format=lambda value: f"{value:.2f}"),
-        *sentences, out / "sensitivity.csv", out / "sensitivity_pairs.csv", *files,
-    ])  # fmt: skip
+    tell(
+        [
+            "Change of accuracy in points, mean and 95 % interval over seeds",
+            shown.to_string(index=False, na_rep="-", float_format=lambda value: f"{value:.2f}"),
+            *sentences,
+            out / "sensitivity.csv",
+            out / "sensitivity_pairs.csv",
+            *files,
+        ]
+    )
     return 0

@@ -2,7 +2,7 @@
 
 Start at `controls.run_controls`.
 
-- advice: Which schedules would tell order from size, where those of a run cannot.
+- advice: Which schedules to add to a run that cannot separate order from size.
 - configurations: Configurations for controls.
 - controls: Pairs of equal cost, a regression, and what both support.
 - findings: What pairs and regression find, as values.

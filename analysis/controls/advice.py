@@ -1,4 +1,4 @@
-"""Which schedules would tell order from size, where those of a run cannot."""
+"""Which schedules to add to a run that cannot separate order from size."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SPARE = 3
 def terms_of(bit_widths: Sequence[Sequence[int]]) -> Array:
     """Return order, mean weight bits and log BitOps of schedules in a network of He et al. 2016, shape (n, 3).
 
-    Approximate, for advice only: channels double from stage to stage, so each holds four times the weights of the one
-    before, at the same number of multiplications.
+    Approximate, for advice only: channels double from stage to stage, so each stage holds four times the weights of
+    the one before, at the same number of multiplications.
 
     >>> terms_of([(3, 3, 3), (2, 3, 4)]).round(2).tolist()
     [[0.0, 3.0, 3.17], [1.0, 3.71, 3.27]]
@@ -34,8 +34,8 @@ def terms_of(bit_widths: Sequence[Sequence[int]]) -> Array:
 def schedules_to_add(present: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
     """Return schedules over the same bits that would make the estimate of order most precise, best first.
 
-    Each is the one that lowers the variance of the coefficient of order most, given those before; three of them, or
-    as many as leave three degrees of freedom.
+    Each of them lowers the variance of the coefficient of order most, given those before it. There are three, or
+    more where the regression would have fewer than three degrees of freedom.
 
     Args:
         present: Quantized schedules that were trained, all with the same number of stages.
@@ -61,7 +61,7 @@ def schedules_to_add(present: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]
 
 
 def _variance_of_order(schedules: Sequence[tuple[int, ...]]) -> float:
-    """Return the variance of the coefficient of order in units of the residual's, nearly infinite where it has none."""
+    """Return the variance of the coefficient of order over the residual variance, huge where there is none."""
     terms = terms_of(schedules)
     centred = terms - terms.mean(axis=0)
     return float(np.linalg.inv(centred.T @ centred + 1e-9 * np.eye(N_TERMS))[0, 0])

@@ -56,7 +56,7 @@ def run_controls(trials: pd.DataFrame, metric: str = "test_accuracy", tolerance:
         tolerance: Up to which share weight bits, or BitOps, count as equal.
 
     Raises:
-        AnalysisError: Trials are not comparable, the metric is none or was not measured, or no two configurations
+        AnalysisError: Trials are not comparable, the metric is unknown or was not measured, or no two configurations
             cost the same.
     """
     if metric not in METRIC_COLUMNS:

@@ -70,10 +70,15 @@ class AdviceKind(Enum):
     MORE_SEEDS = "train more seeds"
 
 
-INSEPARABLE_ORDERS = frozenset({
-    OrderKind.SAME_ORDER, OrderKind.TOO_FEW_SCHEDULES, OrderKind.GOES_WITH_OTHER_TERMS, OrderKind.INTERVAL_TOO_WIDE,
-    OrderKind.NO_DEGREE_OF_FREEDOM,
-})  # fmt: skip
+INSEPARABLE_ORDERS = frozenset(
+    {
+        OrderKind.SAME_ORDER,
+        OrderKind.TOO_FEW_SCHEDULES,
+        OrderKind.GOES_WITH_OTHER_TERMS,
+        OrderKind.INTERVAL_TOO_WIDE,
+        OrderKind.NO_DEGREE_OF_FREEDOM,
+    }
+)
 
 
 def find_in_pair(row: Record, tolerance: float) -> Finding[PairKind]:
@@ -121,7 +126,7 @@ def _unequal_costs(row: Record, kind: PairKind, tolerance: float) -> dict[str, E
 def find_controls(
     configurations: Configurations, pairs: pd.DataFrame, regression: pd.DataFrame, metric: str, tolerance: float
 ) -> list[Finding[Any]]:
-    """Return what pairs and regression support and leave open; "no detectable difference" is among it.
+    """Return what pairs and regression support and leave open, "no detectable difference" included.
 
     Args:
         configurations: What was trained.
@@ -165,8 +170,12 @@ def _find_in_regression(configurations: Configurations, regression: pd.DataFrame
     quantized = configurations.table[configurations.table["is_quantized"]]
     order = full["order"]
     counts = {"configurations": int(order["n_configurations"]), "terms": len(full)}
-    estimates = {"order": _estimate(order), "explained_by_others": Estimate(order["explained_by_others"]),
-                 "vif": Estimate(order["vif"]), **_correlations(quantized)}  # fmt: skip
+    estimates = {
+        "order": _estimate(order),
+        "explained_by_others": Estimate(order["explained_by_others"]),
+        "vif": Estimate(order["vif"]),
+        **_correlations(quantized),
+    }
     # A single degree of freedom may leave an interval that holds every accuracy there is.
     is_vacuous = metric.endswith("accuracy") and order["detectable"] >= 1
     if math.isnan(order["std_error"]) or is_vacuous:
@@ -211,7 +220,7 @@ def _why_inseparable(quantized: pd.DataFrame, full: Mapping[str, Record]) -> Ord
 
 
 def _correlations(quantized: pd.DataFrame) -> dict[str, Estimate]:
-    """Return the correlation of order with each cost over the configurations; of one that is constant there is none."""
+    """Return the correlation of order with each cost over the configurations, without costs that are constant."""
     return {
         f"correlation_{column}": Estimate(float(np.corrcoef(quantized["order"], quantized[column].astype(float))[0, 1]))
         for column in ("mean_weight_bits", "bitops")
@@ -220,7 +229,7 @@ def _correlations(quantized: pd.DataFrame) -> dict[str, Estimate]:
 
 
 def _advice(quantized: pd.DataFrame) -> tuple[Finding[AdviceKind]]:
-    """Return the schedules that would tell order from size."""
+    """Return the schedules that would separate order from size."""
     present = [tuple(int(bits) for bits in widths) for widths in quantized["bit_widths"]]
     if len({len(widths) for widths in present}) != 1:
         return (Finding(AdviceKind.ONE_NETWORK, True),)

@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.controls.configurations import Configurations
+from analysis.fronts.replicates import smallest_step
 from analysis.statistics import (
     LEVEL,
     detectable,
@@ -16,7 +17,6 @@ from analysis.statistics import (
     student_quantile,
     two_sided_p,
 )
-from analysis.uncertainty.replicates import smallest_step
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -26,9 +26,21 @@ TOLERANCE = 0.02
 FULL_PRECISION_REACH = 0.5
 MEASURES = {"weight_bits": "weight bits", "bitops": "BitOps"}
 STATISTICS = [
-    "n_seeds", "difference", "std", "t_low", "t_high", "simultaneous_low", "simultaneous_high", "bootstrap_low",
-    "bootstrap_high", "p", "p_holm", "cohens_dz", "hedges_gz", "detectable",
-]  # fmt: skip
+    "n_seeds",
+    "difference",
+    "std",
+    "t_low",
+    "t_high",
+    "simultaneous_low",
+    "simultaneous_high",
+    "bootstrap_low",
+    "bootstrap_high",
+    "p",
+    "p_holm",
+    "cohens_dz",
+    "hedges_gz",
+    "detectable",
+]
 
 
 def excess(first: Array, second: Array) -> Array:
@@ -44,8 +56,8 @@ def find_pairs(table: pd.DataFrame, tolerance: float = TOLERANCE) -> pd.DataFram
     """Return the pairs of configurations of equal cost that differ in nothing but bits and width.
 
     Equal means weight bits, or BitOps, within ``tolerance`` of each other (larger over smaller), or the same sum of
-    bits over the stages at the same width. Besides, a quantized configuration is paired with the network in full
-    precision that costs next more, if that is up to 50 % more.
+    bits over the stages at the same width. Besides, a quantized configuration is paired with the cheapest network in
+    full precision that costs more, if it costs up to 50 % more.
 
     Args:
         table: `Configurations.table`.
@@ -72,7 +84,7 @@ def find_pairs(table: pd.DataFrame, tolerance: float = TOLERANCE) -> pd.DataFram
 
 
 def _reasons(table: pd.DataFrame, i: Indices, j: Indices, tolerance: float) -> dict[str, NDArray[np.bool_]]:
-    """Return for each way of being equal in cost, and of being next above in full precision, which pairs are it."""
+    """Return which pairs are equal in each cost, and which are a configuration and the full precision next above it."""
     value = {name: table[name].to_numpy() for name in ("width", "sum_of_bits", *MEASURES)}
     is_same_shape = (value["width"][i] == value["width"][j]) & (_n_stages(table)[i] == _n_stages(table)[j])
     reasons: dict[str, NDArray[np.bool_]] = {
@@ -107,8 +119,8 @@ def paired_statistics(values: Array, first: Indices, second: Indices) -> pd.Data
     """Return the statistics of the paired differences of a figure, first less second, over shared seeds.
 
     Student's t for paired differences holds at any number of seeds if the differences are normal; the percentile
-    bootstrap stands beside it. A figure that moves in steps (an accuracy: of one image) has a spread of at least that
-    of rounding to them, step / sqrt(6) for a difference. With one shared seed there is a difference and nothing else.
+    bootstrap stands beside it. A figure that moves in steps (an accuracy: of one image) has at least the
+    spread of rounding to a step, which is step / sqrt(6) for a difference. One shared seed gives a difference alone.
 
     Args:
         values: Shape (n_configurations, n_seeds), NaN where not measured.
@@ -150,18 +162,24 @@ def _fill(frame: pd.DataFrame, rows: Indices, differences: Array, floor: float, 
         reach, wide = student_quantile(LEVEL / 2, df) * error, student_quantile(LEVEL / 2 / n_tests, df) * error
         effect = np.where(is_spread, mean / np.where(is_spread, spread, 1), np.nan)
         found |= {
-            "std": spread, "t_low": mean - reach, "t_high": mean + reach,
-            "simultaneous_low": mean - wide, "simultaneous_high": mean + wide,
-            "bootstrap_low": low, "bootstrap_high": high, "p": two_sided_p(mean / error, df),
-            "cohens_dz": effect, "hedges_gz": hedges_correction(df) * effect,
+            "std": spread,
+            "t_low": mean - reach,
+            "t_high": mean + reach,
+            "simultaneous_low": mean - wide,
+            "simultaneous_high": mean + wide,
+            "bootstrap_low": low,
+            "bootstrap_high": high,
+            "p": two_sided_p(mean / error, df),
+            "cohens_dz": effect,
+            "hedges_gz": hedges_correction(df) * effect,
             "detectable": detectable(error, df, LEVEL / 2 / n_tests),
-        }  # fmt: skip
+        }
     for name, column in found.items():
         frame.loc[rows, name] = column
 
 
 def compare_pairs(configurations: Configurations, pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per pair and figure: who, equal in what, and the statistics of `paired_statistics`.
+    """Return one row per pair and figure: both configurations, which costs are equal, and `paired_statistics`.
 
     Args:
         configurations: With the figures to compare; each is a family of its own for the correction.

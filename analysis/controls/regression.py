@@ -95,7 +95,7 @@ def explained_by_others(design: Array) -> Array:
 
 
 def _solve(panel: PanelData, kept: NDArray[np.bool_]) -> tuple[Array, Array]:
-    """Return the coefficients of some rows, and what of each term the others explain there."""
+    """Return the coefficients from some rows, and the share of each term that the others explain in them."""
     block = np.unique(panel.block[kept], return_inverse=True)[1]
     terms = panel.terms.to_numpy(dtype=float)[panel.configuration[kept]]
     design = within_blocks(terms, block)
@@ -105,7 +105,7 @@ def _solve(panel: PanelData, kept: NDArray[np.bool_]) -> tuple[Array, Array]:
 
 
 def _jackknife_error(panel: PanelData, coefficients: Array) -> Array:
-    """Return the standard errors from leaving out one configuration after the other, NaN for what one alone tells.
+    """Return the jackknife's standard errors over configurations, NaN for a term that rests on a single one.
 
     By the exact update of least squares, (X'X)^-1 X_c' (I - H_cc)^-1 e_c, instead of as many regressions.
     """
@@ -154,30 +154,32 @@ def fit(panel: PanelData, model: str) -> pd.DataFrame:
     error = np.where(has_error, _jackknife_error(panel, coefficients) if has_error.any() else np.nan, np.nan)
     known_df = max(df, 1)  # with none left, every error is NaN
     reach = student_quantile(LEVEL / 2, known_df) * error
-    return pd.DataFrame({
-        "model": model,
-        "term": [str(term) for term in panel.terms],
-        "unit": [UNITS[str(term)] for term in panel.terms],
-        "coefficient": np.where(can_tell, coefficients, np.nan),
-        "std_error": error,
-        "low": coefficients - reach,
-        "high": coefficients + reach,
-        "p": two_sided_p(coefficients / error, known_df),
-        "df": df,
-        "explained_by_others": shares,
-        "vif": np.where(can_tell, 1 / np.maximum(1 - shares, 1e-300), math.inf),
-        "detectable": detectable(error, known_df),
-    }).assign(n_configurations=n, n_rows=len(panel.figure))  # fmt: skip
+    return pd.DataFrame(
+        {
+            "model": model,
+            "term": [str(term) for term in panel.terms],
+            "unit": [UNITS[str(term)] for term in panel.terms],
+            "coefficient": np.where(can_tell, coefficients, np.nan),
+            "std_error": error,
+            "low": coefficients - reach,
+            "high": coefficients + reach,
+            "p": two_sided_p(coefficients / error, known_df),
+            "df": df,
+            "explained_by_others": shares,
+            "vif": np.where(can_tell, 1 / np.maximum(1 - shares, 1e-300), math.inf),
+            "detectable": detectable(error, known_df),
+        }
+    ).assign(n_configurations=n, n_rows=len(panel.figure))
 
 
 def _rank(panel: PanelData) -> int:
-    """Return how many directions the terms have within blocks."""
+    """Return the rank of the terms within blocks."""
     terms = panel.terms.to_numpy(dtype=float)[panel.configuration]
     return int(np.linalg.matrix_rank(within_blocks(terms, panel.block), tol=1e-6))
 
 
 def _n_groups(panel: PanelData) -> int:
-    """Return the parts of the design that share no block with another: each needs a level of its own."""
+    """Return the number of parts of the design that share no block; each needs an intercept of its own."""
     parent = {int(block): int(block) for block in np.unique(panel.block)}
 
     def root(block: int) -> int:

@@ -60,7 +60,7 @@ def span(estimate: Estimate, column: str) -> str:
 
 
 def pair_sentence(finding: Finding[PairKind]) -> str:
-    """Return what a pair says; of a cost that is not equal, its excess."""
+    """Return what a pair says, with the excess of each cost that is not equal."""
     if finding.kind in UNTESTED_PAIRS:
         return UNTESTED_PAIRS[finding.kind]
     difference = finding.estimates["difference"]
@@ -159,7 +159,7 @@ def _on_size(finding: Finding[SizeKind]) -> str:
     metric = finding.column
     size, alone = finding.estimates["mean_weight_bits"], finding.estimates["order_alone"]
     if finding.kind is SizeKind.NOT_SEPARABLE:
-        told = "What more bits do cannot be told from the rest here"
+        told = "The effect of more bits cannot be separated from the other terms here"
     else:
         told = (
             f"{'More bits' if finding.kind is SizeKind.HAS_EFFECT else 'No detectable difference by size'}: "

@@ -9,11 +9,21 @@ from analysis.controls.sentences import pair_sentence
 
 # Columns of the tables of pairs and of terms that people see, with their titles.
 PAIR_COLUMNS = {
-    "first_label": "first", "second_label": "second", "equal_in": "equal in", "weight_bits_excess": "weight bits %",
-    "bitops_excess": "BitOps %", "n_seeds": "seeds", "difference": "difference", "t_low": "t low", "t_high": "t high",
-    "bootstrap_low": "boot low", "bootstrap_high": "boot high", "hedges_gz": "g_z", "p_holm": "p (Holm)",
+    "first_label": "first",
+    "second_label": "second",
+    "equal_in": "equal in",
+    "weight_bits_excess": "weight bits %",
+    "bitops_excess": "BitOps %",
+    "n_seeds": "seeds",
+    "difference": "difference",
+    "t_low": "t low",
+    "t_high": "t high",
+    "bootstrap_low": "boot low",
+    "bootstrap_high": "boot high",
+    "hedges_gz": "g_z",
+    "p_holm": "p (Holm)",
     "verdict": "verdict",
-}  # fmt: skip
+}
 TERM_COLUMNS = ["model", "term", "coefficient", "low", "high", "p", "df", "vif", "detectable"]
 
 

@@ -18,8 +18,8 @@ FIGURES = [f"{images}_{quantity}" for images in IMAGES for quantity in QUANTITIE
 def curve_frame(runs: Runs) -> pd.DataFrame:
     """Return the accuracies and losses of the finished trials after each epoch, over their seeds.
 
-    A seed that several runs trained counts once, by the mean of its repetitions. An epoch in which a seed has no
-    finite figure has none: a mean over fewer seeds would make the line jump.
+    A seed that several runs trained counts once, by the mean of its repetitions. Where one seed has no finite
+    figure in an epoch, the epoch has no mean: one over fewer seeds would make the line jump.
 
     Args:
         runs: From `analysis.runs.load.load_runs`.
@@ -38,7 +38,7 @@ def curve_frame(runs: Runs) -> pd.DataFrame:
 
 
 def curves_over_seeds(trials: pd.DataFrame, epochs: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
-    """Return the same of epochs that are at hand.
+    """Return the same from epochs that were read before.
 
     Args:
         trials: Finished trials.
@@ -63,10 +63,15 @@ def curves_over_seeds(trials: pd.DataFrame, epochs: pd.DataFrame, labels: pd.Ser
     by_seed = rows.groupby([*keys, "epoch", "config_seed"], sort=False)[columns].mean(skipna=False).reset_index()
     long = by_seed.melt([*keys, "epoch", "config_seed"], columns, var_name="column")
     groups = long.groupby([*keys, "column", "epoch"], sort=False)["value"]
-    frame = pd.DataFrame({
-        "mean": groups.mean(skipna=False), "std": groups.std(ddof=1, skipna=False), "low": groups.min(skipna=False),
-        "high": groups.max(skipna=False), "n_seeds": groups.size(),
-    }).reset_index()  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "mean": groups.mean(skipna=False),
+            "std": groups.std(ddof=1, skipna=False),
+            "low": groups.min(skipna=False),
+            "high": groups.max(skipna=False),
+            "n_seeds": groups.size(),
+        }
+    ).reset_index()
     n_all = named.groupby(CONFIGURATION)["config_seed"].nunique()
     is_partial = frame["n_seeds"] < frame[CONFIGURATION].map(n_all)
     frame.loc[is_partial, ["mean", "std", "low", "high"]] = np.nan

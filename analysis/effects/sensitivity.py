@@ -1,4 +1,4 @@
-"""What lowering the bits of one stage alone does to accuracy, from all pairs that differ in no more."""
+"""What lowering the bits of one stage alone does to accuracy, from all pairs that differ in nothing else."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Sensitivity:
         pairs: One row per pair of configurations and seed: ``stage`` (from 1), ``from_bits``, ``to_bits``, ``schedule``
             (the lower), ``seed``, ``effect`` (accuracy of the lower less that of the higher, a fraction).
         effects: `sensitivity_frame`.
-        contrast: How the last stage compares with the first over all steps that both have; ``loss`` is what the last
-            loses more, a fraction.
+        contrast: How the last stage compares with the first over all steps that both have; ``loss`` is the
+            accuracy that the last stage loses more than the first, a fraction.
         images: ``test`` or ``val``: what the accuracies are of.
         lowers_activations: Whether the stage's activations lose their bits with the weights, or keep them.
         n_left_out: Pairs that lack one of the seeds.
@@ -87,10 +87,16 @@ def measure_sensitivity(trials: pd.DataFrame) -> Sensitivity:
     n_pairs = pairs.groupby(["stage", "from_bits", "to_bits"])["pair"].nunique()
     by_step = pairs.groupby(["stage", "from_bits", "to_bits", "seed"])["effect"].mean()
     rows = [
-        {"stage": stage, "step": f"{start} to {end}", "from_bits": start, "to_bits": end,
-         "n_pairs": count, **_interval(by_step.loc[stage, start, end])}
+        {
+            "stage": stage,
+            "step": f"{start} to {end}",
+            "from_bits": start,
+            "to_bits": end,
+            "n_pairs": count,
+            **_interval(by_step.loc[stage, start, end]),
+        }
         for stage, start, end, count in n_pairs.reset_index().itertuples(index=False, name=None)
-    ]  # fmt: skip
+    ]
     common = _common_steps(pairs, n_stages)
     # Each step counts alike, however many pairs it has.
     shared = by_step.reset_index().merge(pd.DataFrame(common, columns=["from_bits", "to_bits"], dtype=int))
@@ -107,7 +113,7 @@ def measure_sensitivity(trials: pd.DataFrame) -> Sensitivity:
 
 
 def _find_contrast(differences: pd.Series, n_stages: int, column: str) -> Finding[StagesKind]:
-    """Return how the last stage compares with the first, from the last's effect less the first's in each seed."""
+    """Return how the last stage compares with the first: the effect of the last less that of the first, by seed."""
     found = _interval(differences)
     loss = Estimate(-found["mean"], -found["high"], -found["low"])
     if math.isnan(loss.value):
@@ -149,7 +155,7 @@ def _find_pairs(by_seed: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
 
 
 def _pairs_of_stage(rows: pd.DataFrame, stage: int, *, lowers: bool) -> pd.DataFrame:
-    """Return the pairs that differ in the bits of a stage (from 0), its activations with its weights or held."""
+    """Return the pairs that differ in the bits of one stage (from 0), of its weights alone or of activations too."""
 
     def without_stage(bits: tuple[int, ...]) -> str:
         return str(bits[:stage] + bits[stage + 1 :])
@@ -157,24 +163,37 @@ def _pairs_of_stage(rows: pd.DataFrame, stage: int, *, lowers: bool) -> pd.DataF
     # Where activations have the bits of the weights, they cannot be held while those fall.
     eligible = rows[rows["act_bit_widths"] == rows["bit_widths"]] if lowers else rows
     acts = eligible["act_bit_widths"].map(without_stage if lowers else str)
-    table = pd.DataFrame({
-        "setting": eligible["setting"], "others": eligible["bit_widths"].map(without_stage), "acts": acts,
-        "seed": eligible["config_seed"], "bits": eligible["bit_widths"].map(lambda bits: bits[stage]),
-        "schedule": eligible["schedule"], "accuracy": eligible["accuracy"],
-    })  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "setting": eligible["setting"],
+            "others": eligible["bit_widths"].map(without_stage),
+            "acts": acts,
+            "seed": eligible["config_seed"],
+            "bits": eligible["bit_widths"].map(lambda bits: bits[stage]),
+            "schedule": eligible["schedule"],
+            "accuracy": eligible["accuracy"],
+        }
+    )
     both = table.merge(table, on=["setting", "others", "acts", "seed"], suffixes=("_low", "_high"))
     both = both[both["bits_low"] < both["bits_high"]]
-    return pd.DataFrame({
-        "stage": stage + 1, "setting": both["setting"], "from_bits": both["bits_high"], "to_bits": both["bits_low"],
-        "higher": both["schedule_high"], "schedule": both["schedule_low"], "seed": both["seed"],
-        "effect": both["accuracy_low"] - both["accuracy_high"],
-    }).dropna(subset=["effect"])  # fmt: skip
+    return pd.DataFrame(
+        {
+            "stage": stage + 1,
+            "setting": both["setting"],
+            "from_bits": both["bits_high"],
+            "to_bits": both["bits_low"],
+            "higher": both["schedule_high"],
+            "schedule": both["schedule_low"],
+            "seed": both["seed"],
+            "effect": both["accuracy_low"] - both["accuracy_high"],
+        }
+    ).dropna(subset=["effect"])
 
 
 def _complete_pairs(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return the pairs that have all of as many seeds as half of the pairs have; means over seeds are then paired.
+    """Return the pairs that have all of the seeds that are used, so that means over seeds are paired.
 
-    A seed that a few pairs lack costs those pairs; a seed that only a few pairs have is not used.
+    As many seeds are used as half of the pairs have all of. Pairs that lack one of them are left out.
     """
     has_seed = pairs.pivot_table(index="pair", columns="seed", values="effect", aggfunc="size").notna()
     by_use = has_seed.sum().sort_values(ascending=False, kind="stable").index

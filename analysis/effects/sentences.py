@@ -34,7 +34,7 @@ def sensitivity_sentences(found: Sensitivity) -> list[str]:
         claim = ", ".join(f"stage {stage} {sensitivity}" for stage, sensitivity in SENSITIVITY.items())
         sentences.append(f"{SENSITIVITY_SOURCE}: {claim}; it gives no figures")
     what = "weights and activations" if found.lowers_activations else "weights, activations held,"
-    sentences.append(f"bits of {what} of one stage lowered, all pairs of configurations that differ in no more")
+    sentences.append(f"bits of {what} of one stage lowered, all pairs of configurations that differ in nothing else")
     if found.n_left_out:
         sentences.append(f"left out: {found.n_left_out} pairs that lack a seed")
     return sentences

@@ -49,7 +49,7 @@ def _find_training(frame: pd.DataFrame) -> list[Finding[LedgerKind]]:
 
 
 def _find_ratio(kind: LedgerKind, part: pd.DataFrame, n_quantized: int) -> Finding[LedgerKind]:
-    """Return the ratios of some configurations; open where one is on the other side of 1 in a seed, or has one seed."""
+    """Return the ratios of some configurations; open where one crosses 1 between seeds, or has one seed."""
     n_in_some_seeds = int(((part["ratio_low"] <= 1) & (part["ratio_high"] > 1)).sum())
     n_single = int((part["n_ratio_seeds"] == 1).sum())
     seeds = part["n_ratio_seeds"].astype(int)
@@ -60,10 +60,14 @@ def _find_ratio(kind: LedgerKind, part: pd.DataFrame, n_quantized: int) -> Findi
         tuple(part["label"]),
         _ends("ratio", part["ratio"]),
         {
-            "configurations": len(part), "quantized": n_quantized, "not_in_every_seed": n_in_some_seeds,
-            "one_seed": n_single, "least_seeds": int(seeds.min()), "most_seeds": int(seeds.max()),
+            "configurations": len(part),
+            "quantized": n_quantized,
+            "not_in_every_seed": n_in_some_seeds,
+            "one_seed": n_single,
+            "least_seeds": int(seeds.min()),
+            "most_seeds": int(seeds.max()),
         },
-    )  # fmt: skip
+    )
 
 
 def _find_inference(frame: pd.DataFrame) -> list[Finding[LedgerKind]]:

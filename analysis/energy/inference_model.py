@@ -6,8 +6,8 @@ gain; training, whose quantization is simulated, gains nothing by it. The two ar
 Counted per image at batch 1: the multiply-accumulates as ``modelled_inference_energy_uj`` of the tables counts them
 (32-bit accumulators; where one operand is in full precision, float32), and beside them, which that column leaves
 out, the memory: each weight read once, each layer's inputs read once and its outputs written once, all at the bits of
-the layer. Not counted: batch norm, ReLU, the additions of the shortcuts, control, leakage, values read again for want
-of registers, sparsity. Real hardware gains less than any such model says: on a RISC-V core built for it, 2-bit
+the layer. Not counted: batch norm, ReLU, the additions of the shortcuts, control, leakage, values that are read again,
+sparsity. Real hardware gains less than any such model says: on a RISC-V core built for it, 2-bit
 convolutions ran 3.1 times as fast as 8-bit ones, against a factor of 16 in BitOps (MPIC, as recorded in PLiNIO).
 """
 
@@ -37,12 +37,21 @@ IMAGE_SIZE, IMAGE_CHANNELS, STEM_CHANNELS = 32, 3, 16
 RELATIVE_TOLERANCE = 1e-9
 
 COLUMNS = (
-    "compute_energy_uj", "weight_sram_energy_uj", "weight_dram_energy_uj", "activation_sram_energy_uj",
-    "on_chip_energy_uj", "dram_energy_uj",
-)  # fmt: skip
+    "compute_energy_uj",
+    "weight_sram_energy_uj",
+    "weight_dram_energy_uj",
+    "activation_sram_energy_uj",
+    "on_chip_energy_uj",
+    "dram_energy_uj",
+)
 _NEEDED = [
-    "config_blocks", "config_width", "macs", "bit_widths", "act_bit_widths", "config_first_last_bit_width",
-]  # fmt: skip
+    "config_blocks",
+    "config_width",
+    "macs",
+    "bit_widths",
+    "act_bit_widths",
+    "config_first_last_bit_width",
+]
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,7 @@ def inference_energy(trials: pd.DataFrame) -> pd.DataFrame:
         ``on_chip_energy_uj``, and in DRAM, ``dram_energy_uj``. NaN where a trial has no recorded shapes.
 
     Raises:
-        AnalysisError: The recorded MACs or MAC energies are of no network or constants that this version knows.
+        AnalysisError: This version knows no network of the recorded MACs, or no constants of the MAC energies.
     """
     rows = []
     for values in trials[_NEEDED].itertuples(index=False, name=None):
@@ -99,9 +108,13 @@ def inference_energy(trials: pd.DataFrame) -> pd.DataFrame:
 
 @functools.lru_cache(maxsize=4096)
 def _energy(
-    blocks: tuple[int, ...], width: float, macs: int, bit_widths: tuple[int, ...], act_bit_widths: tuple[int, ...],
+    blocks: tuple[int, ...],
+    width: float,
+    macs: int,
+    bit_widths: tuple[int, ...],
+    act_bit_widths: tuple[int, ...],
     first_last_bit_width: int,
-) -> tuple[float, ...]:  # fmt: skip
+) -> tuple[float, ...]:
     """Return `COLUMNS` of one configuration."""
     is_full_precision = {*bit_widths, *act_bit_widths} == {FULL_PRECISION_BITS}
     first_last = FULL_PRECISION_BITS if is_full_precision else int(first_last_bit_width)
@@ -163,7 +176,7 @@ def _convolution(stage: int | None, c_in: int, c_out: int, kernel: int, size_in:
 
 
 def count_classes(blocks: tuple[int, ...], width: float, macs: int) -> int:
-    """Return the classes of a network from its recorded multiply-accumulates, which no column names.
+    """Return the number of classes of a network, which no column holds, from its multiply-accumulates.
 
     Raises:
         AnalysisError: No number of classes gives them.

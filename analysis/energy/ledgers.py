@@ -9,6 +9,7 @@ from analysis.energy.inference_model import inference_energy
 from analysis.energy.sources import distinct_sources, sources_text, trial_sources
 from analysis.runs.keys import CONFIGURATION, SETTINGS, first_trials
 from analysis.runs.seeds import configuration_labels, seed_means
+from analysis.wording import mean_and_spread
 from lwq_tune.results.schema import CONFIG
 
 IMAGES = 1000  # of the ledger of inference: uJ per image are mJ per 1,000 images
@@ -46,7 +47,7 @@ def ledger_frame(trials: pd.DataFrame) -> pd.DataFrame:
         ``activation_sram_mj``, ``on_chip_mj``, ``dram_mj``, as `inference_model` defines them; ``bitops``.
 
     Raises:
-        AnalysisError: The recorded network or its modelled MAC energy is none that this version knows.
+        AnalysisError: This version does not know the recorded network or its modelled MAC energy.
     """
     known = pd.concat([trials, inference_energy(trials)], axis=1).assign(label=configuration_labels(trials))
     by_seed = seed_means(trials, ["energy_kwh", "init_energy_kwh"])
@@ -57,13 +58,16 @@ def ledger_frame(trials: pd.DataFrame) -> pd.DataFrame:
         n_seeds=by_seed.groupby(CONFIGURATION).size(),
         training_energy_kwh=energies.mean(skipna=False)["energy_kwh"],
         training_energy_kwh_std=energies.std(ddof=1, skipna=False)["energy_kwh"],
-        ratio=ratios.mean(), ratio_low=ratios.min(), ratio_high=ratios.max(), n_ratio_seeds=ratios.count(),
+        ratio=ratios.mean(),
+        ratio_low=ratios.min(),
+        ratio_high=ratios.max(),
+        n_ratio_seeds=ratios.count(),
         init_energy_kwh=energies.mean(skipna=False)["init_energy_kwh"],
         coverage=known["coverage"].astype(float).groupby(known[CONFIGURATION]).min(),
         sources=trial_sources(known).groupby(known[CONFIGURATION]).agg(distinct_sources),
         bitops=first["bitops"],
         **{column.replace("_energy_uj", "_mj"): first[column] for column in MODELLED},
-    )  # fmt: skip
+    )
     return frame.assign(n_ratio_seeds=frame["n_ratio_seeds"].fillna(0).astype(int))
 
 
@@ -87,8 +91,6 @@ def ledgers_table(frame: pd.DataFrame) -> pd.DataFrame:
 
 def shown_table(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the columns to print, as text."""
-    from analysis.paper.table3 import mean_and_spread
-
     table = frame[list(SHOWN)].copy()
     table["ratio"] = frame["ratio"].map("{:.2f}".format).where(frame["ratio"].notna(), "-")
     table["coverage"] = frame["coverage"].map("{:.1%}".format).where(frame["coverage"].notna(), "-")

@@ -21,7 +21,7 @@ PLAIN = {
 }
 SHARES = {"compute_mj": "compute", "on_chip_mj": "all on chip", "dram_mj": "DRAM weights"}
 SIMULATED = "quantization is simulated while training: it adds work, and saves none before deployment"
-NOT_ADDED = "the two ledgers are not added: one is of this machine, the other of a chip that is not here"
+NOT_ADDED = "the two ledgers are not added: one is of this machine, the other of a modelled chip"
 MODELLED = (
     f"inference energy, {MODEL}, 45 nm, batch 1: compute is modelled_inference_energy_uj of the tables; added here are "
     "weights (read once from SRAM or DRAM) and activations (written and read once in SRAM)"

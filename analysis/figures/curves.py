@@ -87,10 +87,17 @@ def _draw_panel(axes: Axes, part: pd.DataFrame, styles: dict[str, LineStyle], ba
     for index, (label, style) in enumerate(styles.items()):
         line = part[part["label"] == label].sort_values("epoch")
         axes.plot(
-            line["epoch"], line["mean"], color=style.colour, linestyle=style.line if band else "-",
-            linewidth=1.1 if band else 0.6, marker=style.marker if band else None, markevery=(index % step, step),
-            markerfacecolor=style.colour if style.is_filled else "white", markeredgewidth=0.7, zorder=3,
-        )  # fmt: skip
+            line["epoch"],
+            line["mean"],
+            color=style.colour,
+            linestyle=style.line if band else "-",
+            linewidth=1.1 if band else 0.6,
+            marker=style.marker if band else None,
+            markevery=(index % step, step),
+            markerfacecolor=style.colour if style.is_filled else "white",
+            markeredgewidth=0.7,
+            zorder=3,
+        )
         if band and (line["n_seeds"] > 1).any():
             spread = line["std"]
             low, high = (
@@ -122,14 +129,27 @@ def _family_styles(families: list[str]) -> dict[str, LineStyle]:
 def _add_legend(figure: Figure, styles: dict[str, LineStyle], *, is_plain: bool = False) -> None:
     """Name the lines above the panels, where no data is; plain lines have neither dashes nor markers."""
     handles = [
-        Line2D([], [], color=style.colour, linestyle="-" if is_plain else style.line,
-               marker="" if is_plain else style.marker, markeredgewidth=0.7,
-               markerfacecolor=style.colour if style.is_filled else "white", label=label)
+        Line2D(
+            [],
+            [],
+            color=style.colour,
+            linestyle="-" if is_plain else style.line,
+            marker="" if is_plain else style.marker,
+            markeredgewidth=0.7,
+            markerfacecolor=style.colour if style.is_filled else "white",
+            label=label,
+        )
         for label, style in styles.items()
-    ]  # fmt: skip
+    ]
     longest = max(map(len, styles))
     columns = max(1, min(len(styles), int(figure.get_figwidth() * 72 / (longest * 3.6 + 30))))
     figure.legend(
-        handles=handles, loc="outside upper center", ncols=columns, frameon=False, handlelength=3.2,
-        columnspacing=1.2, labelspacing=0.25, borderaxespad=0.1,
-    )  # fmt: skip
+        handles=handles,
+        loc="outside upper center",
+        ncols=columns,
+        frameon=False,
+        handlelength=3.2,
+        columnspacing=1.2,
+        labelspacing=0.25,
+        borderaxespad=0.1,
+    )

@@ -98,9 +98,16 @@ def _finish(
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.legend(
-        frameon=False, fontsize=6 if is_narrow else 8, loc="lower left", ncols=2 if is_narrow else 4,
-        bbox_to_anchor=(0, 1), handletextpad=0.4, columnspacing=1.2, labelspacing=0.3, handlelength=key_length,
-    )  # fmt: skip
+        frameon=False,
+        fontsize=6 if is_narrow else 8,
+        loc="lower left",
+        ncols=2 if is_narrow else 4,
+        bbox_to_anchor=(0, 1),
+        handletextpad=0.4,
+        columnspacing=1.2,
+        labelspacing=0.3,
+        handlelength=key_length,
+    )
     n_characters = int(CAPTION_CHARACTERS_PER_INCH * figure.get_figwidth() * (1.08 if is_narrow else 1.0))
     figure.supxlabel("\n".join(textwrap.wrap(caption, n_characters)), fontsize=6 if is_narrow else 6.5, color="0.35")
 
@@ -155,7 +162,7 @@ def _draw_family(
 def _draw_front(
     axes: Axes, front: pd.DataFrame, horizontal: Objective, vertical: Objective, x: Axis, y: Axis, *, has_lines: bool
 ) -> None:
-    """Draw the front of all, and with lines that of each family.
+    """Draw the front of all configurations and, where asked for, the front of each family.
 
     Where other figures decided on the front of all than are drawn, members off it are ringed too.
     """

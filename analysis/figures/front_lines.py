@@ -35,9 +35,13 @@ def boundary(members: pd.DataFrame, horizontal: Objective, vertical: Objective) 
 
 
 def draw_steps(
-    axes: Axes, corners: pd.DataFrame, horizontal: Objective, vertical: Objective, factors: tuple[float, float],
+    axes: Axes,
+    corners: pd.DataFrame,
+    horizontal: Objective,
+    vertical: Objective,
+    factors: tuple[float, float],
     **style: Any,
-) -> None:  # fmt: skip
+) -> None:
     """Draw what the vertical objective reaches at each horizontal cost; the limits of the axes stay.
 
     It runs on to the edges of the axes, so that a front of one point is seen as well.
@@ -51,9 +55,8 @@ def draw_steps(
         style: Of the line.
     """
     xs, ys = (
-        (corners[axis.column] * factor).tolist()
-        for axis, factor in zip((horizontal, vertical), factors, strict=True)
-    )  # fmt: skip
+        (corners[axis.column] * factor).tolist() for axis, factor in zip((horizontal, vertical), factors, strict=True)
+    )
     worst_x = axes.get_xlim()[1 if horizontal.sign > 0 else 0]
     worst_y = axes.get_ylim()[1 if vertical.sign > 0 else 0]
     axes.autoscale(False)
@@ -61,9 +64,13 @@ def draw_steps(
 
 
 def draw_family_fronts(
-    axes: Axes, front: pd.DataFrame, horizontal: Objective, vertical: Objective, factors: tuple[float, float],
+    axes: Axes,
+    front: pd.DataFrame,
+    horizontal: Objective,
+    vertical: Objective,
+    factors: tuple[float, float],
     styles: Mapping[str, tuple[str, str]],
-) -> None:  # fmt: skip
+) -> None:
     """Draw the own front of each family in its colour and dashes; the legend has them with its points.
 
     Args:
@@ -78,14 +85,28 @@ def draw_family_fronts(
         members = front[(front["family"] == family) & front["on_family_front"]]
         if not members.empty:
             draw_steps(
-                axes, boundary(members, horizontal, vertical), horizontal, vertical, factors, color=colour,
-                linestyle=FAMILY_DASHES[family], linewidth=FAMILY_LINE_WIDTH, zorder=3.2,
-            )  # fmt: skip
+                axes,
+                boundary(members, horizontal, vertical),
+                horizontal,
+                vertical,
+                factors,
+                color=colour,
+                linestyle=FAMILY_DASHES[family],
+                linewidth=FAMILY_LINE_WIDTH,
+                zorder=3.2,
+            )
 
 
 def draw_line_key(axes: Axes, family: str, colour: str, marker: str, size: float, name: str) -> None:
     """Put a family into the legend with its points and the line of its front; the size is the marker's, in points."""
     axes.plot(
-        [], [], color=colour, marker=marker, markersize=size, markeredgewidth=0, linestyle=FAMILY_DASHES[family],
-        linewidth=FAMILY_LINE_WIDTH, label=name,
-    )  # fmt: skip
+        [],
+        [],
+        color=colour,
+        marker=marker,
+        markersize=size,
+        markeredgewidth=0,
+        linestyle=FAMILY_DASHES[family],
+        linewidth=FAMILY_LINE_WIDTH,
+        label=name,
+    )

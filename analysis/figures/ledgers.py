@@ -37,9 +37,16 @@ def draw_ledgers(frame: pd.DataFrame, *, width_in: float = COLUMN_WIDTH_IN) -> F
         _draw_training(training, rows)
         for column, name, marker, size in MODELLED:
             inference.plot(
-                rows[column], rows.index, linestyle="", marker=marker, color="black", label=name, markersize=size,
-                markerfacecolor="white", markeredgewidth=0.8,
-            )  # fmt: skip
+                rows[column],
+                rows.index,
+                linestyle="",
+                marker=marker,
+                color="black",
+                label=name,
+                markersize=size,
+                markerfacecolor="white",
+                markeredgewidth=0.8,
+            )
         inference.set_xscale("log")
         inference.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         inference.set_xlabel("modelled inference\n(mJ per 1,000 images)")
@@ -49,9 +56,13 @@ def draw_ledgers(frame: pd.DataFrame, *, width_in: float = COLUMN_WIDTH_IN) -> F
             axes.grid(visible=True)
             axes.tick_params(axis="y", length=0)
         figure.legend(
-            *inference.get_legend_handles_labels(), loc="outside upper right", ncols=3, frameon=False,
-            handletextpad=0.1, columnspacing=0.8,
-        )  # fmt: skip
+            *inference.get_legend_handles_labels(),
+            loc="outside upper right",
+            ncols=3,
+            frameon=False,
+            handletextpad=0.1,
+            columnspacing=0.8,
+        )
         add_note(figure, ledger_note(frame))
     return figure
 
@@ -77,8 +88,16 @@ def ledger_note(frame: pd.DataFrame, places: tuple[str, str] = ("Left", "Right")
 def _draw_training(axes: Axes, rows: pd.DataFrame) -> None:
     axis = make_axis(Objective("energy_kwh", "minimize"), rows["training_energy_kwh"].dropna())
     if rows["training_energy_kwh"].isna().all():
-        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", color="0.4",
-                  backgroundcolor="white")  # fmt: skip
+        axes.text(
+            0.5,
+            0.5,
+            "not measured",
+            transform=axes.transAxes,
+            ha="center",
+            va="center",
+            color="0.4",
+            backgroundcolor="white",
+        )
         axes.set_xticks([])
         axes.set_xlabel("recorded training")
         return
@@ -86,9 +105,15 @@ def _draw_training(axes: Axes, rows: pd.DataFrame) -> None:
         colour, marker = FAMILY_STYLE[row["family"]]
         spread = row["training_energy_kwh_std"] * axis.factor
         axes.errorbar(
-            row["training_energy_kwh"] * axis.factor, place, xerr=None if np.isnan(spread) else spread,
-            color=colour, marker=marker, markersize=4, elinewidth=0.9, capsize=1.5,
-        )  # fmt: skip
+            row["training_energy_kwh"] * axis.factor,
+            place,
+            xerr=None if np.isnan(spread) else spread,
+            color=colour,
+            marker=marker,
+            markersize=4,
+            elinewidth=0.9,
+            capsize=1.5,
+        )
     base = rows.loc[rows["schedule"] == "full_precision", "training_energy_kwh"]
     if len(base) == 1:
         axes.axvline(base.iloc[0] * axis.factor, color="0.4", linewidth=0.7, linestyle="--", zorder=0)

@@ -30,14 +30,27 @@ def place_names(axes: Axes, xy: tuple[Any, Any], names: Sequence[str], colours: 
     taken = np.array(beside, dtype=float).reshape(-1, 4)
     for (px, py), name, colour in zip(points, names, colours, strict=True):
         width, height = 0.8 * size * len(name) + 4, 13.0
-        spots = [(px + 9, py - 5), (px - 9 - width, py - 5), (px - width / 2, py + 10), (px - width / 2, py - 22),
-                 (px + 6, py + 8), (px - 6 - width, py - 20)]  # fmt: skip
+        spots = [
+            (px + 9, py - 5),
+            (px - 9 - width, py - 5),
+            (px - width / 2, py + 10),
+            (px - width / 2, py - 22),
+            (px + 6, py + 8),
+            (px - 6 - width, py - 20),
+        ]
         boxes = np.array([(left, low, left + width, low + height) for left, low in spots])
         best = boxes[np.argmin(_outside(boxes, axes) + _overlaps(boxes, taken).sum(axis=1))]
         taken = np.vstack([taken, best])
         left, low = axes.transData.inverted().transform(best[:2])
-        axes.text(left, low, name, fontsize=size, color=colour, zorder=6,
-                  bbox={"facecolor": "white", "alpha": 0.6, "linewidth": 0, "pad": 0.4})  # fmt: skip
+        axes.text(
+            left,
+            low,
+            name,
+            fontsize=size,
+            color=colour,
+            zorder=6,
+            bbox={"facecolor": "white", "alpha": 0.6, "linewidth": 0, "pad": 0.4},
+        )
 
 
 def _line_boxes(axes: Axes) -> list[Box]:

@@ -13,8 +13,14 @@ from analysis.figures.style import COLUMN_WIDTH_IN, PRINT_STYLE, add_note, make_
 from analysis.paper.published import SENSITIVITY
 
 # Okabe and Ito 2008, and a marker each for black and white; black is kept for the mean over all steps.
-STEP_STYLES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "v"), ("#56B4E9", "P"),
-               ("#E69F00", "X"))  # fmt: skip
+STEP_STYLES = (
+    ("#0072B2", "o"),
+    ("#D55E00", "s"),
+    ("#009E73", "^"),
+    ("#CC79A7", "v"),
+    ("#56B4E9", "P"),
+    ("#E69F00", "X"),
+)
 HEIGHT_SHARE = 0.62
 POINTS = 100  # percentage points of a fraction
 
@@ -46,9 +52,14 @@ def draw_sensitivity(found: Sensitivity, *, width_in: float = COLUMN_WIDTH_IN) -
         axes.set_ylabel(f"change of {images} accuracy (points)")
         axes.grid(visible=True, axis="y")
         figure.legend(
-            loc="outside upper center", ncols=min(len(steps), 4), frameon=False, handletextpad=0.1, columnspacing=1.0,
-            title="bits of the stage lowered from … to …", title_fontsize=6.5,
-        )  # fmt: skip
+            loc="outside upper center",
+            ncols=min(len(steps), 4),
+            frameon=False,
+            handletextpad=0.1,
+            columnspacing=1.0,
+            title="bits of the stage lowered from … to …",
+            title_fontsize=6.5,
+        )
         add_note(figure, sensitivity_note(effects))
     return figure
 
@@ -83,6 +94,17 @@ def _draw_step(axes: Axes, found: Sensitivity, step: str, offset: float, colour:
     ends = POINTS * np.vstack([rows["mean"] - rows["low"], rows["high"] - rows["mean"]])
     bars = None if np.isnan(ends).all() else ends
     axes.errorbar(
-        xs, means, yerr=bars, fmt=marker, color=colour, markersize=4.2, markeredgecolor="white", markeredgewidth=0.4,
-        elinewidth=0.9, capsize=1.8, capthick=0.9, zorder=3, label="mean of steps" if step == ALL_STEPS else step,
-    )  # fmt: skip
+        xs,
+        means,
+        yerr=bars,
+        fmt=marker,
+        color=colour,
+        markersize=4.2,
+        markeredgecolor="white",
+        markeredgewidth=0.4,
+        elinewidth=0.9,
+        capsize=1.8,
+        capthick=0.9,
+        zorder=3,
+        label="mean of steps" if step == ALL_STEPS else step,
+    )

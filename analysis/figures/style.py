@@ -29,16 +29,39 @@ COLUMN_WIDTH_IN = 3.5  # one column of a two-column page (IEEE, ACM and CEUR tem
 PIXELS_PER_INCH = 300
 # Sizes in points at the printed width; 6 is the least that most publishers accept.
 PRINT_STYLE: Any = {
-    "font.size": 7, "axes.titlesize": 7, "axes.labelsize": 7, "xtick.labelsize": 6.5, "ytick.labelsize": 6.5,
-    "legend.fontsize": 6.5, "axes.linewidth": 0.6, "xtick.major.width": 0.6, "ytick.major.width": 0.6,
-    "xtick.major.size": 2.5, "ytick.major.size": 2.5, "grid.linewidth": 0.4, "grid.alpha": 0.3,
-    "lines.linewidth": 1.1, "lines.markersize": 3.5, "hatch.linewidth": 0.4, "axes.axisbelow": True,
-    "pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "lwq_tune",
-}  # fmt: skip
+    "font.size": 7,
+    "axes.titlesize": 7,
+    "axes.labelsize": 7,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "legend.fontsize": 6.5,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "grid.linewidth": 0.4,
+    "grid.alpha": 0.3,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 3.5,
+    "hatch.linewidth": 0.4,
+    "axes.axisbelow": True,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "lwq_tune",
+}
 NOTE_POINTS = 6.0
 MORE_MARKERS = ("s", "X", "P", "h")  # of the third of a family, and so on
-LINES = ("-", (0, (4, 1.2)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (7, 1.5)), (0, (3, 1, 1, 1, 1, 1)), (0, (2, 2)),
-         (0, (8, 1, 2, 1)))  # fmt: skip
+LINES = (
+    "-",
+    (0, (4, 1.2)),
+    (0, (1, 1)),
+    (0, (5, 1, 1, 1)),
+    (0, (7, 1.5)),
+    (0, (3, 1, 1, 1, 1, 1)),
+    (0, (2, 2)),
+    (0, (8, 1, 2, 1)),
+)
 
 
 # Prefixes of a unit and their factors from the unit of the table, the largest first.

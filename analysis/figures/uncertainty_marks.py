@@ -28,7 +28,7 @@ def face_and_edge(verdicts: pd.Series, colour: str) -> tuple[list[str], list[str
 
 
 def explain_verdicts(axes: Axes, front: pd.DataFrame) -> None:
-    """Name in the legend those of hollow points and black edges that are drawn."""
+    """Explain hollow points and black edges in the legend, where there are such."""
     verdicts = front["verdict"] if "verdict" in front else pd.Series(dtype=str)
     for verdict, label, face, edge in (
         (Verdict.ON_FRONT, "shown on the front", "0.75", "black"),
@@ -54,8 +54,9 @@ def mark_knee(axes: Axes, x: Any, y: Any, size: float) -> None:
         axes.scatter([], [], s=70, linewidths=1.0, label="knee (Das 1999)", **style)
 
 
-def draw_surfaces(axes: Axes, surfaces: pd.DataFrame, horizontal: Objective, vertical: Objective,
-                  factors: tuple[float, float]) -> None:  # fmt: skip
+def draw_surfaces(
+    axes: Axes, surfaces: pd.DataFrame, horizontal: Objective, vertical: Objective, factors: tuple[float, float]
+) -> None:
     """Draw the band between best and worst attainment surface, and the median; the limits of the axes stay.
 
     Args:
@@ -79,14 +80,27 @@ def draw_surfaces(axes: Axes, surfaces: pd.DataFrame, horizontal: Objective, ver
     }
     n_seeds = int(surfaces["n_seeds"].iloc[0])
     axes.fill_between(
-        every_x, levels["worst"], levels["best"], step="post", color=BAND_COLOUR, alpha=BAND_ALPHA, linewidth=0,
-        zorder=0.5, label=f"attained by some to all of {n_seeds} seeds",
-    )  # fmt: skip
+        every_x,
+        levels["worst"],
+        levels["best"],
+        step="post",
+        color=BAND_COLOUR,
+        alpha=BAND_ALPHA,
+        linewidth=0,
+        zorder=0.5,
+        label=f"attained by some to all of {n_seeds} seeds",
+    )
     start = every_x[0]
     axes.step(
-        [start, *every_x], [edge_y, *levels["median"]], where="post", color=BAND_COLOUR, linewidth=0.9, alpha=0.8,
-        zorder=1, label="median attainment",
-    )  # fmt: skip
+        [start, *every_x],
+        [edge_y, *levels["median"]],
+        where="post",
+        color=BAND_COLOUR,
+        linewidth=0.9,
+        alpha=0.8,
+        zorder=1,
+        label="median attainment",
+    )
     axes.set(xlim=limits[0], ylim=limits[1])
 
 

@@ -4,6 +4,6 @@ Start at `pareto.pareto_front`.
 
 - attainment: Empirical attainment surfaces.
 - choice: Which figures decide on the front.
-- families: Fronts of each family of schedules alone, beside the front of all.
 - pareto: Fronts: non-dominated configurations, their ranks, and hypervolume.
+- replicates: Finished trials as one array: configurations x seeds x objectives, all costs.
 """

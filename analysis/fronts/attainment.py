@@ -11,8 +11,8 @@ import moocore
 import numpy as np
 import pandas as pd
 
+from analysis.fronts.replicates import Replicates, replicate_costs
 from analysis.runs.load import AnalysisError, Objective
-from analysis.uncertainty.replicates import Replicates, replicate_costs
 
 SURFACES = ("best", "median", "worst")
 

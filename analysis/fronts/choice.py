@@ -60,7 +60,7 @@ def select_objectives(
 
 
 def selection_doubts(trials: pd.DataFrame, objectives: Sequence[Objective], select: Sequence[Objective]) -> list[str]:
-    """Return a line for each figure of the validation images that would decide on the front but for some trials.
+    """Return a line for each figure of the validation images that does not decide because some trials lack it.
 
     Args:
         trials: Finished trials.
@@ -80,7 +80,7 @@ def selection_doubts(trials: pd.DataFrame, objectives: Sequence[Objective], sele
 
 
 def _lacking(trials: pd.DataFrame, axis: Objective, column: str) -> pd.DataFrame:
-    """Return the trials that have an axis and not a figure that may stand for it."""
+    """Return the trials that have the figure of an axis, but not the one that may decide instead."""
     measured = trials[trials[axis.column].notna()]
     return measured[measured[column].isna()] if column in trials else measured
 

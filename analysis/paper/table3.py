@@ -11,6 +11,7 @@ from analysis.paper.published import EPOCHS, LEARNING_RATE, METHODS, MOMENTUM, T
 from analysis.runs.configurations import is_constant
 from analysis.runs.keys import CONFIGURATION, SETTINGS, first_trials
 from analysis.runs.seeds import seed_means
+from analysis.wording import mean_and_spread
 
 COLUMNS = {
     "test_accuracy": ("Test accuracy %", 100.0, ".2f"),
@@ -21,8 +22,18 @@ COLUMNS = {
     "emissions_kg_co2eq": ("Emissions kg CO2eq", 1.0, ".3e"),
 }
 FIGURES = list(COLUMNS)
-COMPARED = ["method", "column", "paper_mean", "paper_std", "mean", "std", "ratio", "paper_to_full_precision",
-            "to_full_precision", "n_epochs"]  # fmt: skip
+COMPARED = [
+    "method",
+    "column",
+    "paper_mean",
+    "paper_std",
+    "mean",
+    "std",
+    "ratio",
+    "paper_to_full_precision",
+    "to_full_precision",
+    "n_epochs",
+]
 
 OVER_EPOCHS = "Mean ± std over the epochs, the paper's convention (time, energy, emissions per epoch)"
 OVER_SEEDS = "Mean ± std over seeds (last epoch's metrics; time, energy, emissions of the whole training)"
@@ -83,9 +94,13 @@ def compare_with_paper(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFra
     rows = epochs.loc[epochs.index.isin(named.index), FIGURES].join(named)
     long = rows.melt(id_vars=keys, value_vars=FIGURES, var_name="column", ignore_index=True)
     groups = long.groupby([*keys, "column"], sort=False, dropna=False)["value"]
-    ours = pd.DataFrame({
-        "mean": groups.mean(skipna=False), "std": groups.std(ddof=1, skipna=False), "n_epochs": groups.size(),
-    }).reset_index()  # fmt: skip
+    ours = pd.DataFrame(
+        {
+            "mean": groups.mean(skipna=False),
+            "std": groups.std(ddof=1, skipna=False),
+            "n_epochs": groups.size(),
+        }
+    ).reset_index()
     ours = ours.assign(method=ours["schedule"].map(METHODS)).astype({"dataset": str, "method": str})
     both = ours.merge(paper_table(), on=["dataset", "method", "column"])
     both["ratio"] = both["mean"] / both["paper_mean"]
@@ -139,8 +154,11 @@ def format_comparison(comparison: pd.DataFrame) -> pd.DataFrame:
     for heading, prefix in (("paper", "paper_"), ("ours", "")):
         pairs = zip(styles, comparison[f"{prefix}mean"], comparison[f"{prefix}std"], strict=True)
         table[heading] = [mean_and_spread(mean * unit, std * unit, style) for (_, unit, style), mean, std in pairs]
-    for heading, column in (("ours/paper", "ratio"), ("paper/its fp", "paper_to_full_precision"),
-                            ("ours/our fp", "to_full_precision")):  # fmt: skip
+    for heading, column in (
+        ("ours/paper", "ratio"),
+        ("paper/its fp", "paper_to_full_precision"),
+        ("ours/our fp", "to_full_precision"),
+    ):
         table[heading] = ["-" if math.isnan(ratio) else f"{ratio:.3g}" for ratio in comparison[column]]
     return table.rename(columns=lambda name: name.removeprefix("config_"))
 
@@ -172,19 +190,6 @@ def _format(trials: pd.DataFrame, rows: pd.DataFrame, count_name: str) -> pd.Dat
         ends = (figures[[column, f"{column}_std"]] * factor).itertuples(index=False, name=None)
         table[title] = [mean_and_spread(mean, spread, style) for mean, spread in ends]
     return table.reset_index(drop=True)
-
-
-def mean_and_spread(mean: float, spread: float, style: str) -> str:
-    """Return ``mean ± std``; where there is no second value there is no spread, and none is shown.
-
-    >>> mean_and_spread(2.0, 1.414, ".2f"), mean_and_spread(1.0, float("nan"), ".2f")
-    ('2.00 ± 1.41', '1.00')
-    >>> mean_and_spread(float("nan"), float("nan"), ".2f")
-    'not measured'
-    """
-    if math.isnan(mean):
-        return "not measured"
-    return f"{mean:{style}}" if math.isnan(spread) else f"{mean:{style}} ± {spread:{style}}"
 
 
 def caption(trials: pd.DataFrame) -> str:

@@ -13,8 +13,7 @@ from analysis.effects.curves import QUANTITIES
 from analysis.energy.sources import Sources, sources_text
 from analysis.figures.style import Axis, make_axis
 from analysis.report.evidence import Evidence, Missing
-from analysis.report.figures.figure import interval_text, plain, rounded
-from analysis.report.figures.styles import Values
+from analysis.report.formatting import Values, interval_text, plain, rounded
 from analysis.report.provenance import Facts
 from analysis.wording import per_cent
 
@@ -29,8 +28,17 @@ def describe(evidence: Evidence) -> dict[int, Facts]:
     axes = objective_axes(evidence)
     origins = _origins(evidence.ledgers)
     ends = [f"{axis.column}{end}" for axis in axes for end in ("", "_low", "_high")]
-    columns = ["label", "bit_widths", "act_bit_widths", "family", "n_seeds", "verdict", "dominated_by",
-               "on_front_probability", *ends]  # fmt: skip
+    columns = [
+        "label",
+        "bit_widths",
+        "act_bit_widths",
+        "family",
+        "n_seeds",
+        "verdict",
+        "dominated_by",
+        "on_front_probability",
+        *ends,
+    ]
     rows = evidence.front[[column for column in columns if column in evidence.front]]
     return {
         configuration: [
@@ -88,7 +96,7 @@ def _origin(sources: Sources, coverage: float) -> Facts:
 
 
 def hover_texts(facts: dict[int, Facts]) -> dict[int, str]:
-    """Return what a point says when it is pointed at."""
+    """Return the text that is shown when a point is pointed at."""
     texts = {}
     for number, ((_, label), *pairs) in facts.items():
         lines = [f"<b>{plain(label)}</b>", *(f"{plain(term)}: {_wrapped(text)}" for term, text in pairs)]
@@ -135,8 +143,11 @@ def detail_data(evidence: Evidence, facts: dict[int, Facts]) -> list[Values]:
     curves = detail_curves(evidence)
     return [
         {
-            "number": int(configuration), "label": label, "family": family, "facts": facts[int(configuration)],
+            "number": int(configuration),
+            "label": label,
+            "family": family,
+            "facts": facts[int(configuration)],
             "curves": curves.get(label),
         }
         for configuration, label, family in evidence.shown[["label", "family"]].itertuples(name=None)
-    ]  # fmt: skip
+    ]

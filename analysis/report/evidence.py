@@ -11,6 +11,8 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
+from analysis.audit.findings import Figures, audit_run
+from analysis.audit.tables import load_tables
 from analysis.controls.controls import ENERGIES, Controls, run_controls
 from analysis.effects.curves import FIGURES as CURVE_FIGURES
 from analysis.effects.curves import curves_over_seeds
@@ -24,7 +26,6 @@ from analysis.fronts.choice import ChoiceKind, select_objectives, selection_doub
 from analysis.fronts.pareto import pareto_front
 from analysis.paper.table3 import FIGURES as TABLE_FIGURES
 from analysis.paper.table3 import caption
-from analysis.report.audits import Audit, audit_runs
 from analysis.runs.comparability import refuse_incomparable, without_origins
 from analysis.runs.configurations import check_comparable, dataset_names, summarise_trials
 from analysis.runs.keys import CONFIGURATION, first_trials
@@ -37,6 +38,7 @@ Result = TypeVar("Result")
 MOST_SHOWN = 300  # configurations with rows, curves and verdicts of their own
 MOST_CONTROLLED = 400  # pairs grow with the square: 27 triples x 10 settings are within it
 MOST_EPOCHS = 100  # points of a curve
+MOST_EPOCH_ROWS = 200_000  # of a run that is audited; more take longer than the rest of the report
 FEW_RESAMPLES, MANY_RESAMPLES = 500, 2000
 
 
@@ -44,6 +46,15 @@ FEW_RESAMPLES, MANY_RESAMPLES = 500, 2000
 class Missing:
     """Why something cannot be shown."""
 
+    reason: str
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit of one run found, or why there is none."""
+
+    run: str
+    figures: Figures | None
     reason: str
 
 
@@ -125,7 +136,7 @@ class Evidence:
 
     @functools.cached_property
     def shown_origin(self) -> str:
-        """The same of `shown_trials`."""
+        """Where the numbers of `shown_trials` come from."""
         return self.origin if len(self.shown_trials) == len(self.done) else f"{caption(self.shown_trials)}."
 
     @functools.cached_property
@@ -184,6 +195,33 @@ class Evidence:
         )
 
 
+def audit_runs(folders: Sequence[Path], names: Sequence[str], trials: pd.DataFrame) -> list[Audit]:
+    """Return one audit for each run.
+
+    Args:
+        folders: Run folders.
+        names: What to call them.
+        trials: Their trials, with ``folder`` and ``epochs_done``.
+    """
+    rows = trials["epochs_done"].fillna(0).groupby(trials["folder"]).sum()
+    counts = [int(rows.get(str(folder.resolve()), 0)) for folder in folders]
+    return [_audit(folder, name, n_rows) for folder, name, n_rows in zip(folders, names, counts, strict=True)]
+
+
+def _audit(folder: Path, name: str, n_rows: int) -> Audit:
+    if n_rows > MOST_EPOCH_ROWS:
+        return Audit(
+            name,
+            None,
+            f"not audited here: {n_rows:,} rows of epochs take longer than the rest of the report; "
+            "`python -m analysis audit RUN_DIR` adds them up",
+        )
+    try:
+        return Audit(name, audit_run(load_tables(folder)), "")
+    except AnalysisError as error:
+        return Audit(name, None, f"not audited: {error}")
+
+
 def thin_epochs(epochs: pd.DataFrame, most: int = MOST_EPOCHS) -> pd.DataFrame:
     """Return the rows of at most about ``most`` epochs, evenly spaced; the last of each trial is kept.
 
@@ -230,9 +268,18 @@ def gather(
     front, no_front, choice, n_resamples, selection = _front(named, objectives)
     surfaces = Missing(no_front) if no_front else attempt(lambda: attainment_surfaces(named, objectives))
     return Evidence(
-        runs, tuple(folder.resolve() for folder in folders), named, objectives, front, no_front, choice, n_resamples,
-        surfaces, (*warnings, *doubts, *selection), mixed,
-    )  # fmt: skip
+        runs,
+        tuple(folder.resolve() for folder in folders),
+        named,
+        objectives,
+        front,
+        no_front,
+        choice,
+        n_resamples,
+        surfaces,
+        (*warnings, *doubts, *selection),
+        mixed,
+    )
 
 
 def _front(

@@ -1,31 +1,68 @@
-"""The page: head, policy, sections, data and scripts in one file that asks the network for nothing."""
+"""The page: what its template shows, in one file that asks the network for nothing."""
 
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
 
+import jinja2
 from plotly.offline import get_plotlyjs
 
-from analysis.report import records, sections
+from analysis.report import sections
+from analysis.report.blocks import FigureBox, Section
 from analysis.report.details import describe, detail_data, hover_texts
 from analysis.report.evidence import Evidence
-from analysis.report.figures.figure import Figure
 from analysis.report.figures.styles import configuration_styles
-from analysis.report.markup import bullets, data_block, escape
-from analysis.report.provenance import read_manifest
-from analysis.report.status import alerts
+from analysis.report.formatting import Values
+from analysis.report.provenance import Facts, read_manifest
+from analysis.report.sentences import status_sentence
+from analysis.report.status import find_status
 from analysis.runs.load import AnalysisError
 from lwq_tune.files.atomic import whole_file
 
-KIND = "Layer-wise quantization: accuracy against energy and emissions"
-NO_SCRIPT = (
-    "<noscript><p class='note'>The figures are drawn by a script in this file, which is switched off here. All key "
-    "numbers are in the tables below.</p></noscript>"
-)
 PACKAGES = ("lwq-tune", "plotly", "pandas", "numpy", "moocore")
+JSON_STYLE = {"allow_nan": False, "ensure_ascii": False, "separators": (",", ":")}
+
+
+@dataclass(frozen=True)
+class Page:
+    """What `templates/report.html.j2` shows.
+
+    Attributes:
+        title: Names of the runs.
+        alerts: What a reader must know before all else.
+        sections: From top to bottom.
+        data: What the script reads beside the figures.
+        style: The style sheet, as it is.
+        scripts: The scripts, as they are; no other script runs.
+    """
+
+    title: str
+    alerts: Sequence[str]
+    sections: Sequence[Section]
+    data: Values
+    style: str
+    scripts: Sequence[str]
+
+    @property
+    def policy(self) -> str:
+        """Policy of the page: no address is allowed, so that nothing is loaded or sent; only its own scripts run."""
+        hashes = " ".join(f"'sha256-{_digest(script)}'" for script in self.scripts)
+        return (
+            f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
+            "base-uri 'none'; form-action 'none'"
+        )
+
+    @property
+    def json_data(self) -> Values:
+        """What the script draws from: the figures of all sections, and ``data``."""
+        blocks = [block for section in self.sections for block in section.blocks]
+        return {"figures": [block.figure.to_json() for block in blocks if isinstance(block, FigureBox)], **self.data}
 
 
 def build_page(evidence: Evidence) -> str:
@@ -39,58 +76,52 @@ def build_page(evidence: Evidence) -> str:
     hover = hover_texts(facts)
     parts = [
         sections.summary_section(evidence),
-        sections.front_section(evidence, facts, hover),
+        sections.front_section(evidence, hover),
         sections.controls_section(evidence),
         sections.parallel_section(evidence, hover),
         sections.heatmap_section(evidence),
         sections.curves_section(evidence),
         sections.energy_section(evidence),
         sections.sensitivity_section(evidence),
-        (records.table_section(evidence), []),
-        (records.audit_section(evidence.audits), []),
-        (records.provenance_section(evidence, manifests, _versions()), []),
+        sections.table_section(evidence),
+        sections.audit_section(evidence.audits),
+        sections.provenance_section(evidence, manifests, _versions()),
     ]
+    files = resources.files("analysis.report")
+    style, script = (files.joinpath(f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    statuses = map(status_sentence, find_status(evidence.runs.trials, manifests))
     title = " and ".join(evidence.names)
-    head = f"<header><p class='kind'>{KIND}</p><h1>{escape(title)}</h1></header>"
-    warned = [*alerts(evidence.runs.trials, manifests), *evidence.warnings]
-    banner = f'<aside class="alert" aria-label="Warnings">{bullets(warned)}</aside>' if warned else ""
-    body = "".join([head, banner, NO_SCRIPT, sections.contents(), *(inner for inner, _ in parts)])
-    figures = [figure for _, drawn in parts for figure in drawn]
-    return _document(title, body, _data(evidence, figures, facts))
+    return render(
+        Page(title, [*statuses, *evidence.warnings], parts, _data(evidence, facts), style, [get_plotlyjs(), script])
+    )
 
 
-def _data(evidence: Evidence, figures: list[Figure], facts: dict[int, list[tuple[str, str]]]) -> str:
-    """Return what the script draws from."""
+def _data(evidence: Evidence, facts: dict[int, Facts]) -> Values:
+    """Return what the script knows of single configurations."""
     details = detail_data(evidence, facts)
     styles = configuration_styles([d["label"] for d in details], [d["family"] for d in details])
     for detail in details:
         detail["colour"] = styles[detail["label"]][0]["color"]
-    value = {
-        "figures": [figure.to_json() for figure in figures],
-        "details": details,
-        "n_seeds": int(evidence.front["n_seeds"].max()),
-    }
-    return data_block("report-data", value)
+    return {"details": details, "n_seeds": int(evidence.front["n_seeds"].max())}
 
 
-def _document(title: str, body_html: str, data_html: str) -> str:
-    files = resources.files("analysis.report")
-    style = files.joinpath("report.css").read_text(encoding="utf-8")
-    scripts = [get_plotlyjs(), files.joinpath("report.js").read_text(encoding="utf-8")]
-    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
-    # No address is allowed, so that nothing is loaded or sent; only these two scripts may run.
-    policy = (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; "
-        "form-action 'none'"
+def render(page: Page) -> str:
+    """Return a page as HTML; all of it but the style sheet and the scripts is escaped."""
+    return _environment().get_template("report.html.j2").render(page=page)
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("analysis.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    code = "".join(f"<script>{script}</script>" for script in scripts)
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)} - lwq_tune report</title><style>{style}</style></head>"
-        f"<body><main>{body_html}</main>{data_html}{code}</body></html>\n"
-    )
+    environment.policies["json.dumps_kwargs"] = JSON_STYLE
+    return environment
 
 
 def _digest(script: str) -> str:

@@ -75,8 +75,10 @@ def manifest_facts(manifest: Manifest) -> Facts:
         name = Path(str(dataset.get("dataset"))).name
         facts.append(("data set", f"{name}, digest {digest}" if digest else name))
     facts += _intensities(_mapping(manifest.get("carbon_intensity")))
-    facts += [(f"energy sources of {host}", _labels(_mapping(labels)))
-              for host, labels in _mapping(manifest.get("energy_sources")).items()]  # fmt: skip
+    facts += [
+        (f"energy sources of {host}", _labels(_mapping(labels)))
+        for host, labels in _mapping(manifest.get("energy_sources")).items()
+    ]
     sessions = manifest.get("sessions")
     for number, session in enumerate(sessions if isinstance(sessions, list) else [], start=1):
         prefix = f"session {number}: " if isinstance(sessions, list) and len(sessions) > 1 else ""
@@ -95,8 +97,9 @@ def _session(session: Manifest) -> Facts:
     host = _mapping(session.get("host"))
     versions = ", ".join(f"{name} {version}" for name, version in _mapping(session.get("versions")).items() if version)
     machine = [host.get("hostname"), host.get("cpu_model"), host.get("platform")]
-    machine += [f"{host[key]} {unit}" for key, unit in (("available_cpus", "CPUs"), ("memory_mib", "MiB"))
-                if host.get(key)]  # fmt: skip
+    machine += [
+        f"{host[key]} {unit}" for key, unit in (("available_cpus", "CPUs"), ("memory_mib", "MiB")) if host.get(key)
+    ]
     return [
         ("command", command_line(session.get("arguments"))),
         ("time", f"{session.get('started_at_utc')} to {session.get('ended_at_utc') or 'no end recorded'}"),

@@ -10,6 +10,11 @@
   const SAVED_WIDTH = 1000;
   const place = (key) => document.getElementById(`figure-${key}`);
 
+  // Returns the title of an axis; before the unit stands a space or the end of a line.
+  function titleText({ name, unit, remark }, between = " ") {
+    return `${name}${unit ? `${between}(${unit})` : ""}${remark ? `, ${remark}` : ""}`;
+  }
+
   // Returns the layout with the panels arranged in as many columns as fit.
   function arrange(figure, layout, width) {
     const panels = figure.panels;
@@ -22,10 +27,10 @@
     const inner = { width: width - margin.l - margin.r };
     const gap = { x: figure.columnGap / inner.width };
     const size = { x: (1 - (columns - 1) * gap.x) / columns };
-    const axes = panels.map((panel) => arranged[panel.x.replace("x", "xaxis")]).filter((axis) => axis.title);
-    const long = axes.filter((axis) => size.x * inner.width < NARROW && axis.title.text.includes(" ("));
-    for (const axis of long) axis.title.text = axis.title.text.replace(" (", "<br>(");
-    const line = long.length ? 18 : 0;
+    const isNarrow = size.x * inner.width < NARROW;
+    const broken = isNarrow ? panels.filter((panel) => panel.xTitle.unit) : [];
+    for (const panel of broken) arranged[panel.x.replace("x", "xaxis")].title.text = titleText(panel.xTitle, "<br>");
+    const line = broken.length ? 18 : 0;
     margin.b += line;
     inner.height = rows * figure.panelHeight + (rows - 1) * (ROW_GAP + line);
     gap.y = (ROW_GAP + line) / inner.height;
@@ -95,8 +100,8 @@
   function chosenFigure(detail) {
     const panels = [];
     const data = [];
-    const axis = (text) => ({
-      title: { text, standoff: 8 }, automargin: true, gridcolor: "#dddddd", linecolor: "#595959", ticks: "outside",
+    const axis = (title) => ({
+      title: { text: titleText(title), standoff: 8 }, automargin: true, gridcolor: "#dddddd", linecolor: "#595959", ticks: "outside",
       showline: true, zeroline: false,
     });
     const layout = {
@@ -104,12 +109,13 @@
       hovermode: "x unified", showlegend: true, paper_bgcolor: "#ffffff", plot_bgcolor: "#ffffff",
       legend: { orientation: "h", x: 0, yanchor: "bottom", itemclick: false, itemdoubleclick: false },
     };
-    ["accuracy", "loss"].forEach((quantity, index) => {
+    const epoch = { name: "epoch" };
+    Object.entries({ accuracy: "%", loss: "nat" }).forEach(([quantity, unit], index) => {
       const number = index ? "2" : "";
-      panels.push({ x: `x${number}`, y: `y${number}`, title: quantity });
+      panels.push({ x: `x${number}`, y: `y${number}`, title: quantity, xTitle: epoch });
       const ticks = detail.curves.epochs.at(-1) <= 8 ? { dtick: 1 } : { nticks: 8 };
-      layout[`xaxis${number}`] = { ...axis("epoch"), ...ticks, anchor: `y${number}` };
-      layout[`yaxis${number}`] = { ...axis(quantity === "accuracy" ? "accuracy (%)" : "loss (nat)"), anchor: `x${number}` };
+      layout[`xaxis${number}`] = { ...axis(epoch), ...ticks, anchor: `y${number}` };
+      layout[`yaxis${number}`] = { ...axis({ name: quantity, unit }), anchor: `x${number}` };
       for (const [images, [mean, low, high]] of Object.entries(detail.curves.series[quantity] ?? {})) {
         data.push(...curve(detail, images, mean, low, high, number, index === 0));
       }

@@ -1,4 +1,4 @@
-"""What a report says in sentences: what was trained, its findings, and what the verdicts rest on."""
+"""What a report says in sentences: what was trained, how complete it is, its findings, what the verdicts rest on."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from analysis.energy.sources import EnergyKind
 from analysis.figures.style import make_axis
 from analysis.findings import Finding
 from analysis.report.evidence import Evidence, Missing
-from analysis.report.figures.figure import estimate_text
-from analysis.report.summary import SummaryKind
-from analysis.runs.comparability import WHOLE_HOST
+from analysis.report.formatting import estimate_text
+from analysis.report.status import StatusKind
+from analysis.report.summary import SummaryKind, TrainedKind, trained
 from analysis.runs.load import Objective
 from analysis.uncertainty.verdicts import FAMILY_WISE_ERROR, Verdict
 from analysis.wording import as_sentence, counted, counted_range, join_words, per_cent
@@ -46,7 +46,7 @@ def trained_sentences(evidence: Evidence) -> list[str]:
         f"{counted(len(evidence.front), 'configuration')} ({listed}) of {values('config_model')}{_width(done)} on "
         f"{dataset}, {epochs} epoch{'' if epochs == '1' else 's'}, "
         f"{counted_range(evidence.front['n_seeds'].astype(int), 'seed', ' to ')} each, on {values('cpu_model')}.",
-        *_energy_sentences(evidence),
+        *(TRAINED[finding.kind](finding) for finding in trained(evidence)),
     ]
 
 
@@ -56,29 +56,47 @@ def _width(done: pd.DataFrame) -> str:
     return "" if widths in ([], [1.0]) else f" (width {join_words([f'{width:g}' for width in widths])})"
 
 
-def _energy_sentences(evidence: Evidence) -> list[str]:
-    """Return what energies and emissions are, and what is not in them."""
-    done, kind = evidence.done, evidence.energy_kind
-    is_whole = (done["share_method"] == WHOLE_HOST).all()
+def _energy(finding: Finding[TrainedKind]) -> str:
+    """Return what energies and emissions are."""
+    is_whole = finding.counts["charged_with_whole_host"] == finding.counts["all"]
     scope = "each trial is charged with its whole host" if is_whole else "what is one trial's share is modelled"
-    sentences = [{
+    (kind,) = finding.subjects
+    sentences: dict[str, str] = {
         EnergyKind.ESTIMATED: "All energies and emissions are estimates: no counter of this machine measured them.",
         EnergyKind.ESTIMATED_IN_PART: "Energies and emissions are estimates in part: not all of it was measured by "
         "counters.",
         EnergyKind.MEASURED: f"Energies were measured by counters of the machine; {scope}; emissions follow from a "
         "carbon intensity.",
-    }.get(kind, f"The energy of training is {kind}.")]  # fmt: skip
-    if n_calibrated := int((done["config_mode"] == "ptq").sum()):
-        sentences.append(
-            f"{n_calibrated} of {len(done)} trials only calibrate trained networks (ptq): what is called their "
-            "training energy is that of the calibration."
-        )
-    if n_started := int((done["config_init_from"].fillna("scratch") != "scratch").sum()):
-        sentences.append(
-            f"{n_started} of {len(done)} trials start from trained networks; the energy and emissions of that training "
-            "are not in theirs, on no axis and in no ratio (init_energy_kwh has the energy)."
-        )
-    return sentences
+    }
+    return sentences.get(kind, f"The energy of training is {kind}.")
+
+
+def _calibrated(finding: Finding[TrainedKind]) -> str:
+    return (
+        f"{finding.counts['trials']} of {finding.counts['all']} trials only calibrate trained networks (ptq): what is "
+        "called their training energy is that of the calibration."
+    )
+
+
+def _started_from_trained(finding: Finding[TrainedKind]) -> str:
+    return (
+        f"{finding.counts['trials']} of {finding.counts['all']} trials start from trained networks; the energy and "
+        "emissions of that training are not in theirs, on no axis and in no ratio (init_energy_kwh has the energy)."
+    )
+
+
+def status_sentence(finding: Finding[StatusKind]) -> str:
+    """Return what keeps the runs from being complete as text."""
+    if finding.kind is StatusKind.NO_END:
+        return "No end of the sweep is recorded: it still runs, or was killed. Figures and verdicts may change."
+    n, n_all = finding.counts["trials"], finding.counts["all"]
+    return {
+        StatusKind.UNFINISHED: f"This is not the whole run: {n} of {n_all} trials have not been trained to their end. "
+        "Figures and verdicts are of the others and may change.",
+        StatusKind.FAILED: f"{n} of {n_all} trials failed and are in no figure; the list is under Provenance. A mean "
+        "over the seeds that are left may look better or worse than it is.",
+        StatusKind.STOPPED: f"{n} of {n_all} trials were stopped early by a rule and are in no figure.",
+    }[finding.kind]
 
 
 def finding_sentence(finding: Finding[Any], evidence: Evidence) -> str:
@@ -162,6 +180,11 @@ def _control_statement(finding: Finding[Any]) -> str:
     return control_sentence(finding, with_examples=False)
 
 
+TRAINED: dict[TrainedKind, Sentence] = {
+    TrainedKind.ENERGY: _energy,
+    TrainedKind.CALIBRATED: _calibrated,
+    TrainedKind.STARTED_FROM_TRAINED: _started_from_trained,
+}
 BEST = (SummaryKind.NO_ACCURACY, SummaryKind.ONLY_ACCURACY, SummaryKind.HIGHEST_ACCURACY)
 SUMMARY: dict[SummaryKind, Sentence] = {
     SummaryKind.ON_FRONT: _on_front,

@@ -13,6 +13,7 @@ from analysis.effects.sensitivity import Sensitivity
 from analysis.energy.findings import LedgerKind, find_in_ledgers
 from analysis.findings import Estimate, Finding
 from analysis.report.evidence import Evidence, Missing
+from analysis.runs.comparability import WHOLE_HOST
 from analysis.uncertainty.verdicts import Verdict
 
 MOST_OPEN = 2  # findings of the controls at the top; all are in their section
@@ -34,6 +35,28 @@ class SummaryKind(Enum):
     UNDECIDED = "not decided whether on the front"
     NO_CONTROLS = "pairs of equal cost were not compared"
     UNMEASURED = "configurations lack a figure of the front"
+
+
+class TrainedKind(Enum):
+    """What a report says of the training behind its figures."""
+
+    ENERGY = "how energies were found; the subject is an `EnergyKind`"
+    CALIBRATED = "trials only calibrate trained networks"
+    STARTED_FROM_TRAINED = "trials start from trained networks"
+
+
+def trained(evidence: Evidence) -> list[Finding[TrainedKind]]:
+    """Return what energies and emissions are, and what is not in them."""
+    done = evidence.done
+    numbers = {
+        TrainedKind.CALIBRATED: int((done["config_mode"] == "ptq").sum()),
+        TrainedKind.STARTED_FROM_TRAINED: int((done["config_init_from"].fillna("scratch") != "scratch").sum()),
+    }
+    whole_hosts = {"charged_with_whole_host": int((done["share_method"] == WHOLE_HOST).sum()), "all": len(done)}
+    return [
+        Finding(TrainedKind.ENERGY, subjects=(evidence.energy_kind,), counts=whole_hosts),
+        *(Finding(kind, counts={"trials": n, "all": len(done)}) for kind, n in numbers.items() if n),
+    ]
 
 
 def supported(evidence: Evidence) -> list[Finding[Any]]:
@@ -80,9 +103,13 @@ def _find_best(evidence: Evidence) -> Finding[SummaryKind]:
     kind = SummaryKind.ONLY_ACCURACY if len(known) == 1 else SummaryKind.HIGHEST_ACCURACY
     ends = (float(row.get(f"{column}_{end}", math.nan)) for end in ("low", "high"))
     return Finding(
-        kind, False, column, (row["label"],), {column: Estimate(float(row[column]), *ends)},
+        kind,
+        False,
+        column,
+        (row["label"],),
+        {column: Estimate(float(row[column]), *ends)},
         {"seeds": int(row["n_seeds"])},
-    )  # fmt: skip
+    )
 
 
 def _find_verdicts(front: pd.DataFrame) -> list[Finding[SummaryKind]]:

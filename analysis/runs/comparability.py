@@ -12,8 +12,10 @@ from analysis.runs.configurations import COMPARABLE, stated_intensities
 from analysis.runs.load import AnalysisError, Objective
 
 SOURCE_OF_DOMAIN = {
-    "cpu_energy_kwh": "cpu_source", "gpu_energy_kwh": "gpu_source", "ram_energy_kwh": "ram_source",
-}  # fmt: skip
+    "cpu_energy_kwh": "cpu_source",
+    "gpu_energy_kwh": "gpu_source",
+    "ram_energy_kwh": "ram_source",
+}
 DOMAIN_SOURCES = list(SOURCE_OF_DOMAIN.values())
 SHARE = ["share_method", "pue"]
 INTENSITY = ["carbon_intensity_source", "carbon_intensity_g_per_kwh"]
@@ -69,7 +71,7 @@ def refuse_incomparable(
 
 
 def without_origins(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials without how their energies were found, for checks of everything else."""
+    """Return the trials without the columns on how energies were found, for checks of everything else."""
     return trials.assign(**dict.fromkeys(COLUMNS))
 
 
@@ -106,7 +108,7 @@ def _difference(trials: pd.DataFrame, column: str) -> str | None:
 def share_classes(trials: pd.DataFrame) -> pd.Series:
     """Return what share of a host trials are charged with; trials of one class are comparable.
 
-    The whole host is another scope than a share of it. Trials without a GPU are of one class whether they
+    The whole host is another scope than a share of it. Trials without a GPU are of one class, whether they
     ran alone or shared their host by CPU seconds.
     """
     has_gpu = trials["gpu_source"].notna() & (trials["gpu_source"] != "none")
@@ -131,7 +133,7 @@ def _concurrency_warning(trials: pd.DataFrame) -> list[str]:
 
 
 def _coverage_warning(trials: pd.DataFrame) -> list[str]:
-    """Return a warning where the meter did not see a part of the training of some trials, which then look cheap."""
+    """Return a warning where a part of the training of some trials was not measured, so that they look cheap."""
     coverage = trials["coverage"].dropna().astype(float)
     n_partly = int((coverage < MIN_COVERAGE).sum())
     if not n_partly:

@@ -29,7 +29,7 @@ COMPARABLE = {
 def done_trials(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the trials that ran to their end, without those of configurations that a rule stopped in another seed.
 
-    A rule stops what looks bad: the mean over the seeds that were left would look too good.
+    A rule stops what looks bad, so the mean over the remaining seeds would look too good.
 
     Args:
         trials: Trials of one or several runs, such as `analysis.runs.load.Runs.trials`.
@@ -107,7 +107,7 @@ def summarise_trials(trials: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Configurations by their key, in the order in which they come first: the columns of `NAMES`, of `SETTINGS` those
-        that differ, ``n_seeds``, and of each column of `FIGURES` the mean and ``COLUMN_std``, in the unit of the
+        that differ, ``n_seeds``, and for each column of `FIGURES` the mean and ``COLUMN_std``, in the unit of the
         trial's column.
     """
     by_seed = trials.groupby([CONFIGURATION, "config_seed"], sort=False)[FIGURES].mean(skipna=False)
@@ -119,5 +119,5 @@ def summarise_trials(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def is_constant(values: pd.Series) -> bool:
-    """Return whether a column says the same of every row."""
+    """Return whether a column has one value in all rows."""
     return values.astype(str).nunique() <= 1

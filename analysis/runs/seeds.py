@@ -13,7 +13,7 @@ from analysis.runs.load import AnalysisError
 
 
 def seed_means(trials: pd.DataFrame, figures: Sequence[str]) -> pd.DataFrame:
-    """Return one row per configuration and seed, repetitions of a seed by their mean; NaN where one is.
+    """Return one row per configuration and seed: the mean of its repetitions, NaN where one of them is NaN.
 
     Args:
         trials: Finished trials.
@@ -56,7 +56,7 @@ def configuration_labels(trials: pd.DataFrame) -> pd.Series:
 
 
 def name_trials(trials: pd.DataFrame, most: int = 3) -> str:
-    """Return what messages call some trials: schedule, seed, run and key of the first few, and how many there are more.
+    """Return what messages call some trials: schedule, seed, run and key of the first few, and the number of others.
 
     >>> name_trials(pd.DataFrame({"schedule": ["fixed_2"], "config_seed": [1], "run": ["day"], "trial_key": ["0a1b"]}))
     'fixed_2 seed 1: day/0a1b'
@@ -68,7 +68,7 @@ def name_trials(trials: pd.DataFrame, most: int = 3) -> str:
 
 
 def lacking_epochs(trials: pd.DataFrame, epochs: pd.DataFrame) -> list[str]:
-    """Return a line on the trials whose tables of epochs are missing or hold fewer than they trained; none without any.
+    """Return a line on the trials whose tables of epochs are missing or lack rows; empty where there are none.
 
     Args:
         trials: Finished trials.
@@ -87,7 +87,7 @@ def lacking_epochs(trials: pd.DataFrame, epochs: pd.DataFrame) -> list[str]:
 
 
 def evaluated_images(frame: pd.DataFrame) -> str:
-    """Return which images the figures of a frame were evaluated on, as columns begin: ``test``, else ``val``.
+    """Return which images accuracies are of, as names of columns begin: ``test``, or ``val`` where none is of test.
 
     A space may leave the test images alone, then its accuracies are of the validation images.
 

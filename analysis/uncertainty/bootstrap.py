@@ -1,4 +1,4 @@
-"""How often each configuration is on the front when the seeds are drawn again, and the hypervolume's interval."""
+"""How often each configuration is on the front when the seeds are drawn again."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.fronts.pareto import Costs, hypervolume, is_nondominated
-from analysis.statistics import student_quantile
-from analysis.uncertainty.replicates import Replicates
+from analysis.fronts.pareto import Costs, is_nondominated
+from analysis.fronts.replicates import Replicates
 
 Array = NDArray[np.float64]
 DRAWS_AT_ONCE_VALUES = 4_000_000
@@ -24,7 +23,7 @@ def on_front_probability(
     at once; configurations with other sets are drawn independently of them (Efron and Tibshirani 1993, chapter 8).
     The means of n drawn seeds spread less than those of n new ones, by (n - 1) / n in variance, so that their
     distance from the mean of all is stretched by sqrt(n / (n - 1)). With 2 to 5 seeds this describes the sample and
-    is no test: there are but 2 (n = 2) to 126 (n = 5) different resamples. `analysis.uncertainty.verdicts` decides.
+    is no test: there are only 3 (n = 2) to 126 (n = 5) different resamples. `analysis.uncertainty.verdicts` decides.
 
     Args:
         replicates: Measured ones, see `Replicates.measured`.
@@ -79,43 +78,3 @@ def _draw_deviations(replicates: Replicates, generator: np.random.Generator, n_d
         drawn = np.tensordot(shares, residuals, axes=(1, 1))
         deviations[:, rows] = drawn * math.sqrt(n_seeds / (n_seeds - 1))
     return deviations
-
-
-def hypervolume_interval(
-    decided: Replicates, reported: Replicates, reference: Costs, error: float = 0.05
-) -> tuple[float, float, float]:
-    """Return the hypervolume of the front of means, and both ends of its interval.
-
-    Jackknife over the seeds with Student's t on n - 1 degrees of freedom (Miller 1974, Biometrika 61, 1): without one
-    seed after the other, the front is found again. The reference point stays where it is. Where configurations tie,
-    noise puts more of them on the front of means than belong there, which no interval over seeds repairs: then it
-    covers less often.
-
-    Args:
-        decided: Measured replicates of the objectives that decide on the front.
-        reported: The same configurations and seeds, objectives that are reported.
-        reference: Shape (n_objectives,).
-        error: Chance that the interval does not cover, where the means are normal and the front does not change.
-
-    Returns:
-        Value, low, high; NaN for the ends where the configurations do not share two seeds or more.
-    """
-    value = _front_hypervolume(decided.means, reported.means, reference)
-    n = decided.costs.shape[1]
-    if n < 2 or not (decided.is_complete and reported.is_complete):
-        return value, math.nan, math.nan
-    without = [
-        _front_hypervolume(
-            np.delete(decided.costs, seed, axis=1).mean(axis=1),
-            np.delete(reported.costs, seed, axis=1).mean(axis=1),
-            reference,
-        )
-        for seed in range(n)
-    ]
-    standard_error = math.sqrt((n - 1) / n * float(np.sum((np.array(without) - np.mean(without)) ** 2)))
-    half = student_quantile(error / 2, n - 1) * standard_error
-    return value, max(0.0, value - half), value + half
-
-
-def _front_hypervolume(decided: Costs, reported: Costs, reference: Costs) -> float:
-    return hypervolume(reported[is_nondominated(decided)], reference)

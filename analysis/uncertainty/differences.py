@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.uncertainty.replicates import Replicates
+from analysis.fronts.replicates import Replicates
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -19,7 +19,7 @@ VALUES_AT_ONCE = 500_000
 def statistics(
     replicates: Replicates, margins: Array, spread: str, wanted: Rows | None = None
 ) -> Iterator[tuple[Rows, Array, Counts]]:
-    """Yield of some configurations after others how far they are from being dominated by each other one.
+    """Yield, a few configurations at a time, how far each is from being dominated by each of the others.
 
     Args:
         replicates: Measured ones.
@@ -72,10 +72,10 @@ def _paired_difference(replicates: Replicates, rows: Rows) -> tuple[Array, Array
 
 
 def _incomplete_difference(replicates: Replicates, row: int) -> tuple[Array, Array, Counts]:
-    """Return the same of one configuration (n, m), (n,), where not all have all seeds: paired over those of both.
+    """Return the same for one configuration, (n, m) and (n,), where seeds are missing: paired over common seeds.
 
     Pairs without two common seeds are compared as independent samples, with the degrees of freedom of the smaller,
-    which is on the safe side (Scheffe 1970, JASA 65, 1501). Where there is but one seed, the variance is infinite.
+    which is on the safe side (Scheffe 1970, JASA 65, 1501). With one seed, the variance is infinite.
     """
     is_common = replicates.has_seed & replicates.has_seed[row]
     n_common = is_common.sum(axis=1)
@@ -97,7 +97,7 @@ def _incomplete_difference(replicates: Replicates, row: int) -> tuple[Array, Arr
 def _pooled_variance(replicates: Replicates) -> tuple[Array, int]:
     """Return the variance of one replicate (m,), infinite where unknown, and its degrees of freedom.
 
-    Where all configurations have all seeds, what a seed adds to all of them is no part of it.
+    Where all configurations have all seeds, the effect of a seed on all of them is taken out first.
     """
     residuals = replicates.residuals
     n, n_seeds = residuals.shape[:2]

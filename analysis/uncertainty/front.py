@@ -1,7 +1,7 @@
 """Fronts with uncertainty: probability, verdict and intervals of each configuration, over its seeds.
 
-The method and its sources: `verdicts` (with a family-wise error), `bootstrap` (probabilities, interval of the
-hypervolume), `analysis.fronts.attainment` (surfaces).
+The method and its sources: `verdicts` (with a family-wise error), `bootstrap` (probabilities), `hypervolume` (its
+interval), `analysis.fronts.attainment` (surfaces).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.fronts.replicates import Replicates, replicate_costs, split_replicates
 from analysis.runs.keys import CONFIGURATION
 from analysis.runs.load import AnalysisError, Objective
 from analysis.runs.seeds import configuration_labels
 from analysis.statistics import student_quantile
-from analysis.uncertainty.bootstrap import hypervolume_interval, is_on_front, on_front_probability
-from analysis.uncertainty.replicates import Replicates, replicate_costs
+from analysis.uncertainty.bootstrap import is_on_front, on_front_probability
 from analysis.uncertainty.verdicts import FAMILY_WISE_ERROR, Claims, Verdict, find_claims
 
 INTERVAL_ERROR = 0.05
@@ -102,42 +102,6 @@ def _with_unmeasured(measured: pd.DataFrame, configurations: pd.Index) -> pd.Dat
         if column in frame:
             frame.loc[configurations.difference(measured.index), column] = value
     return frame
-
-
-def front_hypervolume(
-    trials: pd.DataFrame,
-    objectives: Sequence[Objective],
-    reference: NDArray[np.float64],
-    select: Sequence[Objective] | None = None,
-) -> tuple[float, float, float]:
-    """Return the hypervolume of the front of means and both ends of its 95 % interval, NaN where there is none.
-
-    Args:
-        trials: Finished trials.
-        objectives: Axes that are reported, and span the volume.
-        reference: Point that it is measured from, in costs, shape (n_objectives,).
-        select: Axes that decide on the front; the same without it.
-
-    Returns:
-        Value, low, high, in the product of the units of the objectives. The ends are NaN where the configurations do
-        not share two seeds or more.
-    """
-    decided, reported = split_replicates(trials, tuple(select or objectives), objectives)
-    return hypervolume_interval(decided, reported, reference, INTERVAL_ERROR)
-
-
-def split_replicates(
-    trials: pd.DataFrame, select: Sequence[Objective], objectives: Sequence[Objective]
-) -> tuple[Replicates, Replicates]:
-    """Return the replicates of configurations that have all axes, by the deciding and by the reported axes."""
-    axes = list(dict.fromkeys([*select, *objectives]))
-    measured = replicate_costs(trials, axes).measured()
-
-    def part(wanted: Sequence[Objective]) -> Replicates:
-        columns = [axes.index(axis) for axis in wanted]
-        return Replicates(measured.costs[..., columns], measured.is_exact[columns], measured.configurations)
-
-    return part(select), part(objectives)
 
 
 def configuration_names(trials: pd.DataFrame) -> pd.Series:

@@ -1,6 +1,6 @@
 """Which configurations are shown to be on the front, and which to be dominated, with a family-wise error.
 
-Two kinds of claims are made of the means mu that endless seeds would give, epsilon being 0 unless asked for:
+Two kinds of claims are made about the means mu over infinitely many seeds, epsilon being 0 unless asked for:
 
 - *on the front*: no other configuration is better by epsilon or more in every objective. Shown where, for each other
   configuration, one objective shows that it is not. Per objective this is a t test of a difference; over the
@@ -35,9 +35,9 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.fronts.replicates import Replicates
 from analysis.statistics import student_quantile, student_tail
 from analysis.uncertainty.differences import SPREADS, statistics
-from analysis.uncertainty.replicates import Replicates
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -137,7 +137,7 @@ def _distinct(df: Indices) -> list[int]:
 
 
 def _holm(p_front: Array, p_dominance: Array, error: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which claims hold by Holm's method, the weight of what holds going to what is left."""
+    """Return which claims hold by Holm's method; the weight of those that hold goes to the remaining ones."""
     n = len(p_front)
     weight_front, weight_dominance = 1 / (2 * n), 1 / (2 * n * (n - 1))
     left = 1.0

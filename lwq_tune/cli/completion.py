@@ -1,7 +1,7 @@
 """``python -m lwq_tune completion``: the script that makes a shell complete ``lwq-tune``, through shtab.
 
-What an argument takes is read from its metavar, so that a flag completes as soon as it is declared. The script names
-everything itself; no Python runs while a word is completed.
+What an argument takes is read from its metavar, so that a flag completes as soon as it is declared. No Python runs
+while a word is completed.
 """
 
 from __future__ import annotations
@@ -21,60 +21,7 @@ from lwq_tune.quantization.schedules import NAMED_SCHEDULES
 from lwq_tune.sweep.space.search_space import builtin_spaces
 
 SHELLS = ("bash", "zsh", "fish")
-SPACE_METAVAR = "NAME|FILE"
-_RUN_DIRS = {"bash": "_lwq_run_dirs", "zsh": "_lwq_run_dirs", "fish": "(_lwq_run_dirs)"}
-_SPACE_FILES = {"bash": "_lwq_space_files", "zsh": "_lwq_space_files", "fish": "(_lwq_space_files)"}
-_OF_METAVAR = {
-    "RUN_DIR": _RUN_DIRS,
-    SPACE_METAVAR: _SPACE_FILES,
-    "DIR": shtab.DIRECTORY,
-    "FILE": shtab.FILE,
-}
-# The run folders below what was typed, one or two levels deep, such as results/night; else any folder. shtab takes
-# matches for file names where the name of a function says `_dir` or `_file`.
-_PREAMBLE = {
-    "bash": """\
-_lwq_run_dirs() {
-  local manifest
-  local -a runs=()
-  for manifest in "$1"*/manifest.json "$1"*/*/manifest.json; do
-    [[ -f $manifest ]] && runs+=("${manifest%/manifest.json}")
-  done
-  if (( ${#runs[@]} )); then printf '%s\\n' "${runs[@]}"; else compgen -d -- "$1"; fi
-}
-_lwq_space_files() {
-  compgen -W "@SPACES@" -- "$1"
-  compgen -f -X '!*.yaml' -- "$1"
-  compgen -f -X '!*.yml' -- "$1"
-  compgen -d -- "$1"
-}
-""",
-    "zsh": """\
-_lwq_run_dirs() {
-  local -a runs
-  runs=( ${~PREFIX}*/manifest.json(N:h) ${~PREFIX}*/*/manifest.json(N:h) )
-  if (( $#runs )); then compadd -- $runs; else _path_files -/; fi
-}
-_lwq_space_files() {
-  _alternative 'spaces:search space:(@SPACES@)' 'files:space file:_files -g "*.(yaml|yml)"'
-}
-""",
-    "fish": """\
-function _lwq_run_dirs
-  set -l word (commandline -ct)
-  set -l manifests $word*/manifest.json $word*/*/manifest.json
-  if test (count $manifests) -gt 0
-    string replace -r '/manifest\\.json$' '' -- $manifests
-  else
-    __fish_complete_directories $word
-  end
-end
-function _lwq_space_files
-  string split ' ' -- '@SPACES@'
-  __fish_complete_suffix .yaml
-end
-""",
-}
+_OF_METAVAR = {"RUN_DIR": shtab.DIRECTORY, "DIR": shtab.DIRECTORY, "FILE": shtab.FILE}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -130,8 +77,7 @@ def completion_script(
             action.complete = _OF_METAVAR[str(action.metavar)]  # type: ignore[attr-defined]
         elif action.dest in words and action.choices is None:
             action.choices = list(words[action.dest])
-    preamble = _PREAMBLE[shell].replace("@SPACES@", " ".join(words.get("space", ())))
-    script: str = shtab.complete(parser, shell, preamble=preamble)
+    script: str = shtab.complete(parser, shell)
     return script if script.endswith("\n") else f"{script}\n"
 
 

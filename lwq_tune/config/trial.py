@@ -10,9 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from lwq_tune.config.settings import names_where, setting
-from lwq_tune.models.layer_shapes import MODEL_BLOCKS
+from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS, MODEL_BLOCKS
 from lwq_tune.quantization.schedules import (
-    FULL_PRECISION_BITS,
     Family,
     check_bit_width,
     check_bit_widths,
@@ -21,6 +20,7 @@ from lwq_tune.quantization.schedules import (
     schedule_name,
 )
 
+Quantizer = Literal["lsq", "pact", "dorefa", "minmax"]
 MAX_BLOCKS = 1000
 BitWidth = Annotated[int, BeforeValidator(check_bit_width)]
 
@@ -70,9 +70,7 @@ class TrialConfig(BaseModel):
         flag=None,
         strict=False,
     )
-    quantizer: Literal["lsq", "pact", "dorefa", "minmax"] = setting(
-        "lsq", "quantizer", decides_cost=True, is_of_quantization=True
-    )
+    quantizer: Quantizer = setting("lsq", "quantizer", decides_cost=True, is_of_quantization=True)
     weight_scales: Literal["per_tensor", "per_channel"] = setting(
         "per_tensor", "one scale per weight tensor, or per output channel", decides_cost=True, is_of_quantization=True
     )

@@ -103,7 +103,11 @@ def as_dataset(decoded: DecodedImages) -> Dataset:
 def as_arrays(dataset: Dataset) -> DecodedImages:
     """Return a data set on the CPU as arrays, which share its memory."""
     return DecodedImages(
-        dataset.train.images.numpy(), dataset.train.labels.numpy(),
-        dataset.test.images.numpy(), dataset.test.labels.numpy(),
-        dataset.mean.numpy(), dataset.std.numpy(), dataset.num_classes,
-    )  # fmt: skip
+        dataset.train.images.numpy(),
+        dataset.train.labels.numpy(),
+        dataset.test.images.numpy(),
+        dataset.test.labels.numpy(),
+        dataset.mean.numpy(),
+        dataset.std.numpy(),
+        dataset.num_classes,
+    )

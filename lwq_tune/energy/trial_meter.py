@@ -13,8 +13,9 @@ from typing import Any
 from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.energy.attribution.split import CPU, RAM
 from lwq_tune.energy.ledger.run_ledger import RunSpec
-from lwq_tune.energy.ledger.totals import JOULES_PER_KWH, Totals, trial_part
+from lwq_tune.energy.ledger.totals import Totals, trial_part
 from lwq_tune.energy.meter import EnergyReading
+from lwq_tune.energy.sensors.host_meter import JOULES_PER_KWH
 from lwq_tune.energy.service.client import LedgerClient, connect
 from lwq_tune.errors import EnergyMeterError
 

@@ -26,7 +26,7 @@ from lwq_tune.estimation.measurement import Group, MeasuredModels, find_groups, 
 from lwq_tune.estimation.messages import describe
 from lwq_tune.estimation.range import NOTHING
 from lwq_tune.models.inference_costs import ModelCosts
-from lwq_tune.sweep.cluster.slots import Slots
+from lwq_tune.sweep.slots import Slots
 
 if TYPE_CHECKING:
     from lwq_tune.sweep.plan import AdaptiveSearch

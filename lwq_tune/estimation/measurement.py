@@ -18,7 +18,7 @@ from lwq_tune.estimation.probe_worker import ProbeSetup, ProbeTask
 from lwq_tune.estimation.representatives import MAX_MEASURED, Models, spread
 from lwq_tune.host.threads import n_threads
 from lwq_tune.output_streams import say
-from lwq_tune.sweep.cluster.slots import Host, Slots, choose_slots, usable_memory_mib
+from lwq_tune.sweep.slots import Host, Slots, choose_slots, usable_memory_mib
 from lwq_tune.sweep.space.prerequisites import waves
 
 if TYPE_CHECKING:

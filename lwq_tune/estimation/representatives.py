@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from lwq_tune.config.settings import names_where
 from lwq_tune.config.trial import TrialConfig
-from lwq_tune.quantization.schedules import FULL_PRECISION_BITS
+from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS
 
 T = TypeVar("T")
 MAX_MEASURED = 12

@@ -10,8 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lwq_tune.models.layer_shapes import LayerShape
-from lwq_tune.quantization.schedules import FULL_PRECISION_BITS
+from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS, LayerShape
 
 # Horowitz, ISSCC 2014, 45 nm, picojoules.
 FP32_MULTIPLY_PJ, FP32_ADD_PJ = 3.7, 0.9

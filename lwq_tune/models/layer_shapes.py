@@ -16,6 +16,7 @@ MODEL_BLOCKS: dict[str, tuple[int, ...]] = {
     "resnet44": (7, 7, 7),
     "resnet56": (9, 9, 9),
 }
+FULL_PRECISION_BITS = 32  # of a weight or activation that is not quantized
 IMAGE_SIZE = 32
 IMAGE_CHANNELS = 3
 STEM_CHANNELS = 16

@@ -15,9 +15,10 @@ from torch import nn
 
 from lwq_tune.errors import ConfigError
 from lwq_tune.models.cifar_resnet import BasicBlock, CifarResNet
+from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS
 from lwq_tune.quantization.layers import DEFAULT_SCHEME, QuantConv2d, QuantLinear
 from lwq_tune.quantization.quantizers.base import Quantizer
-from lwq_tune.quantization.schedules import FULL_PRECISION_BITS, check_bit_widths
+from lwq_tune.quantization.schedules import check_bit_widths
 from lwq_tune.quantization.scheme import Scheme
 
 

@@ -14,12 +14,12 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
 
 from lwq_tune.errors import ConfigError
+from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS
 
 BitWidths = tuple[int, ...]
 Family = Literal["full_precision", "fixed", "ascending", "descending", "mixed"]
 Constraint = Literal["free", "ascending", "descending", "fixed"]
 
-FULL_PRECISION_BITS = 32
 MIN_BIT_WIDTH, MAX_BIT_WIDTH = 1, 8
 PROGRESSIVE_TOP_BITS = 4
 FAMILIES: tuple[str, ...] = get_args(Family)

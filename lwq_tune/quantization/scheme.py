@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
 from torch import Tensor, nn
 
+from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS
 from lwq_tune.quantization.quantizers.base import Quantizer
 from lwq_tune.quantization.quantizers.dorefa import DoReFaActQuantizer, DoReFaWeightQuantizer
 from lwq_tune.quantization.quantizers.lsq import LSQQuantizer
 from lwq_tune.quantization.quantizers.minmax import MinMaxActQuantizer, MinMaxWeightQuantizer
 from lwq_tune.quantization.quantizers.pact import PACTQuantizer
-from lwq_tune.quantization.schedules import FULL_PRECISION_BITS
+
+# By the name that a trial gives; LSQ's take more settings.
+WEIGHTS: dict[str, Callable[..., Quantizer]] = {
+    "pact": DoReFaWeightQuantizer,
+    "dorefa": DoReFaWeightQuantizer,
+    "minmax": MinMaxWeightQuantizer,
+}
+ACTIVATIONS: dict[str, Callable[[int], Quantizer]] = {
+    "pact": PACTQuantizer,
+    "dorefa": DoReFaActQuantizer,
+    "minmax": MinMaxActQuantizer,
+}
 
 
 @dataclass(frozen=True)
@@ -36,20 +49,17 @@ class Scheme:
         """Return the quantizer of a weight, its range set, or the identity at 32 bits."""
         if bit_width == FULL_PRECISION_BITS:
             return nn.Identity()
-        quantizer: Quantizer
         if self.quantizer == "lsq":
             n_channels = weight.shape[0] if self.per_channel else None
-            quantizer = LSQQuantizer(
+            quantizer: Quantizer = LSQQuantizer(
                 bit_width,
                 signed=True,
                 n_channels=n_channels,
                 n_dims=weight.dim(),
                 least_squares=self.least_squares,
             )
-        elif self.quantizer == "minmax":
-            quantizer = MinMaxWeightQuantizer(bit_width, per_channel=self.per_channel)
         else:
-            quantizer = DoReFaWeightQuantizer(bit_width, per_channel=self.per_channel)
+            quantizer = WEIGHTS[self.quantizer](bit_width, per_channel=self.per_channel)
         quantizer.initialize(weight)
         return quantizer
 
@@ -59,8 +69,7 @@ class Scheme:
             return nn.Identity()
         if self.quantizer == "lsq":
             return LSQQuantizer(bit_width, signed=False, least_squares=self.least_squares)
-        made = {"pact": PACTQuantizer, "dorefa": DoReFaActQuantizer, "minmax": MinMaxActQuantizer}
-        return made[self.quantizer](bit_width)
+        return ACTIVATIONS[self.quantizer](bit_width)
 
     def for_first_and_last(self) -> Self:
         """Return the scheme of stem and classifier.

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lwq_tune.energy.ledger.interval_log import only_intervals
-from lwq_tune.energy.ledger.totals import JOULES_PER_KWH, TRIAL, kg_co2eq, parse_part
+from lwq_tune.energy.ledger.totals import TRIAL, kg_co2eq, parse_part
+from lwq_tune.energy.sensors.host_meter import JOULES_PER_KWH
 from lwq_tune.errors import ResultsError
 from lwq_tune.files import jsonl
 from lwq_tune.results.row_log import Record

@@ -17,9 +17,12 @@ from lwq_tune.results.schema import CONFIG, ENERGY, HOST, METRICS, SETUP, SOURCE
 Record = dict[str, Any]
 
 SUMMED = (
-    "train_time_s", "eval_time_s", "epoch_time_s", "unmeasured_s",
+    "train_time_s",
+    "eval_time_s",
+    "epoch_time_s",
+    "unmeasured_s",
     *(column.name for column in (*SETUP, *ENERGY) if column.unit),
-)  # fmt: skip
+)
 _MEANS = ("coverage", "concurrency")
 LAST = (
     "engine",

@@ -15,7 +15,7 @@ from lwq_tune.energy.service.host_spool import RunLocation, run_spec
 from lwq_tune.models.inference_costs import ModelCosts
 from lwq_tune.quantization.schedules import BitWidths
 from lwq_tune.results.run_folder import RunFolder
-from lwq_tune.sweep.cluster.dashboard import Dashboard
+from lwq_tune.sweep.dashboard import Dashboard
 from lwq_tune.sweep.space.file_models import Search
 from lwq_tune.sweep.space.search_space import SearchSpace
 from lwq_tune.sweep.stopping.settings import Stopping

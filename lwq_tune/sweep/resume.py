@@ -20,13 +20,13 @@ from lwq_tune.results.recorder import RunRecorder, utc_now
 from lwq_tune.results.run_folder import RunFolder, run_lock
 from lwq_tune.results.schema import ENDED
 from lwq_tune.results.storage.run_copy import mirrored
-from lwq_tune.sweep.cluster.dashboard import find_dashboard
+from lwq_tune.sweep.dashboard import find_dashboard
 from lwq_tune.sweep.edited_space import extend, recorded_space, space_now
+from lwq_tune.sweep.loggers.choice import check_installed, choose_loggers
 from lwq_tune.sweep.plan import Plan, find_checkpoints, make_search
 from lwq_tune.sweep.session import Run, run_session
 from lwq_tune.sweep.space.prerequisites import n_together
 from lwq_tune.sweep.space.trial_list import make_trial_list
-from lwq_tune.sweep.tune.loggers import check_installed, choose_loggers
 from lwq_tune.sweep.worker.checkpoints import checkpoints_of_run
 
 

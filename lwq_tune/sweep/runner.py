@@ -7,6 +7,7 @@ import math
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from lwq_tune.config.carbon_budget import parse_budget
 from lwq_tune.config.trial import TrialConfig
@@ -15,9 +16,11 @@ from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.row_log import read_log
 from lwq_tune.results.schema import ENDED
 from lwq_tune.sweep.cluster.hosts import SweepHosts, open_sweep_hosts, wait_for_ledgers
-from lwq_tune.sweep.cluster.overhead_account import DriverAccount
 from lwq_tune.sweep.confirmation import in_random_blocks, prepare_host
 from lwq_tune.sweep.ledger_sync.collector import import_host_spools
+from lwq_tune.sweep.ledger_sync.overhead_account import DriverAccount
+from lwq_tune.sweep.loggers.choice import choose_loggers, make_loggers
+from lwq_tune.sweep.loggers.trial_logger import TrialLogger
 from lwq_tune.sweep.plan import NO_RULES, AdaptiveSearch, Plan, SessionEnd
 from lwq_tune.sweep.progress import make_progress
 from lwq_tune.sweep.search.proposer import Proposer
@@ -25,8 +28,10 @@ from lwq_tune.sweep.search.trial_queue import ListQueue, SearchQueue, outcome_of
 from lwq_tune.sweep.space.prerequisites import waves
 from lwq_tune.sweep.stopping.controller import StopController
 from lwq_tune.sweep.stopping.rules import StopRules
-from lwq_tune.sweep.tune.loggers import choose_loggers, make_loggers
 from lwq_tune.sweep.tune.tuner import SweepSinks, run_tune
+
+if TYPE_CHECKING:
+    from ray.tune import Callback
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +72,7 @@ def run_trials(plan: Plan, recorder: RunRecorder, tell: Callable[[str], object])
                 _prepare_hosts(hosts, account)
             progress = make_progress(plan.trials, sys.stderr, recorder.epochs_done(), proposed)
             loggers = make_loggers(choose_loggers(plan.config), plan.folder.path.resolve(), plan.config.run)
-            sinks = SweepSinks(recorder, progress, controller, loggers, hosts.callbacks())
+            sinks = SweepSinks(recorder, progress, controller, hosts.fetch_log, _logging_callbacks(loggers, plan))
             stopped_by = _run_waves(plan, hosts, sinks)
             return SessionEnd(stopped_by, controller.ended_by)
     finally:
@@ -77,6 +82,13 @@ def run_trials(plan: Plan, recorder: RunRecorder, tell: Callable[[str], object])
         if hosts is not None:
             wait_for_ledgers(plan.folder.energy, plan.session, hosts.remaining)
         _finish(recorder)
+
+
+def _logging_callbacks(loggers: Mapping[str, Callable[[], TrialLogger]], plan: Plan) -> list[Callback]:
+    """Return the callbacks of the loggers for all of the sweep's runs of Tune: one that failed stays dropped."""
+    from lwq_tune.sweep.tune.logging_callback import LoggingCallback
+
+    return [LoggingCallback(flag, make, plan.config.run) for flag, make in loggers.items()]
 
 
 def _finish(recorder: RunRecorder) -> None:

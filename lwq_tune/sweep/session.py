@@ -27,13 +27,13 @@ from lwq_tune.output_streams import say
 from lwq_tune.results.recorded_dataset import check_init_run
 from lwq_tune.results.schema import ENDED
 from lwq_tune.results.storage.run_copy import address_of, check_storage, discard_unused, mirrored
-from lwq_tune.sweep.cluster.dashboard import Dashboard, find_dashboard
+from lwq_tune.sweep.dashboard import Dashboard, find_dashboard
+from lwq_tune.sweep.loggers.choice import check_installed, choose_loggers
 from lwq_tune.sweep.plan import SessionEnd
 from lwq_tune.sweep.space.checks import explain
 from lwq_tune.sweep.space.prerequisites import n_together
 from lwq_tune.sweep.space.search_space import SearchSpace, load_space
 from lwq_tune.sweep.space.trial_list import TrialList, count_trials, make_trial_list
-from lwq_tune.sweep.tune.loggers import check_installed, choose_loggers
 
 if TYPE_CHECKING:
     from lwq_tune.results.energy_tables import EnergyLog
@@ -178,7 +178,7 @@ def start_sweep(prepared: PreparedSweep, estimate: Callable[[PreparedSweep], dic
     from lwq_tune.host.hardware import available_cpus
     from lwq_tune.results.recorder import RunRecorder, utc_now
     from lwq_tune.results.run_folder import RunFolder, run_lock
-    from lwq_tune.sweep.cluster.slots import check_cpus
+    from lwq_tune.sweep.slots import check_cpus
 
     trial_list, config = prepared.trial_list, prepared.config
     if config.address is None:

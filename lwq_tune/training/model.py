@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.errors import ConfigError
 from lwq_tune.models.cifar_resnet import CifarResNet
+from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS
 from lwq_tune.quantization.calibrate import quantizers
 from lwq_tune.quantization.prepare import first_last_bit_width, prepare_qat, used_bit_widths
-from lwq_tune.quantization.schedules import FULL_PRECISION_BITS
 from lwq_tune.quantization.scheme import Scheme
 from lwq_tune.training.sgd import SGD
 

@@ -44,10 +44,17 @@ class SGD:
             parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
             buffers = [self._buffers.get(parameter) for parameter in parameters]
             sgd(
-                parameters, [parameter.grad for parameter in parameters], buffers, fused=True,
-                lr=group["lr"], weight_decay=group["weight_decay"], momentum=self._momentum,
-                dampening=0.0, nesterov=False, maximize=False,
-            )  # fmt: skip
+                parameters,
+                [parameter.grad for parameter in parameters],
+                buffers,
+                fused=True,
+                lr=group["lr"],
+                weight_decay=group["weight_decay"],
+                momentum=self._momentum,
+                dampening=0.0,
+                nesterov=False,
+                maximize=False,
+            )
             self._buffers.update(
                 (p, buffer) for p, buffer in zip(parameters, buffers, strict=True) if buffer is not None
             )

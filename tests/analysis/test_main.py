@@ -6,8 +6,8 @@ import re
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,10 +15,9 @@ import pytest
 from PIL import Image
 
 from analysis.__main__ import COMMANDS, main
-from analysis.figures.front import draw_pareto
-from analysis.fronts.pareto import pareto_front
+from analysis.fronts.choice import choice_sentence, select_objectives
 from analysis.runs.configurations import summarise_trials
-from analysis.runs.load import Objective, load_run
+from analysis.runs.load import load_run
 from lwq_tune.quantization.schedules import schedule_name
 from lwq_tune.results.schema import SCHEMA_VERSION
 from tests.support.synthetic_runs import OBJECTIVES, POINTS, change_trials, ledger_run, write_run
@@ -28,6 +27,12 @@ def trial_key(run: Path, schedule: str, seed: int) -> str:
     rows = pq.read_table(run / "trials.parquet").to_pylist()
     (key,) = [r["trial_key"] for r in rows if (r["schedule"], r["config_seed"]) == (schedule, seed)]
     return str(key)
+
+
+def choice_of(run: Path, column: str | None = None) -> str:
+    """Return the sentence on which figures decide on the front of a run."""
+    loaded = load_run(run)
+    return choice_sentence(select_objectives(loaded.trials, loaded.objectives, column)[1])
 
 
 @pytest.fixture
@@ -47,11 +52,17 @@ def test_pareto_writes_the_front_and_its_plot(run: Path, capsys: pytest.CaptureF
     assert main(["pareto", str(run)]) == 0
     front = pd.read_csv(run / "analysis" / "pareto.csv").set_index("schedule")
     assert front["on_front"].to_dict() == {
-        "ascending_234": True, "full_precision": True, "fixed_2": False, "descending_432": False,
-    }  # fmt: skip
+        "ascending_234": True,
+        "full_precision": True,
+        "fixed_2": False,
+        "descending_432": False,
+    }
     assert front["rank"].to_dict() == {
-        "ascending_234": 1, "full_precision": 1, "fixed_2": 2, "descending_432": 2,
-    }  # fmt: skip
+        "ascending_234": 1,
+        "full_precision": 1,
+        "fixed_2": 2,
+        "descending_432": 2,
+    }
     # By hand: reference accuracy 0.72 - 0.1 * 0.19 = 0.701 and emissions 4e-6 + 0.1 * 3e-6 = 4.3e-6;
     # (4.3 - 1) e-6 * (0.85 - 0.701) + (4.3 - 3) e-6 * (0.91 - 0.85) = 5.697e-7.
     out = capsys.readouterr().out
@@ -68,9 +79,16 @@ def test_the_plot_names_its_axes_with_units_and_its_sources(run: Path) -> None:
     ET.fromstring(text)
     drawn = " ".join(re.findall(r"<!-- (.*?) -->", text))
     for words in (
-        "test accuracy (%)", "training emissions (mg CO2eq)", "full precision", "ascending_234", "front (means)",
-        "measured:rapl-package", "500.0 g/kWh", "2 seeds", "Test CPU",
-    ):  # fmt: skip
+        "test accuracy (%)",
+        "training emissions (mg CO2eq)",
+        "full precision",
+        "ascending_234",
+        "front (means)",
+        "measured:rapl-package",
+        "500.0 g/kWh",
+        "2 seeds",
+        "Test CPU",
+    ):
         assert words in drawn, words
 
 
@@ -239,8 +257,10 @@ def test_an_unwritable_output_folder_is_one_message(run: Path, capsys: pytest.Ca
 
 
 def test_many_configurations_are_drawn_without_naming_them_all(tmp_path: Path) -> None:
-    points = {f"mixed_{a}{b}{c}": ([0.5 + 0.01 * a], 1e-6 * (a + b + c)) for a, b, c in
-              [(a, b, c) for a in range(2, 7) for b in range(2, 7) for c in range(2, 7) if a < b > c]}  # fmt: skip
+    points = {
+        f"mixed_{a}{b}{c}": ([0.5 + 0.01 * a], 1e-6 * (a + b + c))
+        for a, b, c in [(a, b, c) for a in range(2, 7) for b in range(2, 7) for c in range(2, 7) if a < b > c]
+    }
     run = write_run(tmp_path / "run", points)
     assert main(["pareto", str(run)]) == 0
     front = pd.read_csv(run / "analysis" / "pareto.csv")
@@ -248,39 +268,6 @@ def test_many_configurations_are_drawn_without_naming_them_all(tmp_path: Path) -
     assert len(front) > 12
     for _, row in front.iterrows():
         assert (f"<!-- {row['schedule']} -->" in drawn) == row["on_front"], row["schedule"]
-
-
-@pytest.mark.parametrize(
-    ("directions", "points", "turn"),
-    [
-        (("maximize", "minimize"), [(0.9, 0.9), (0.5, 0.5)], (0.5, 0.9)),
-        (("maximize", "maximize"), [(0.9, 0.5), (0.5, 0.9)], (0.5, 0.5)),
-        (("minimize", "minimize"), [(0.9, 0.5), (0.5, 0.9)], (0.9, 0.9)),
-    ],
-)
-def test_between_two_points_the_steps_turn_at_what_both_reach(
-    directions: tuple[str, str], points: list[tuple[float, float]], turn: tuple[float, float]
-) -> None:
-    objectives = [Objective("test_accuracy", directions[0]), Objective("val_accuracy", directions[1])]
-    frame = pd.DataFrame(points, columns=["test_accuracy", "val_accuracy"])
-    frame = frame.assign(schedule=["fixed_2", "fixed_3"], family="fixed")
-    front = pareto_front(frame, objectives)
-    assert front["on_front"].all()
-    (line,) = draw_pareto(front, frame, objectives, "caption").axes[0].lines
-    assert line.get_drawstyle() == "steps-post"
-    xs, ys = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
-    # The first objective runs upwards; after the edge and the first point, the step runs to the second's x.
-    assert (float(ys[1]), float(xs[2])) == turn
-
-
-def test_a_front_of_one_point_is_drawn_to_the_edges() -> None:
-    objectives = [Objective("test_accuracy", "maximize"), Objective("val_accuracy", "minimize")]
-    frame = pd.DataFrame({"test_accuracy": [0.9, 0.5], "val_accuracy": [0.1, 0.5]})
-    frame = frame.assign(schedule=["fixed_2", "fixed_3"], family="fixed")
-    axes = draw_pareto(pareto_front(frame, objectives), frame, objectives, "caption").axes[0]
-    (line,) = axes.lines
-    assert np.asarray(line.get_xdata()).tolist() == [0.1, 0.1, axes.get_xlim()[1]]
-    assert np.asarray(line.get_ydata()).tolist() == [axes.get_ylim()[0], 0.9, 0.9]
 
 
 def test_a_configuration_that_a_rule_stopped_in_one_seed_is_on_no_front(
@@ -310,8 +297,15 @@ def test_pareto_says_how_sure_the_front_is(run: Path, capsys: pytest.CaptureFixt
     assert ends == pytest.approx([0.91 - 0.12706, 0.91 + 0.12706], abs=1e-5)
     assert front["on_family_front"].all()
     out = capsys.readouterr().out
-    for words in ("chosen by val_accuracy and reported by test_accuracy", "95% confidence", "2 seeds", "knee: none",
-                  "--spread pooled", "(jackknife over seeds)", "tied_with"):  # fmt: skip
+    for words in (
+        choice_of(run),
+        "95% confidence",
+        "2 seeds",
+        "knee: none",
+        "--spread pooled",
+        "(jackknife over seeds)",
+        "tied_with",
+    ):
         assert words in out, words
     surfaces = pd.read_csv(run / "analysis" / "attainment.csv")
     assert surfaces["surface"].unique().tolist() == ["best", "median", "worst"]
@@ -344,15 +338,18 @@ def test_what_the_test_images_would_have_chosen_is_said(run: Path, capsys: pytes
     assert main(["pareto", str(run)]) == 0
     front = pd.read_csv(run / "analysis" / "pareto.csv").set_index("schedule")
     assert front["on_front"].to_dict() == {
-        "ascending_234": True, "fixed_2": True, "full_precision": False, "descending_432": False,
-    }  # fmt: skip
+        "ascending_234": True,
+        "fixed_2": True,
+        "full_precision": False,
+        "descending_432": False,
+    }
     err = capsys.readouterr().err
     assert "by the reported figures themselves the front would be ascending_234, full_precision" in err
     assert "front (by validation)" in (run / "analysis" / "pareto.svg").read_text()
     assert main(["pareto", str(run), "--select", "test_accuracy"]) == 0
     front = pd.read_csv(run / "analysis" / "pareto.csv").set_index("schedule")
     assert front.loc["full_precision", "on_front"]
-    assert "looks better than it is" in capsys.readouterr().out
+    assert choice_of(run, "test_accuracy") in capsys.readouterr().out
 
 
 def test_the_one_trial_whose_validation_is_no_number_is_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -364,7 +361,7 @@ def test_the_one_trial_whose_validation_is_no_number_is_named(run: Path, capsys:
         "warning: test_accuracy decides on the front, since val_accuracy needs a number in every finished trial for "
         f"that, and {named}\n"
     ) in captured.err
-    assert "the front is chosen by test_accuracy, which it also reports" in captured.out
+    assert choice_of(run) in captured.out
     assert main(["pareto", str(run), "--select", "val_accuracy"]) == 2
     assert f"{named}; leave --select out, and test_accuracy decides" in capsys.readouterr().err
 
@@ -372,10 +369,11 @@ def test_the_one_trial_whose_validation_is_no_number_is_named(run: Path, capsys:
 def test_where_no_trial_has_a_validation_figure_no_single_one_is_blamed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["pareto", str(write_run(tmp_path / "old", changes={"val_accuracy": None}))]) == 0
+    run = write_run(tmp_path / "old", changes={"val_accuracy": None})
+    assert main(["pareto", str(run)]) == 0
     captured = capsys.readouterr()
     assert "needs a number" not in captured.err
-    assert "which it also reports" in captured.out
+    assert choice_of(run) in captured.out
 
 
 @pytest.mark.parametrize("command", ["table", "curves"])
@@ -461,6 +459,40 @@ def test_what_cannot_decide_is_one_message(
     assert main(["pareto", str(run), *flags]) == 2
     assert message in capsys.readouterr().err
     assert not (run / "analysis").exists()
+
+
+@pytest.mark.parametrize("command", ["curves", "heatmap", "sensitivity", "ledgers", "table"])
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"points": {}}, "got none at all"),
+        ({"changes": {"status": "failed"}}, "got 8 failed"),
+        ({"changes": {"status": "pending"}}, "got 8 pending"),
+    ],
+)
+def test_a_run_without_finished_trials_is_one_message(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, how: dict[str, Any], message: str
+) -> None:
+    run = write_run(tmp_path / "run", **how)
+    assert main([command, str(run)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert message in said
+    assert len(said.splitlines()) == 1
+    assert not (run / "analysis").exists()
+
+
+@pytest.mark.parametrize("command", ["curves", "heatmap", "sensitivity"])
+def test_several_data_sets_are_not_one_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    runs = [write_run(tmp_path / "a"), write_run(tmp_path / "b", config_changes={"dataset": "cifar10"})]
+    assert main([command, *map(str, runs), "--out", str(tmp_path / "out")]) == 2
+    assert "cifar10, digits" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("width", ["1", "100"])
+def test_a_width_that_no_page_has_is_refused(tmp_path: Path, width: str) -> None:
+    with pytest.raises(SystemExit):
+        main(["curves", str(tmp_path), "--width-in", width])
 
 
 @pytest.mark.parametrize("flags", [["--error", "0"], ["--epsilon", "test_accuracy"], ["--spread", "none"]])

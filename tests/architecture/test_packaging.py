@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import zipfile
@@ -43,7 +44,10 @@ def test_the_wheel_holds_both_packages_the_spaces_and_the_types(wheel: Path) -> 
     spaces = {f"lwq_tune/search_spaces/{path.name}" for path in (REPOSITORY / "search_spaces").glob("*.yaml")}
     assert len(spaces) >= 4
     assert names >= spaces | {"lwq_tune/py.typed", "analysis/__main__.py", "lwq_tune/sweep/runner.py"}
-    assert names >= {"analysis/report/report.css", "analysis/report/report.js"}
+    report = {path.relative_to(REPOSITORY).as_posix() for path in (REPOSITORY / "analysis" / "report").rglob("*.*")}
+    page = {name for name in report if name.endswith((".css", ".js", ".j2"))}
+    assert len(page) == 4
+    assert names >= page
     assert not any(name.startswith(("tests/", "search_spaces/", "benchmarks/")) for name in names)
 
 
@@ -57,10 +61,9 @@ def test_the_installed_package_finds_its_spaces_in_an_empty_folder(installed: Pa
 
 def test_a_decoy_analysis_breaks_neither_a_sweep_nor_the_console_scripts(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "analysis.py").write_text("raise RuntimeError('decoy')\n")
-    sweep = [
-        sys.executable, "-m", "lwq_tune", "sweep", "--space", "named_schedules", "--run", "run", "--country", "FRA",
-        "--set", "schedules=[fixed_2]", "--set", "seeds=[0]", "--set", "epochs=1", "--set", "width=0.25",
-    ]  # fmt: skip
+    settings = "--set schedules=[fixed_2] --set seeds=[0] --set epochs=1 --set width=0.25"
+    command = f"-m lwq_tune sweep --space named_schedules --run run --country FRA {settings}"
+    sweep = [sys.executable, *shlex.split(command)]
     result = run(installed, tmp_path, *sweep)
     assert result.returncode == 0, result.stderr
     script = installed / "bin" / "lwq-analysis"

@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.search import SYNTHETIC, Table, hypervolume_shares, read_table, search, synthetic_table
+from benchmarks.search import SYNTHETIC, Table, hypervolume_shares, main, read_table, search, synthetic_table
 from lwq_tune.quantization.schedules import enumerate_bit_widths
 from lwq_tune.sweep.search.proposer import Outcome
-from tests.conftest import run_python
 
 TRIPLES = enumerate_bit_widths([2, 3, 4], 3, "free")
 
@@ -77,14 +76,18 @@ def test_a_run_becomes_a_table_of_means_over_the_seeds_that_are_done(tmp_path: P
     assert table[2, 2, 3].val_accuracy == pytest.approx(0.67), "the seed that was not measured is left out"
 
 
-@pytest.mark.slow
-def test_the_benchmark_measures_and_writes_what_it_promises(tmp_path: Path) -> None:
+def run_search(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr("sys.argv", ["search", *arguments])
+    main()
+
+
+def test_on_a_run_the_share_of_the_front_only_grows_and_the_quartiles_are_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_run(tmp_path)
-    arguments = ["--seeds", "3", "--trials", "7", "--json", "search.json"]
-    result = run_python("-m", "benchmarks.search", str(tmp_path), *arguments, cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    figures = json.loads((tmp_path / "search.json").read_text())
-    (table,) = figures["tables"].values()
+    file = tmp_path / "search.json"
+    run_search(monkeypatch, str(tmp_path), "--seeds", "2", "--trials", "7", "--json", str(file))
+    (table,) = json.loads(file.read_text())["tables"].values()
     assert table["n_schedules"] == 27
     for figure in table["methods"].values():
         assert list(figure["share"]) == ["3", "5", "7"]
@@ -92,15 +95,16 @@ def test_the_benchmark_measures_and_writes_what_it_promises(tmp_path: Path) -> N
         assert 0 < np.min(quartiles) <= np.max(quartiles) <= 1
         assert (np.diff(quartiles, axis=1) >= 0).all()
         assert (np.diff(quartiles, axis=0) >= 0).all(), "a front only grows"
-    assert "SYNTHETIC" not in result.stdout
-    assert "27 schedules" in result.stdout
+    printed = capsys.readouterr().out
+    assert "SYNTHETIC" not in printed
+    assert "27 schedules" in printed
 
 
-@pytest.mark.slow
-def test_without_a_run_the_tables_are_synthetic_and_say_so(tmp_path: Path) -> None:
-    result = run_python("-m", "benchmarks.search", "--seeds", "2", "--trials", "5", "--lag", "2", cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.count("SYNTHETIC") == 3
+def test_without_a_run_the_tables_are_synthetic_and_say_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_search(monkeypatch, "--seeds", "1", "--trials", "4", "--lag", "2", "--choices", "2", "8")
+    assert capsys.readouterr().out.count("SYNTHETIC") == 3
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:

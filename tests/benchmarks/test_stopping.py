@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from analysis.runs.load import AnalysisError
-from benchmarks.stopping import count_beyond, emitted_kg, front, judge, points, true_points
-from benchmarks.stopping_replay import Ended, Recorded, read_grid, replay
+from benchmarks.stopping import count_beyond, emitted_kg, front, judge, main, points, true_points
+from benchmarks.support.stopping_replay import Ended, Recorded, read_grid, replay
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.quantization.schedules import parse_schedule
 from lwq_tune.results.schema import EPOCH_COLUMNS, TRIAL_COLUMNS
@@ -20,7 +20,6 @@ from lwq_tune.results.trial_rows import identity_values
 from lwq_tune.sweep.space.trial_list import trial_costs
 from lwq_tune.sweep.stopping.rules import StopRules
 from lwq_tune.sweep.stopping.settings import Asha, Dominance, Marginal, Plateau, Stopping, Target
-from tests.conftest import run_python
 from tests.support.synthetic_runs import OBJECTIVES, figures
 
 N_EPOCHS = 4
@@ -45,11 +44,17 @@ def write_grid(folder: Path, n_seeds: int = 1, trial_changes: dict[str, Any] | N
             row = {**identity, **figures(accuracies[-1], kg * N_EPOCHS), "status": "done", "epochs_done": N_EPOCHS}
             trials.append({**row, **vars(trial_costs(config, 10)), **(trial_changes or {})})
             rows = [
-                {**identity, **figures(accuracy, kg), "attempt": attempt, "epoch": epoch, "epoch_time_s": 10.0,
-                 "cumulative_emissions_kg_co2eq": kg * epoch}
+                {
+                    **identity,
+                    **figures(accuracy, kg),
+                    "attempt": attempt,
+                    "epoch": epoch,
+                    "epoch_time_s": 10.0,
+                    "cumulative_emissions_kg_co2eq": kg * epoch,
+                }
                 for epoch, accuracy in enumerate(accuracies, start=1)
                 for attempt in (1, 2)
-            ]  # fmt: skip
+            ]
             rows[0]["val_accuracy"] = 0.99  # of a first attempt, which does not count
             write_table(folder / "epochs" / f"{config.trial_key}.parquet", EPOCH_COLUMNS, rows, metadata)
     write_table(folder / "trials.parquet", TRIAL_COLUMNS, trials, metadata)
@@ -198,20 +203,26 @@ def test_a_grid_that_was_not_trained_to_its_end_is_refused(tmp_path: Path) -> No
         read_grid(write_grid(tmp_path / "short", trial_changes={"config_epochs": 9}))
 
 
-@pytest.mark.slow
-def test_the_command_prints_a_table_and_writes_what_it_says(tmp_path: Path) -> None:
-    write_grid(tmp_path / "run", n_seeds=2)
-    result = run_python(
-        "-m", "benchmarks.stopping", "run", "--orders", "3", "--at-once", "2", "--json", "s.json", cwd=tmp_path
-    )
-    assert result.returncode == 0, result.stderr
-    written = json.loads((tmp_path / "s.json").read_text())
+def test_the_command_prints_a_table_and_writes_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, file = write_grid(tmp_path / "run", n_seeds=2), tmp_path / "s.json"
+    monkeypatch.setattr("sys.argv", ["stopping", str(run), "--orders", "3", "--at-once", "2", "--json", str(file)])
+    main()
+    written = json.loads(file.read_text())
     assert written["front"] == FRONT
     assert (written["n_trials"], written["n_configurations"], written["n_epochs"]) == (10, 5, 4)
     rules = {rule for case in written["cases"] for rule in case["rules"]}
     assert rules == {"asha", "dominance", "plateau", "target", "marginal"}
     assert all(case["rules"].get("plateau", {"epochs": 1})["epochs"] < 4 for case in written["cases"])
-    assert "run: 10 trials of 5 configurations, up to 4 epochs; 3 orders, 2 at a time" in result.stdout
-    refused = run_python("-m", "benchmarks.stopping", "nowhere", cwd=tmp_path)
-    assert refused.returncode == 2
-    assert "Traceback" not in refused.stderr
+    assert "run: 10 trials of 5 configurations, up to 4 epochs; 3 orders, 2 at a time" in capsys.readouterr().out
+
+
+def test_a_folder_without_a_run_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["stopping", "nowhere"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "nowhere" in capsys.readouterr().err

@@ -57,20 +57,52 @@ def test_every_country_gets_its_own_figure_or_a_refusal_that_names_no_other() ->
 @pytest.mark.parametrize(
     ("word", "code"),
     [
-        ("UK", "GBR"), ("CH", "CHE"), ("056", "BEL"), ("the Netherlands", "NLD"), ("Türkiye", "TUR"), ("Turkey", "TUR"),
-        ("Republic of Korea", "KOR"), ("cote d'ivoire", "CIV"), ("Russia", "RUS"), ("St. Lucia", "LCA"),
-        ("Trinidad & Tobago", "TTO"), ("São Tomé and Príncipe", "STP"), ("Democratic Republic of the Congo", "COD"),
+        ("UK", "GBR"),
+        ("CH", "CHE"),
+        ("056", "BEL"),
+        ("the Netherlands", "NLD"),
+        ("Türkiye", "TUR"),
+        ("Turkey", "TUR"),
+        ("Republic of Korea", "KOR"),
+        ("cote d'ivoire", "CIV"),
+        ("Russia", "RUS"),
+        ("St. Lucia", "LCA"),
+        ("Trinidad & Tobago", "TTO"),
+        ("São Tomé and Príncipe", "STP"),
+        ("Democratic Republic of the Congo", "COD"),
     ],
-)  # fmt: skip
+)
 def test_a_country_is_known_by_what_people_write(word: str, code: str) -> None:
     assert find_carbon_intensity(word).source.split(":")[:2] == ["country-year", code]
 
 
 @pytest.mark.parametrize(
     "word",
-    ["GER", "EU", "XK", "SU", "Deutschland", "Frankreich", "Franc", "England", "America", "Korea", "Guyane",
-     "56", "4", "0250", "250.0", "-250", "250.", "the", "&", "F R", "FR,DE", "FRA:2023"],
-)  # fmt: skip
+    [
+        "GER",
+        "EU",
+        "XK",
+        "SU",
+        "Deutschland",
+        "Frankreich",
+        "Franc",
+        "England",
+        "America",
+        "Korea",
+        "Guyane",
+        "56",
+        "4",
+        "0250",
+        "250.0",
+        "-250",
+        "250.",
+        "the",
+        "&",
+        "F R",
+        "FR,DE",
+        "FRA:2023",
+    ],
+)
 def test_what_is_no_code_or_name_gets_no_hint(word: str) -> None:
     with pytest.raises(ConfigError) as error:
         find_carbon_intensity(word)

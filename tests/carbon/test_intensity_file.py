@@ -150,7 +150,7 @@ MIDNIGHT = "2026-01-01T00:00:00Z"
         (f'{HEADER}"{MIDNIGHT},40\n', r"readable, .*grid.csv is not \(unexpected end of data\); save it as comma"),
         (b"\xff\xfe" + GOOD.encode("utf-16-le"), "grid.csv is not .*can't decode.*; save it as .* in UTF-8"),
     ],
-)  # fmt: skip
+)
 def test_a_csv_file_that_breaks_a_rule_is_refused(content: str | bytes, message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message):
         read_intensity_file(write_csv(tmp_path, content))
@@ -172,7 +172,7 @@ def test_a_csv_file_that_breaks_a_rule_is_refused(content: str | bytes, message:
         (pa.array([10**17], pa.timestamp("ms")), [40.0], TIME_RULE + "'<value out of range: 100000000000000000>'"),
         (two_hours().take([1, 0]), [40.0, 60.5], "got 2026-01-01 00:00:00.0* after 2026-01-01 01:00:00.0* in row 2"),
     ],
-)  # fmt: skip
+)
 def test_a_parquet_file_that_breaks_a_rule_is_refused(time: Any, g_per_kwh: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message):
         read_intensity_file(write_parquet(tmp_path, time, g_per_kwh))

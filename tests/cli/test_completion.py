@@ -70,22 +70,29 @@ def test_flags_of_the_command_are_completed(runs: Path) -> None:
     assert complete_in_bash(runs, "lwq-tune", "train", "--dr") == set()
 
 
-def test_spaces_are_completed_with_the_files_beside_them(runs: Path) -> None:
-    offered = complete_in_bash(runs, "lwq-tune", "sweep", "--space", "")
-    assert offered >= {*builtin_spaces(), "mine.yaml", "results"}
-    assert "notes.txt" not in offered
+def test_spaces_are_completed(runs: Path) -> None:
+    assert complete_in_bash(runs, "lwq-tune", "sweep", "--space", "") == set(builtin_spaces())
     assert complete_in_bash(runs, "lwq-tune", "sweep", "--space", "named") == {"named_schedules"}
     assert complete_in_bash(runs, "lwq-tune", "spaces", "named") == {"named_schedules"}
 
 
 @pytest.mark.parametrize("words", [["resume"], ["status", "--json"], ["train", "--init-run"]], ids=" ".join)
-@pytest.mark.parametrize("typed", ["", "res", "results/"])
-def test_run_folders_are_completed_from_the_folder_above_too(runs: Path, words: list[str], typed: str) -> None:
-    assert complete_in_bash(runs, "lwq-tune", *words, typed) == {"results/night", "results/a földér"}
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("", {"results", "elsewhere"}),
+        ("res", {"results"}),
+        ("results/", {"results/night", "results/a földér", "results/no_run"}),
+    ],
+)
+def test_where_a_run_is_asked_for_folders_are_completed(
+    runs: Path, words: list[str], typed: str, offered: set[str]
+) -> None:
+    assert complete_in_bash(runs, "lwq-tune", *words, typed) == offered
 
 
-def test_with_no_run_in_reach_folders_are_completed(runs: Path) -> None:
-    assert complete_in_bash(runs, "lwq-tune", "resume", "else") == {"elsewhere"}
+def test_where_a_file_is_asked_for_files_are_completed(runs: Path) -> None:
+    assert complete_in_bash(runs, "lwq-tune", "export", "results/night", "--out", "n") == {"notes.txt"}
 
 
 def test_values_that_a_trial_may_have_are_completed(runs: Path) -> None:
@@ -106,7 +113,7 @@ def test_every_value_that_is_offered_for_a_setting_is_one() -> None:
 
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed here")
-def test_fish_completes_commands_spaces_and_run_folders(runs: Path) -> None:
+def test_fish_completes_commands_spaces_and_folders(runs: Path) -> None:
     (runs / "script").write_text(script_of("fish"))
 
     def offered(line: str) -> set[str]:
@@ -116,14 +123,17 @@ def test_fish_completes_commands_spaces_and_run_folders(runs: Path) -> None:
 
     assert offered("lwq-tune ") >= COMMANDS
     assert offered("lwq-tune sweep --space na") == {"named_schedules"}
-    assert offered("lwq-tune resume ") == {"results/night", "results/a földér"}
+    assert offered("lwq-tune resume res") == {"results/"}
 
 
 def test_another_program_gets_a_script_of_its_own(runs: Path) -> None:
     parser = argparse.ArgumentParser(prog="python -m other")
     parser.add_argument("run_dirs", nargs="+", metavar="RUN_DIR")
     script = completion_script(parser, "lwq-other", "bash", {})
-    assert complete_in_bash(runs, "lwq-other", "results/night", "results/n", script=script) == {"results/night"}
+    assert complete_in_bash(runs, "lwq-other", "results/night", "results/n", script=script) == {
+        "results/night",
+        "results/no_run",
+    }
 
 
 ANALYSIS_COMMANDS = {"pareto", "table", "audit", "completion"}
@@ -166,8 +176,7 @@ def test_the_command_prints_a_script_that_the_shell_can_parse(
 ) -> None:
     assert run(Namespace(shell=shell)) == 0
     script = capsys.readouterr().out
-    assert all(word in script for word in ("lwq-tune", "named_schedules", "_lwq_run_dirs", *COMMANDS))
-    assert "@SPACES@" not in script
+    assert all(word in script for word in ("lwq-tune", "named_schedules", *COMMANDS))
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed here")
     (tmp_path / "script").write_text(script)

@@ -77,14 +77,18 @@ def test_where_widths_vary_trials_are_named_by_them(tmp_path: Path, capsys: pyte
     assert main(["status", str(run)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[1] for line in lines[1:4]] == [
-        "ascending_234", "ascending_234 at width 0.5", "ascending_234 at width 0.25",
-    ]  # fmt: skip
+        "ascending_234",
+        "ascending_234 at width 0.5",
+        "ascending_234 at width 0.25",
+    ]
     assert lines[4].startswith("failed: ascending_234 at width 0.25 seed 0: ")
     assert main(["status", str(run), "--json"]) == 0
     trials = json.loads(capsys.readouterr().out)["trials"]
     assert [(trial["schedule"], trial["width"]) for trial in trials] == [
-        ("ascending_234", 1.0), ("ascending_234", 0.5), ("ascending_234", 0.25),
-    ]  # fmt: skip
+        ("ascending_234", 1.0),
+        ("ascending_234", 0.5),
+        ("ascending_234", 0.25),
+    ]
 
 
 def test_looking_changes_nothing_and_needs_no_lock(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -95,8 +95,10 @@ def test_ranges_are_set_from_one_batch_where_training_goes_on_from_there(
 
 def test_full_precision_has_one_key_whatever_would_set_ranges() -> None:
     full, quantized = (32, 32, 32), (2, 3, 4)
-    keys = {bits: {TrialConfig(bit_widths=bits, calibration_images=n).trial_key for n in (64, 512)}
-            for bits in (full, quantized)}  # fmt: skip
+    keys = {
+        bits: {TrialConfig(bit_widths=bits, calibration_images=n).trial_key for n in (64, 512)}
+        for bits in (full, quantized)
+    }
     assert (len(keys[full]), len(keys[quantized])) == (1, 2)
 
 

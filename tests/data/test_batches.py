@@ -5,6 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.support import peer_networks
+from benchmarks.support.machine import interleaved_times_s, medians
+from benchmarks.training_step import make_input, make_step
 from lwq_tune.data.batches import Augmentation, Normalizer, n_training_batches, training_batches
 from lwq_tune.data.images import ImageSet
 from lwq_tune.data.split import check_split, n_validation_images, split_indices
@@ -129,3 +132,14 @@ def test_a_share_that_is_not_the_one_asked_for_is_told_with_its_reason() -> None
     assert "holds 200 of 1,000 training images (20.0%) at validation_fraction 0.1" in warning
     assert check_split([5] * 200, 0.2) is None
     assert "1 of 3 classes have a single image" in (check_split([100, 100, 1], 0.1) or "")
+
+
+@pytest.mark.slow
+def test_drawing_a_batch_takes_less_time_than_the_training_step_on_it() -> None:
+    device = torch.device("cpu")
+    variants = {
+        "input": make_input(16, device),
+        "step": make_step(peer_networks.ours((2, 3, 4)), "eager", "fp32", 16, device),
+    }
+    times_s = medians(interleaved_times_s(variants, 3, lambda: None))
+    assert 0 < times_s["input"] < times_s["step"]

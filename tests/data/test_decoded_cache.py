@@ -19,33 +19,18 @@ from hypothesis import strategies as st
 
 from lwq_tune.data.decoded_cache import FOLDER_VARIABLE, NodeCache, default_cache
 from lwq_tune.data.decoded_images import DecodedImages
-from lwq_tune.data.images import Dataset, ImageSet, as_arrays, as_dataset, make_dataset
+from lwq_tune.data.images import Dataset, as_arrays, as_dataset
 from lwq_tune.data.loading import load_dataset, load_hub_folder
 from lwq_tune.errors import DatasetError
 from tests.conftest import REPOSITORY, run_python
+from tests.support.decoded_images import assert_equal, decoded, never
 from tests.support.hub_folders import write_hub_folder
 
 SIZE_BYTES = 30 * 3 * 32 * 32 + 30 * 8 + 2 * 3 * 4
 
 
-def decoded(seed: int = 0, n_train: int = 20, n_test: int = 10) -> DecodedImages:
-    generator = torch.Generator().manual_seed(seed)
-
-    def images(n: int) -> ImageSet:
-        pixels = torch.randint(0, 256, (n, 3, 32, 32), dtype=torch.uint8, generator=generator)
-        return ImageSet(pixels, torch.randint(0, 4, (n,), generator=generator))
-
-    arrays = as_arrays(make_dataset(images(n_train), images(n_test), num_classes=4))
-    return dataclasses.replace(arrays, notes=("ä note",), n_read_otherwise=3)
-
-
 def tensors(data: Dataset) -> list[torch.Tensor]:
     return [data.train.images, data.train.labels, data.test.images, data.test.labels, data.mean, data.std]
-
-
-def assert_equal(found: DecodedImages, expected: DecodedImages) -> None:
-    assert (found.notes, found.n_read_otherwise) == (expected.notes, expected.n_read_otherwise)
-    assert_same(as_dataset(found), as_dataset(expected))
 
 
 def assert_same(found: Dataset, expected: Dataset) -> None:
@@ -53,10 +38,6 @@ def assert_same(found: Dataset, expected: Dataset) -> None:
     for one, other in zip(tensors(found), tensors(expected), strict=True):
         assert one.dtype == other.dtype
         assert torch.equal(one, other)
-
-
-def never() -> DecodedImages:
-    raise AssertionError("decoded again")
 
 
 @pytest.fixture
@@ -68,6 +49,12 @@ def test_a_data_set_is_decoded_once_and_comes_back_bit_for_bit(cache: NodeCache)
     expected = decoded()
     assert_equal(cache.get("one", decoded), expected)
     assert_equal(cache.get("one", never), expected)
+
+
+def test_arrays_and_tensors_are_the_same_images() -> None:
+    expected = decoded()
+    again = as_arrays(as_dataset(expected))
+    assert_equal(dataclasses.replace(again, notes=expected.notes, n_read_otherwise=3), expected)
 
 
 def test_what_a_process_changes_in_its_copy_stays_there(cache: NodeCache) -> None:
@@ -199,7 +186,7 @@ FULL_DISK = """
 import logging, sys
 from pathlib import Path
 from lwq_tune.data.decoded_cache import NodeCache
-from tests.data.test_decoded_cache import assert_equal, decoded
+from tests.support.decoded_images import assert_equal, decoded
 logging.basicConfig(level=logging.WARNING)
 cache = NodeCache(Path(sys.argv[1]), min_free_bytes=0)
 assert_equal(cache.get("one", lambda: decoded(n_train=1000)), decoded(n_train=1000))
@@ -229,8 +216,11 @@ def on_a_small_disk(tmp_path: Path, script: str) -> subprocess.CompletedProcess[
     mount = f"mount -t tmpfs -o size=1m,mode=700 none '{tmp_path}/disk'"
     done = subprocess.run(
         ["unshare", "-m", "sh", "-c", f"{mount} && exec '{sys.executable}' '{tmp_path}/script.py' '{tmp_path}/disk'"],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return done
 
@@ -246,7 +236,7 @@ READ_ONLY_DISK = """
 import subprocess, sys
 from pathlib import Path
 from lwq_tune.data.decoded_cache import NodeCache
-from tests.data.test_decoded_cache import assert_equal, decoded, never
+from tests.support.decoded_images import assert_equal, decoded, never
 cache = NodeCache(Path(sys.argv[1]), min_free_bytes=0)
 cache.get("one", decoded)
 subprocess.run(["mount", "-o", "remount,ro", sys.argv[1]], check=True)
@@ -263,7 +253,7 @@ SIDE_BY_SIDE = """
 import sys, time
 from pathlib import Path
 from lwq_tune.data.decoded_cache import NodeCache
-from tests.data.test_decoded_cache import assert_equal, decoded
+from tests.support.decoded_images import assert_equal, decoded
 def load():
     with open(sys.argv[2], "a") as stream:
         stream.write("decoded\\n")
@@ -278,8 +268,11 @@ assert_equal(NodeCache(Path(sys.argv[1]), min_free_bytes=0).get("one", load), de
 def start_script(text: str, *arguments: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-c", text, *arguments],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     return process
@@ -314,7 +307,7 @@ MEMORY = """
 import sys
 from pathlib import Path
 from lwq_tune.data.decoded_cache import NodeCache
-from tests.data.test_decoded_cache import decoded
+from tests.support.decoded_images import decoded
 def own_mib():
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024

@@ -118,9 +118,10 @@ OPAQUE = {
     "BMP RGB": (encode(Image.fromarray(RGB), "BMP"), RGB),
     "PPM RGB": (encode(Image.fromarray(RGB), "PPM"), RGB),
     "PGM of 16 bits": (
-        b"P5 32 32 65535\n" + WIDE[:, :, 0].astype(">u2").tobytes(), gray3(to_eight_bits(WIDE[:, :, 0])),
+        b"P5 32 32 65535\n" + WIDE[:, :, 0].astype(">u2").tobytes(),
+        gray3(to_eight_bits(WIDE[:, :, 0])),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", OPAQUE)
@@ -142,7 +143,8 @@ def test_color_key_of_16_bits() -> None:
 
 TRANSPARENT = {
     "PNG LA": (
-        encode(Image.fromarray(np.stack([GRAY, ALPHA], axis=2), "LA"), "PNG"), on_white(gray3(GRAY), ALPHA),
+        encode(Image.fromarray(np.stack([GRAY, ALPHA], axis=2), "LA"), "PNG"),
+        on_white(gray3(GRAY), ALPHA),
     ),
     "PNG RGBA": (encode(Image.fromarray(np.dstack([RGB, ALPHA])), "PNG"), on_white(RGB, ALPHA)),
     "PNG P with alphas": (
@@ -150,7 +152,8 @@ TRANSPARENT = {
         on_white(COLORS, PALETTE_ALPHA[GRAY % 16]),
     ),
     "PNG P with one clear entry": (
-        encode(palette_image(), "PNG", transparency=3), on_white(COLORS, np.where(GRAY % 16 == 3, 0, 255)),
+        encode(palette_image(), "PNG", transparency=3),
+        on_white(COLORS, np.where(GRAY % 16 == 3, 0, 255)),
     ),
     "PNG L with a clear level": (
         encode(Image.fromarray(GRAY), "PNG", transparency=int(GRAY[0, 0])),
@@ -161,7 +164,8 @@ TRANSPARENT = {
         on_white(gray3(GRAY % 16 * 17), np.where(GRAY % 16 == 5, 0, 255)),
     ),
     "PNG 1 with black clear": (
-        png(packed_rows(BITS, 1), 1, 0, tRNS=b"\0\0"), np.full((32, 32, 3), 255, dtype=np.uint8),
+        png(packed_rows(BITS, 1), 1, 0, tRNS=b"\0\0"),
+        np.full((32, 32, 3), 255, dtype=np.uint8),
     ),
     "PNG RGB with a clear colour": (
         encode(Image.fromarray(RGB), "PNG", transparency=tuple(int(v) for v in RGB[4, 7])),
@@ -172,23 +176,28 @@ TRANSPARENT = {
         on_white(gray3(WIDE[:, :, 0]), np.where(WIDE[:, :, 0] == WIDE[9, 9, 0], 0, 65535), 65535),
     ),
     "PNG LA of 16 bits": (
-        png(wide_rows(WIDE[:, :, :2]), 16, 4), on_white(gray3(WIDE[:, :, 0]), WIDE[:, :, 1], 65535),
+        png(wide_rows(WIDE[:, :, :2]), 16, 4),
+        on_white(gray3(WIDE[:, :, 0]), WIDE[:, :, 1], 65535),
     ),
     "PNG RGBA of 16 bits": (
-        png(wide_rows(WIDE), 16, 6), on_white(WIDE[:, :, :3], WIDE[:, :, 3], 65535),
+        png(wide_rows(WIDE), 16, 6),
+        on_white(WIDE[:, :, :3], WIDE[:, :, 3], 65535),
     ),
     "TIFF RGBA": (encode(Image.fromarray(np.dstack([RGB, ALPHA])), "TIFF"), on_white(RGB, ALPHA)),
     "TIFF LA": (encode(Image.fromarray(np.dstack([GRAY, ALPHA]), "LA"), "TIFF"), on_white(gray3(GRAY), ALPHA)),
     "TIFF PA": (
-        encode(palette_image("PA"), "TIFF"), COLORS,
+        encode(palette_image("PA"), "TIFF"),
+        COLORS,
     ),
     "WebP RGBA": (
-        encode(Image.fromarray(np.dstack([RGB, ALPHA])), "WEBP", lossless=True, exact=True), on_white(RGB, ALPHA),
+        encode(Image.fromarray(np.dstack([RGB, ALPHA])), "WEBP", lossless=True, exact=True),
+        on_white(RGB, ALPHA),
     ),
     "GIF P with one clear entry": (
-        encode(palette_image(), "GIF", transparency=3), on_white(COLORS, np.where(GRAY % 16 == 3, 0, 255)),
+        encode(palette_image(), "GIF", transparency=3),
+        on_white(COLORS, np.where(GRAY % 16 == 3, 0, 255)),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", TRANSPARENT)
@@ -264,11 +273,17 @@ def tiff(samples: np.ndarray, bits: int, photometric: int, sample_format: int = 
     data = samples.tobytes()
     extra = struct.pack(f"<{n_channels}H", *[bits] * n_channels)
     entries = [
-        (256, 4, 1, 32), (257, 4, 1, 32), (258, 3, n_channels, bits if n_channels == 1 else 8 + 2 + 10 * 12 + 4),
-        (259, 3, 1, 1), (262, 3, 1, photometric), (273, 4, 1, 8 + 2 + 10 * 12 + 4 + len(extra)),
+        (256, 4, 1, 32),
+        (257, 4, 1, 32),
+        (258, 3, n_channels, bits if n_channels == 1 else 8 + 2 + 10 * 12 + 4),
+        (259, 3, 1, 1),
+        (262, 3, 1, photometric),
+        (273, 4, 1, 8 + 2 + 10 * 12 + 4 + len(extra)),
         (277, 3, 1, n_channels),
-        (278, 4, 1, 32), (279, 4, 1, len(data)), (339, 3, 1, sample_format),
-    ]  # fmt: skip
+        (278, 4, 1, 32),
+        (279, 4, 1, len(data)),
+        (339, 3, 1, sample_format),
+    ]
     table = b"".join(struct.pack("<HHII", *entry) for entry in entries)
     return b"II*\0" + struct.pack("<IH", 8, len(entries)) + table + b"\0\0\0\0" + extra + data
 
@@ -281,10 +296,18 @@ def tiff_with_alpha(parts: list[bytes], planes: int, kind_of_alpha: int) -> byte
     lengths = [len(strip) for strip in strips]
     n, is_one = len(strips), len(strips) == 1
     entries = [
-        (256, 4, 1, 32), (257, 4, 1, 32), (258, 3, 2, 8 | 8 << 16), (259, 3, 1, 8), (262, 3, 1, 1),
-        (273, 4, n, begins[0] if is_one else tables), (277, 3, 1, 2), (278, 4, 1, 32),
-        (279, 4, n, lengths[0] if is_one else tables + 8), (284, 3, 1, planes), (338, 3, 1, kind_of_alpha),
-    ]  # fmt: skip
+        (256, 4, 1, 32),
+        (257, 4, 1, 32),
+        (258, 3, 2, 8 | 8 << 16),
+        (259, 3, 1, 8),
+        (262, 3, 1, 1),
+        (273, 4, n, begins[0] if is_one else tables),
+        (277, 3, 1, 2),
+        (278, 4, 1, 32),
+        (279, 4, n, lengths[0] if is_one else tables + 8),
+        (284, 3, 1, planes),
+        (338, 3, 1, kind_of_alpha),
+    ]
     head = b"II*\0" + struct.pack("<IH", 8, len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
     return head + bytes(4) + struct.pack("<4I", *(begins * 2)[:2], *(lengths * 2)[:2]) + b"".join(strips)
 
@@ -342,23 +365,29 @@ def test_broken_metadata_leave_the_pixels_as_they_are(file_format: str) -> None:
 
 REFUSED = {
     "PNG P whose palette is short": (
-        png(packed_rows(GRAY % 16, 4), 4, 3, PLTE=PALETTE[:15].tobytes()), "which has 15, got number 15 in",
+        png(packed_rows(GRAY % 16, 4), 4, 3, PLTE=PALETTE[:15].tobytes()),
+        "which has 15, got number 15 in",
     ),
     "BMP P whose palette is short": (
-        bmp((GRAY % 8).tobytes(), 8, np.pad(PALETTE[:5], ((0, 0), (0, 1)))), "which has 5, got number 7 in",
+        bmp((GRAY % 8).tobytes(), 8, np.pad(PALETTE[:5], ((0, 0), (0, 1)))),
+        "which has 5, got number 7 in",
     ),
     "GIF P whose palette is short": (gif(LEVELS, GIF_PALETTE[:32]), "which has 32, got number 63 in"),
     "GIF that leaves a part of its screen open": (
-        gif(LEVELS[:, 4:], GIF_PALETTE, left=4), "got columns 4 to 32 and rows 0 to 32 of 32x32 pixels",
+        gif(LEVELS[:, 4:], GIF_PALETTE, left=4),
+        "got columns 4 to 32 and rows 0 to 32 of 32x32 pixels",
     ),
     "BMP of black and white at 8 bits, which Pillow reads at 1": (
-        bmp(BITS.tobytes(), 8, BLACK_AND_WHITE), "must have 1 bit per pixel, got 8",
+        bmp(BITS.tobytes(), 8, BLACK_AND_WHITE),
+        "must have 1 bit per pixel, got 8",
     ),
     "BMP of black and white at 4 bits": (
-        bmp((BITS[:, ::2] << 4 | BITS[:, 1::2]).tobytes(), 4, BLACK_AND_WHITE), "must have 1 bit per pixel, got 4",
+        bmp((BITS[:, ::2] << 4 | BITS[:, 1::2]).tobytes(), 4, BLACK_AND_WHITE),
+        "must have 1 bit per pixel, got 4",
     ),
     "TIFF of gray and alpha in two planes": (
-        tiff_with_alpha([GRAY.tobytes(), ALPHA.tobytes()], 2, kind_of_alpha=2), "each gray pixel, got two planes",
+        tiff_with_alpha([GRAY.tobytes(), ALPHA.tobytes()], 2, kind_of_alpha=2),
+        "each gray pixel, got two planes",
     ),
     "TIFF L with a sign": (tiff(GRAY, 8, 1, sample_format=2), "unsigned samples, .* got signed ones"),
     "TIFF F": (encode(Image.fromarray(GRAY.astype(np.float32)), "TIFF"), "mode F of TIFF"),
@@ -369,23 +398,27 @@ REFUSED = {
     "TIFF LAB": (encode(Image.fromarray(RGB, "LAB"), "TIFF"), "mode LAB of TIFF"),
     "PFM F": (b"Pf\n32 32\n-1.0\n" + GRAY.astype("<f4").tobytes(), "mode F of PPM"),
     "animated GIF": (
-        encode(Image.fromarray(RGB), "GIF", save_all=True, append_images=[Image.fromarray(RGB[::-1])]), "got 2 frames",
+        encode(Image.fromarray(RGB), "GIF", save_all=True, append_images=[Image.fromarray(RGB[::-1])]),
+        "got 2 frames",
     ),
     "animated PNG": (
-        encode(Image.fromarray(RGB), "PNG", save_all=True, append_images=[Image.fromarray(RGB[::-1])]), "got 2 frames",
+        encode(Image.fromarray(RGB), "PNG", save_all=True, append_images=[Image.fromarray(RGB[::-1])]),
+        "got 2 frames",
     ),
     "animated WebP": (
-        encode(Image.fromarray(RGB), "WEBP", save_all=True, append_images=[Image.fromarray(RGB[::-1])]), "got 2 frames",
+        encode(Image.fromarray(RGB), "WEBP", save_all=True, append_images=[Image.fromarray(RGB[::-1])]),
+        "got 2 frames",
     ),
     "TIFF of two pages": (
-        encode(Image.fromarray(RGB), "TIFF", save_all=True, append_images=[Image.fromarray(RGB)]), "got 2 frames",
+        encode(Image.fromarray(RGB), "TIFF", save_all=True, append_images=[Image.fromarray(RGB)]),
+        "got 2 frames",
     ),
     "another size": (encode(Image.fromarray(RGB[:28, :28]), "PNG"), "must be 32x32 pixels, got 28x28"),
     "no image": (b"no image at all", "whole PNG.* got 15 bytes that begin with b'no image at'"),
     "empty": (b"", "whole PNG.* got 0 bytes"),
     "half a JPEG": (encode(Image.fromarray(RGB), "JPEG")[:700], "whole PNG"),
     "a program for a printer": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 32\n", "whole PNG"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", REFUSED)

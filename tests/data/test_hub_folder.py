@@ -48,9 +48,13 @@ LABELS = {
     "categories": (CATEGORIES, CATEGORIES[:2], ("cat", "dog", "eel"), [1, 2, 0, 2], [1, 2]),
     "of 8 bits": (pa.array([3, 5, 3], pa.uint8()), pa.array([5], pa.int32()), (3, 5), [0, 1, 0], [1]),
     "large strings": (
-        pa.array(["b", "a"], pa.large_string()), pa.array(["a"], pa.string_view()), ("a", "b"), [1, 0], [0],
+        pa.array(["b", "a"], pa.large_string()),
+        pa.array(["a"], pa.string_view()),
+        ("a", "b"),
+        [1, 0],
+        [0],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", LABELS)

@@ -32,14 +32,16 @@ def found(folder: Path, options: str = "") -> tuple[list[str], list[str], str]:
 
 LAYOUTS = {
     "files in the folder": (
-        [f"train-{ONE}", f"test-{ONE}", "README.md"], ([f"train-{ONE}"], [f"test-{ONE}"], "test"),
+        [f"train-{ONE}", f"test-{ONE}", "README.md"],
+        ([f"train-{ONE}"], [f"test-{ONE}"], "test"),
     ),
     "the Hub's data folder, no test split": (
         [f"data/train-{ONE}", f"data/validation-{ONE}"],
         ([f"data/train-{ONE}"], [f"data/validation-{ONE}"], "validation"),
     ),
     "valid, as of tiny ImageNet": (
-        [f"data/train-{ONE}", f"data/valid-{ONE}"], ([f"data/train-{ONE}"], [f"data/valid-{ONE}"], "valid"),
+        [f"data/train-{ONE}", f"data/valid-{ONE}"],
+        ([f"data/train-{ONE}"], [f"data/valid-{ONE}"], "valid"),
     ),
     "a folder per configuration": (
         [f"plain_text/train-{ONE}", f"plain_text/test-{ONE}"],
@@ -50,18 +52,21 @@ LAYOUTS = {
         (["default/train/0000.parquet", "default/train/0001.parquet"], ["default/test/0000.parquet"], "test"),
     ),
     "folders per split right there": (
-        ["train/a.parquet", "test/a.parquet"], (["train/a.parquet"], ["test/a.parquet"], "test"),
+        ["train/a.parquet", "test/a.parquet"],
+        (["train/a.parquet"], ["test/a.parquet"], "test"),
     ),
     "no numbers": (["train.parquet", "test.parquet"], (["train.parquet"], ["test.parquet"], "test")),
     "hashes in the names, as older repositories have": (
         ["data/train-00000-of-00002-0ab1.parquet", "data/train-00001-of-00002-9ff2.parquet", f"data/test-{ONE}"],
         (
             ["data/train-00000-of-00002-0ab1.parquet", "data/train-00001-of-00002-9ff2.parquet"],
-            [f"data/test-{ONE}"], "test",
+            [f"data/test-{ONE}"],
+            "test",
         ),
     ),
     "a validation split beside the test split is left alone": (
-        [f"train-{ONE}", f"test-{ONE}", f"validation-{ONE}"], ([f"train-{ONE}"], [f"test-{ONE}"], "test"),
+        [f"train-{ONE}", f"test-{ONE}", f"validation-{ONE}"],
+        ([f"train-{ONE}"], [f"test-{ONE}"], "test"),
     ),
     "counted from 1": (
         ["train-1-of-2.parquet", "train-2-of-2.parquet", "test-1-of-1.parquet"],
@@ -80,9 +85,10 @@ LAYOUTS = {
         (["train.parquet/part-00000.snappy.parquet"], ["test.parquet/part-00000.snappy.parquet"], "test"),
     ),
     "another split whose name begins alike": (
-        [f"train-{ONE}", f"test-{ONE}", f"train_small-{ONE}"], ([f"train-{ONE}"], [f"test-{ONE}"], "test"),
+        [f"train-{ONE}", f"test-{ONE}", f"train_small-{ONE}"],
+        ([f"train-{ONE}"], [f"test-{ONE}"], "test"),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", LAYOUTS)
@@ -118,10 +124,12 @@ REFUSED = {
         "those of train in {folder} lack 1 of 3 files, number 1;",
     ),
     "a part of the test images missing": (
-        [f"train-{ONE}", "test-00001-of-00002.parquet"], "those of test in {folder} lack 1 of 2 files, number 0 (",
+        [f"train-{ONE}", "test-00001-of-00002.parquet"],
+        "those of test in {folder} lack 1 of 2 files, number 0 (",
     ),
     "a part of what serves as test images missing": (
-        [f"data/train-{ONE}", "data/validation-00000-of-00002.parquet"], "those of validation in {folder}/data lack 1",
+        [f"data/train-{ONE}", "data/validation-00000-of-00002.parquet"],
+        "those of validation in {folder}/data lack 1",
     ),
     "a part missing, in capitals": (["TRAIN-0-OF-2.parquet", f"test-{ONE}"], "lack 1 of 2 files, number 1;"),
     "the last part missing, perhaps counted from 1": (
@@ -129,7 +137,8 @@ REFUSED = {
         "number 0 (number 3 instead of 0 if they are counted from 1);",
     ),
     "nearly all parts missing": (
-        ["train-0-of-99999999999.parquet", f"test-{ONE}"], "number 1, 2, 3, 4, 5 and 99,999,999,993 more;",
+        ["train-0-of-99999999999.parquet", f"test-{ONE}"],
+        "number 1, 2, 3, 4, 5 and 99,999,999,993 more;",
     ),
     "two sizes": (
         [f"train-{ONE}", "train-00000-of-00002.parquet", "train-00001-of-00002.parquet", f"test-{ONE}"],
@@ -140,12 +149,14 @@ REFUSED = {
         "have a number twice: train-00000-of-00002-aa.parquet, train-00000-of-00002-bb.parquet",
     ),
     "numbered and not": (
-        [f"train-{ONE}", "train-copy.parquet", f"test-{ONE}"], "numbered files with train-copy.parquet",
+        [f"train-{ONE}", "train-copy.parquet", f"test-{ONE}"],
+        "numbered files with train-copy.parquet",
     ),
     "a number beyond the last": (
-        ["train-00000-of-00002.parquet", "train-00007-of-00002.parquet", f"test-{ONE}"], "numbers beyond 1: 7",
+        ["train-00000-of-00002.parquet", "train-00007-of-00002.parquet", f"test-{ONE}"],
+        "numbers beyond 1: 7",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", REFUSED)

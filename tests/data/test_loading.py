@@ -8,11 +8,11 @@ import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
-from torchvision import datasets
 
 from lwq_tune.data.catalog import describe_dataset
 from lwq_tune.data.decoded_images import channel_statistics
@@ -153,6 +153,14 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
         thread.join()
 
 
+@pytest.fixture
+def datasets() -> ModuleType:
+    """Torchvision's, imported here: it loads the compiler of PyTorch into every process that collects tests."""
+    from torchvision import datasets
+
+    return datasets
+
+
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *arguments: object) -> None:
         pass
@@ -160,7 +168,7 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
 def test_cifar_is_downloaded_once_and_checked(
-    served: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    served: tuple[Path, str], datasets: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     folder, address = served
     source = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
@@ -182,7 +190,7 @@ def test_cifar_is_downloaded_once_and_checked(
 
 
 def test_a_download_with_a_wrong_checksum_is_refused(
-    served: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    served: tuple[Path, str], datasets: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, address = served
     for attribute, value in pack_cifar(folder, "cifar10").items():
@@ -193,7 +201,7 @@ def test_a_download_with_a_wrong_checksum_is_refused(
         load_torchvision("cifar10", tmp_path / "data", download=True)
 
 
-def test_no_network_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_network_is_one_clear_error(datasets: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.CIFAR10, "url", "http://127.0.0.1:9/cifar10.tar.gz")
     with pytest.raises(DatasetError, match="use digits"):
         load_torchvision("cifar10", tmp_path / "data", download=True)

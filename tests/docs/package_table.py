@@ -29,17 +29,23 @@ def package_tree() -> str:
     return "\n".join(lines)
 
 
-def layers() -> str:
-    """Return the layers of the import law, the highest first."""
+def layers(package: str) -> str:
+    """Return the layers of a package by the import law, the highest first."""
     with (REPOSITORY / "pyproject.toml").open("rb") as file:
         contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
-    (layered,) = [contract for contract in contracts if contract["type"] == "layers"]
+    named = [contract for contract in contracts if contract["name"].startswith(f"{package} is layered")]
+    (layered,) = [contract for contract in named if contract["type"] == "layers"]
     return "\n".join(layered["layers"])
 
 
 def rendered(text: str) -> str:
-    """Return the page with both parts as they are in the code."""
-    for name, content in (("packages", package_tree()), ("layers", layers())):
+    """Return the page with these parts as they are in the code."""
+    parts = {
+        "packages": package_tree(),
+        "layers of lwq_tune": layers("lwq_tune"),
+        "layers of analysis": layers("analysis"),
+    }
+    for name, content in parts.items():
         part = re.compile(rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end of {name} -->)", re.DOTALL)
         text, n_found = part.subn(
             lambda found, content=content: f"{found[1]}\n```text\n{content}\n```\n\n{found[2]}", text
@@ -50,7 +56,7 @@ def rendered(text: str) -> str:
 
 
 def write(page: Path = PAGE) -> None:
-    """Write both parts into the page."""
+    """Write these parts into the page."""
     page.write_text(rendered(text_of(page)), encoding="utf-8")
 
 

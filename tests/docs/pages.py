@@ -10,7 +10,9 @@ from tests.conftest import REPOSITORY
 
 DOCS = REPOSITORY / "docs"
 # The pages that tell how things are; the changelog also tells how they were.
-PAGES = sorted([REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *DOCS.rglob("*.md")])
+PAGES = sorted(
+    [*(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")), *DOCS.rglob("*.md")]
+)
 _FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
 
 

@@ -100,8 +100,11 @@ def test_the_analysis_of_a_run_in_python_gives_a_front_and_verdicts(
     found: dict[str, Any] = {}
     exec(code, found)
     assert found["front"].set_index("schedule")["on_front"].to_dict() == {
-        "ascending_234": True, "full_precision": True, "fixed_2": False, "descending_432": False,
-    }  # fmt: skip
+        "ascending_234": True,
+        "full_precision": True,
+        "fixed_2": False,
+        "descending_432": False,
+    }
     assert len(found["verdicts"]) == len(found["front"])
 
 

@@ -130,6 +130,13 @@ def test_every_space_that_comes_along_stands_in_its_page() -> None:
     assert [name for name in builtin_spaces() if f"`{name}`" not in page] == []
 
 
+def test_every_benchmark_stands_in_the_table_of_benchmarks() -> None:
+    files = (REPOSITORY / "benchmarks").glob("[!_]*.py")
+    assert {words[0] for page, words in BENCHMARKS if page == "benchmarks/README.md"} == {
+        f"benchmarks.{file.stem}" for file in files
+    }
+
+
 @pytest.mark.parametrize(("page", "words"), BENCHMARKS, ids=shown)
 def test_a_benchmark_and_its_flags_exist(page: str, words: list[str]) -> None:
     source = (REPOSITORY / words[0].replace(".", "/")).with_suffix(".py").read_text(encoding="utf-8")

@@ -215,8 +215,11 @@ def test_a_cluster_with_a_token_works_as_documented_whatever_ray_has_left_in_the
         environment = {**os.environ, **named, "HOME": str(new)}
         with subprocess.Popen(
             [sys.executable, "-c", HOLD, cluster.address],
-            env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        ) as holder:  # fmt: skip
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as holder:
             wait_for_line(holder, "held")
             arguments = [*sweep_arguments(tmp_path / "results", "epochs=1"), "--address", cluster.address]
             refused = run_python(*arguments, cwd=tmp_path, HOME=str(old))

@@ -158,8 +158,9 @@ def data_arguments(results: Path, data: Path) -> list[str]:
     settings = (f"dataset={data}", f"epochs={N_DATA_EPOCHS}", "batch_size=32")
     schedules = "[full_precision,fixed_4,ascending_234]"
     return [
-        *sweep_arguments(results, *settings, schedules=schedules), "--cpus-per-trial", "1", "--max-concurrent", "2",
-    ]  # fmt: skip
+        *sweep_arguments(results, *settings, schedules=schedules),
+        *("--cpus-per-trial", "1", "--max-concurrent", "2"),
+    ]
 
 
 def test_a_data_file_that_disappears_fails_the_trial_that_reads_it_and_one_that_comes_back_mends_it(

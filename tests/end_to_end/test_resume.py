@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import time
 from collections.abc import Callable
@@ -64,8 +65,8 @@ def test_ctrl_c_twice_ends_a_sweep_whose_trial_is_stuck_and_an_edited_space_goes
 ) -> None:
     space, run = tmp_path / "space.yaml", tmp_path / "run"
     space.write_text(SPACE)
-    arguments = ["-m", "lwq_tune", "sweep", "--space", str(space), "--results", str(tmp_path), "--run", "run",
-                 "--country", "FRA", "--cpus-per-trial", "1"]  # fmt: skip
+    fixed = shlex.split("-m lwq_tune sweep --run run --country FRA --cpus-per-trial 1")
+    arguments = [*fixed, "--space", str(space), "--results", str(tmp_path)]
     with sweeping(arguments, tmp_path) as process:
         (worker,) = hold(run, process, n_trials=1).values()
         for _ in range(2):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -34,8 +35,11 @@ def test_initial_trials_are_trained_once_shown_and_on_no_front(
     run, result = progressive
     trials = read_trials(run).set_index("schedule")
     assert trials["role"].to_dict() == {
-        "full_precision": "initial", "fixed_4": "initial", "fixed_3": "trial", "fixed_2": "trial",
-    }  # fmt: skip
+        "full_precision": "initial",
+        "fixed_4": "initial",
+        "fixed_3": "trial",
+        "fixed_2": "trial",
+    }
     assert set(trials["status"]) == {"done"}
     assert trials.loc["fixed_2", "init_trial_key"] == trials.loc["fixed_3", "trial_key"]
     chain = trials.loc[["full_precision", "fixed_4", "fixed_3"], "energy_kwh"].sum()
@@ -74,9 +78,13 @@ def test_a_screen_on_validation_images_has_a_front_and_no_test_figures(
     run, _ = progressive
     objectives = "[{column: val_accuracy, direction: maximize}, {column: weight_mib, direction: minimize}]"
     arguments = sweep_arguments(
-        tmp_path / "results", "mode=ptq", "quantizer=minmax", "evaluation=validation", f"objectives={objectives}",
+        tmp_path / "results",
+        "mode=ptq",
+        "quantizer=minmax",
+        "evaluation=validation",
+        f"objectives={objectives}",
         schedules="[[8, 8, 8], fixed_2]",
-    )  # fmt: skip
+    )
     result = run_python(*arguments, "--init-run", str(run), cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     trials = read_trials(tmp_path / "results" / "run")
@@ -94,8 +102,9 @@ def test_an_exported_network_has_the_accuracy_of_the_tables_in_numpy_too(
     run, _ = progressive
     trial: pd.Series = read_trials(run).set_index("schedule").loc["fixed_2"]
     file = tmp_path / "network.npz"
-    result = run_python("-m", "lwq_tune", "export", str(run), "--trial", trial["trial_key"][:8], "--out", str(file),
-                        cwd=tmp_path)  # fmt: skip
+    result = run_python(
+        "-m", "lwq_tune", "export", str(run), "--trial", trial["trial_key"][:8], "--out", str(file), cwd=tmp_path
+    )
     assert (result.returncode, result.stdout) == (0, f"{file}\n"), result.stderr
     description, tensors = load_export(file)
     assert {about["bit_width"] for about in description["weights"].values()} == {2}
@@ -126,11 +135,13 @@ def test_a_trial_whose_initial_trial_failed_fails_with_that_reason(tmp_path: Pat
 
 
 def test_one_trial_without_ray_trains_what_it_starts_from(tmp_path: Path) -> None:
+    start = "--init-from full_precision --pretrain-epochs 1"
+    length = "--width 0.25 --epochs 1 --batch-size 256"
     result = run_python(
-        "-m", "lwq_tune", "train", "--bits", "2,2,2", "--init-from", "full_precision", "--pretrain-epochs", "1",
-        "--width", "0.25", "--epochs", "1", "--batch-size", "256", "--no-energy", "--json",
-        cwd=tmp_path, **{"PYTHONPATH": os.environ.get("PYTHONPATH", str(Path(__file__).parents[2]))},
-    )  # fmt: skip
+        *shlex.split(f"-m lwq_tune train --bits 2,2,2 {start} {length} --no-energy --json"),
+        cwd=tmp_path,
+        **{"PYTHONPATH": os.environ.get("PYTHONPATH", str(Path(__file__).parents[2]))},
+    )
     assert result.returncode == 0, result.stderr
     assert len(result.stdout.splitlines()) == 1
     assert "which the trial starts from" in result.stderr

@@ -45,9 +45,10 @@ def test_a_sweep_in_waves_is_estimated_and_nothing_stays_behind(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     listed = [
-        small_config(init_from="full_precision", seed=0), small_config(init_from="full_precision", seed=1),
+        small_config(init_from="full_precision", seed=0),
+        small_config(init_from="full_precision", seed=1),
         small_config(mode="ptq"),
-    ]  # fmt: skip
+    ]
     record, text = estimate(tmp_path, *listed, max_concurrent=2)
     assert list(tmp_path.iterdir()) == []
     assert not list(Path(os.environ[FOLDER_VARIABLE]).glob("estimate-*"))

@@ -17,25 +17,44 @@ def entry(low: float, point: float, high: float) -> dict[str, float]:
 
 def model(**changes: object) -> dict[str, Any]:
     return {
-        "schedule": "fixed_2", "mode": "qat", "epochs": 8, "batch_size": 64, "engine": "eager", "device": "cpu",
-        "n_threads": 1, "n_models": 1, "n_trials": 2, "n_steps": 12, "step_s": entry(0.02, 0.025, 0.03),
-        "epoch_s": entry(0.5, 0.6, 0.7), "time_s": entry(50, 61, 75), "energy_kwh": entry(0.001, 0.002, 0.123),
+        "schedule": "fixed_2",
+        "mode": "qat",
+        "epochs": 8,
+        "batch_size": 64,
+        "engine": "eager",
+        "device": "cpu",
+        "n_threads": 1,
+        "n_models": 1,
+        "n_trials": 2,
+        "n_steps": 12,
+        "step_s": entry(0.02, 0.025, 0.03),
+        "epoch_s": entry(0.5, 0.6, 0.7),
+        "time_s": entry(50, 61, 75),
+        "energy_kwh": entry(0.001, 0.002, 0.123),
         **changes,
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture
 def record() -> dict[str, Any]:
     return {
-        "time_s": entry(320, 370, 460), "energy_kwh": entry(0.0100, 0.0123, 0.0160),
-        "emissions_kg_co2eq": entry(0.0033, 0.0041, 0.0054), "carbon_intensity_g_per_kwh": 333.0,
-        "carbon_intensity_source": "country-year:ITA:2023", "is_intensity_known": True,
-        "assumed_s": {"Ray": entry(6, 13, 30), "compiling": entry(0, 0, 0)}, "unseen_share": 0.1,
-        "probe_time_s": 14.2, "hardware": {"cpu_model": "AMD EPYC", "available_cpus": 2, "n_gpus": 0},
-        "energy_sources": {**SOURCES, "idle_source": "model"}, "no_energy_reason": None, "n_trials": 12, "n_models": 2,
+        "time_s": entry(320, 370, 460),
+        "energy_kwh": entry(0.0100, 0.0123, 0.0160),
+        "emissions_kg_co2eq": entry(0.0033, 0.0041, 0.0054),
+        "carbon_intensity_g_per_kwh": 333.0,
+        "carbon_intensity_source": "country-year:ITA:2023",
+        "is_intensity_known": True,
+        "assumed_s": {"Ray": entry(6, 13, 30), "compiling": entry(0, 0, 0)},
+        "unseen_share": 0.1,
+        "probe_time_s": 14.2,
+        "hardware": {"cpu_model": "AMD EPYC", "available_cpus": 2, "n_gpus": 0},
+        "energy_sources": {**SOURCES, "idle_source": "model"},
+        "no_energy_reason": None,
+        "n_trials": 12,
+        "n_models": 2,
         "waves": [{"n_trials": 12, "n_slots": 2, "cpus": 1.0, "gpus": 0.0, "text": SLOTS}],
         "models": [model(), model(schedule="full_precision", n_steps=40)],
-    }  # fmt: skip
+    }
 
 
 def test_a_sweep_is_told_in_a_line_with_ranges(record: dict[str, Any]) -> None:

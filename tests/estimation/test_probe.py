@@ -5,12 +5,13 @@ import os
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
 
 from lwq_tune.carbon.intensity import IntensitySeries
-from lwq_tune.config.trial import TrialConfig
+from lwq_tune.config.trial import Quantizer, TrialConfig
 from lwq_tune.data.catalog import count_images
 from lwq_tune.data.loading import load_digits
 from lwq_tune.energy.ledger.run_ledger import RunSpec
@@ -68,7 +69,7 @@ def test_power_is_the_energy_of_the_window_over_its_time() -> None:
 
 
 @pytest.mark.usefixtures("short")
-@pytest.mark.parametrize("quantizer", ["lsq", "pact", "dorefa", "minmax"])
+@pytest.mark.parametrize("quantizer", get_args(Quantizer))
 def test_every_quantizer_can_be_measured(quantizer: str) -> None:
     assert measured_of(small_config(quantizer=quantizer, init_from="full_precision")).step_times_s
 

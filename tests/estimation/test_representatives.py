@@ -60,10 +60,17 @@ def test_trials_that_differ_in_what_costs_nothing_are_one_model() -> None:
     for same in ({"seed": 7}, {"lr": 0.01}, {"weight_decay": 0.0}, {"split_seed": 3}):
         assert cost_key(small_config(**same)) == cost_key(trial)
     for other in (
-        {"bit_widths": (4, 4, 4)}, {"batch_size": 32}, {"width": 0.5}, {"quantizer": "pact"}, {"epochs": 4},
-        {"mode": "ptq"}, {"precision": "bf16"}, {"augmentation": "none"}, {"act_bit_widths": (8, 8, 8)},
+        {"bit_widths": (4, 4, 4)},
+        {"batch_size": 32},
+        {"width": 0.5},
+        {"quantizer": "pact"},
+        {"epochs": 4},
+        {"mode": "ptq"},
+        {"precision": "bf16"},
+        {"augmentation": "none"},
+        {"act_bit_widths": (8, 8, 8)},
         {"evaluation": "validation"},
-    ):  # fmt: skip
+    ):
         assert cost_key(small_config(**other)) != cost_key(trial)
 
 

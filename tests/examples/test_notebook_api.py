@@ -39,11 +39,15 @@ def test_the_frames_of_the_example_are_what_the_commands_write(
         assert main([command, str(run)]) == 0
     by_command = capsys.readouterr().out
     written = {
-        "pareto": found["front"], "attainment": found["surfaces"], "curves": found["curves"],
-        "heatmap": found["cells"], "ledgers": ledgers_table(found["ledgers"]),
+        "pareto": found["front"],
+        "attainment": found["surfaces"],
+        "curves": found["curves"],
+        "heatmap": found["cells"],
+        "ledgers": ledgers_table(found["ledgers"]),
         "controls": pairs_table(found["controls"].pairs),
-        "regression": found["controls"].regression, "table_over_seeds": found["table_over_seeds"](found["trials"]),
-    }  # fmt: skip
+        "regression": found["controls"].regression,
+        "table_over_seeds": found["table_over_seeds"](found["trials"]),
+    }
     for name, frame in written.items():
         assert frame.to_csv(index=False) == (run / "analysis" / f"{name}.csv").read_text(), name
     volume, low, high = found["volume"], found["low"], found["high"]

@@ -74,9 +74,12 @@ with whole_file(Path("file")) as part:
 def test_after_a_kill_the_file_is_as_before_and_the_next_process_clears_up(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("old")
     child = subprocess.Popen(
-        [sys.executable, "-c", KILLED], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [sys.executable, "-c", KILLED],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert child.stdout is not None
     assert child.stdout.readline() == "ready\n"
     child.send_signal(signal.SIGKILL)

@@ -28,9 +28,12 @@ with named_lock(Path("lock")):
 def test_a_lock_names_the_process_that_holds_it_and_is_free_once_that_is_killed(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
     child = subprocess.Popen(
-        [sys.executable, "-c", HOLD], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [sys.executable, "-c", HOLD],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert child.stdout is not None
     assert child.stdout.readline() == "held\n"
     assert holder_of(lock) == f"process {child.pid}"

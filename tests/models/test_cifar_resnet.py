@@ -15,8 +15,12 @@ def test_the_default_network_has_the_shapes_of_the_papers_table_2() -> None:
         )
     model(torch.zeros(2, 3, 32, 32))
     assert seen == {
-        "bn1": (16, 32, 32), "layer1": (16, 32, 32), "layer2": (32, 16, 16), "layer3": (64, 8, 8), "fc": (10,),
-    }  # fmt: skip
+        "bn1": (16, 32, 32),
+        "layer1": (16, 32, 32),
+        "layer2": (32, 16, 16),
+        "layer3": (64, 8, 8),
+        "fc": (10,),
+    }
 
 
 def test_resnet20_has_the_parameters_of_option_b_shortcuts() -> None:
@@ -24,6 +28,10 @@ def test_resnet20_has_the_parameters_of_option_b_shortcuts() -> None:
     # 2 * (16 + 6*16 + 7*32 + 7*64) = 1568.
     model = CifarResNet((3, 3, 3))
     assert sum(p.numel() for p in model.parameters()) == 269_824 + 432 + 650 + 1568
+
+
+def test_the_default_network_is_resnet14() -> None:
+    assert [len(stage) for stage in CifarResNet().stages()] == [2, 2, 2]
 
 
 @pytest.mark.parametrize("n_stages", [1, 2, 4])
@@ -68,3 +76,26 @@ def test_every_stage_output_is_non_negative() -> None:
     model(torch.randn(2, 3, 32, 32))
     assert len(minima) == 3
     assert min(minima) >= 0
+
+
+def test_convolutions_start_with_the_spread_of_he_et_al_2015_for_the_fan_out() -> None:
+    torch.manual_seed(0)
+    model = CifarResNet()
+    for name, fan_out in (("layer3.1.conv2", 64 * 9), ("layer2.0.conv1", 32 * 9), ("layer3.0.shortcut.0", 64)):
+        weight = model.get_submodule(name).weight
+        assert float(weight.detach().std()) == pytest.approx((2 / fan_out) ** 0.5, rel=0.05)  # type: ignore[operator]
+
+
+def test_a_block_is_two_convolutions_and_the_sum_with_its_input() -> None:
+    torch.manual_seed(0)
+    for c_in, c_out, stride in ((4, 4, 1), (4, 8, 2), (4, 8, 1), (4, 4, 2)):
+        block = BasicBlock(c_in, c_out, stride).eval()
+        x = torch.rand(2, c_in, 8, 8)
+        normalize = (1 + 1e-5) ** -0.5  # what batch norm does before it has seen anything
+        conv = torch.nn.functional.conv2d
+        inner = (conv(x, block.conv1.weight, stride=stride, padding=1) * normalize).relu()
+        kept = x
+        if (c_in, 1) != (c_out, stride):
+            kept = conv(x, block.shortcut[0].weight, stride=stride) * normalize  # type: ignore[index]
+        expected = (conv(inner, block.conv2.weight, padding=1) * normalize + kept).relu()
+        assert torch.allclose(block(x), expected, atol=1e-5)

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lwq_tune.models.cifar_resnet import CifarResNet
-from lwq_tune.models.inference_costs import model_costs
-from lwq_tune.models.layer_shapes import layer_shapes
+from lwq_tune.models.inference_costs import mac_energy_pj, model_costs
+from lwq_tune.models.layer_shapes import MODEL_BLOCKS, layer_shapes, stage_channels
 
 NETWORK = layer_shapes((2, 2, 2), 1.0, 10)
 
@@ -39,6 +39,37 @@ def test_an_ascending_schedule_costs_what_the_hand_says() -> None:
     assert costs.bitops == costs.stage_bitops + (MACS["stem"] + MACS["fc"]) * 1024
 
 
+@pytest.mark.parametrize("name", MODEL_BLOCKS)
+def test_a_named_network_has_as_many_layers_as_its_name_says(name: str) -> None:
+    # He et al. 2016, section 4.2: three stages of n blocks of two layers each, stem and classifier are 6 n + 2.
+    first, *others = MODEL_BLOCKS[name]
+    assert others == [first, first]
+    assert name == f"resnet{6 * first + 2}"
+
+
+def test_stem_and_classifier_cost_their_own_bits() -> None:
+    costs = model_costs(NETWORK, (2, 3, 4), (4, 3, 2), first_last_bit_width=8)
+    stage_bits = 9216 * 2 + 32768 * 3 + 131072 * 4
+    assert costs.weight_bits == stage_bits + 1072 * 8
+    assert costs.mean_weight_bits == stage_bits / 173_056
+    assert costs.stage_bitops == MACS[1] * 8 + MACS[2] * 9 + MACS[3] * 8
+    assert costs.bitops == costs.stage_bitops + (MACS["stem"] + MACS["fc"]) * 64
+    # Multiply 0.0029948 b^2 + 0.0010417 b and add 0.003125 x 32, with b the geometric mean of both operands' bits.
+    by_bits = {8: (MACS["stem"] + MACS["fc"], 8.0), 1: (MACS[1] + MACS[3], 8**0.5), 2: (MACS[2], 3.0)}
+    energy_pj = sum(macs * (0.0029948 * b * b + 0.0010417 * b + 0.1) for macs, b in by_bits.values())
+    assert costs.modelled_inference_energy_uj == pytest.approx(energy_pj / 1e6)
+
+
+@pytest.mark.parametrize("bits", [(32, 2), (2, 32), (32, 32)])
+def test_an_operation_with_one_operand_in_full_precision_is_one_of_float32(bits: tuple[int, int]) -> None:
+    assert mac_energy_pj(*bits) == pytest.approx(3.7 + 0.9)
+
+
+def test_a_narrow_network_has_one_channel_at_least() -> None:
+    assert stage_channels(3, 0.01) == (1, 2, 4)
+    assert stage_channels(1, 0.1) == (2,)  # 1.6 is rounded
+
+
 def test_resnet20_has_the_published_stage_weights() -> None:
     # 65.9 KiB at 2 bits and 1054 KiB in float32; 161 M and 384 M BitOps for 2-2-2 and 2-3-4 in the stages.
     shapes = layer_shapes((3, 3, 3), 1.0, 10)
@@ -68,7 +99,9 @@ def test_shapes_agree_with_the_built_model(blocks: tuple[int, ...], width: float
         for name, module in model.named_modules()
         if isinstance(module, nn.Conv2d | nn.Linear)
     }
-    assert {s.name: s.n_weights for s in layer_shapes(blocks, width, num_classes)} == built
+    shapes = layer_shapes(blocks, width, num_classes)
+    assert {shape.name: shape.n_weights for shape in shapes} == built
+    assert all(type(shape.macs) is int for shape in shapes), "exact, as counts of bit operations are"
 
 
 @given(st.lists(st.integers(2, 8), min_size=3, max_size=3), st.integers(0, 2))

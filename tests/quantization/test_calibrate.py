@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 from torch import Tensor, nn
 
+from lwq_tune.config.trial import Quantizer
 from lwq_tune.errors import ConfigError
 from lwq_tune.models.cifar_resnet import CifarResNet
 from lwq_tune.quantization.calibrate import calibrate, quantizers
@@ -11,8 +14,6 @@ from lwq_tune.quantization.prepare import first_last_bit_width, prepare_qat, use
 from lwq_tune.quantization.quantizers.lsq import LSQQuantizer
 from lwq_tune.quantization.quantizers.minmax import MinMaxActQuantizer
 from lwq_tune.quantization.scheme import Scheme
-
-QUANTIZERS = ["lsq", "pact", "dorefa", "minmax"]
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def network(quantizer: str = "lsq", **settings: object) -> CifarResNet:
     return prepare_qat(CifarResNet((1, 1, 1), 0.5), (2, 3, 4), scheme=Scheme(quantizer, **settings))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("quantizer", QUANTIZERS)
+@pytest.mark.parametrize("quantizer", get_args(Quantizer))
 @pytest.mark.parametrize("batch_statistics", [True, False])
 def test_calibration_sets_every_range_and_nothing_else(quantizer: str, batch_statistics: bool, images: Tensor) -> None:
     model = network(quantizer)
@@ -79,7 +80,7 @@ def test_without_images_calibration_is_refused() -> None:
         calibrate(network(), [], batch_statistics=True)
 
 
-@pytest.mark.parametrize("quantizer", QUANTIZERS)
+@pytest.mark.parametrize("quantizer", get_args(Quantizer))
 @pytest.mark.parametrize("per_channel", [False, True])
 def test_every_scheme_builds_the_bits_asked_for_and_learns(quantizer: str, per_channel: bool, images: Tensor) -> None:
     model = network(quantizer, per_channel=per_channel, first_last_bit_width=8)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 from torch import Tensor, nn
 
+from lwq_tune.config.trial import Quantizer
 from lwq_tune.errors import ConfigError
 from lwq_tune.models.cifar_resnet import BasicBlock, CifarResNet
-from lwq_tune.quantization.layers import QuantConv2d
-from lwq_tune.quantization.prepare import prepare_qat, used_bit_widths
+from lwq_tune.quantization.layers import QuantConv2d, QuantLinear, encoded_weights
+from lwq_tune.quantization.prepare import first_last_bit_width, prepare_qat, used_bit_widths
+from lwq_tune.quantization.quantizers.dorefa import DoReFaActQuantizer, DoReFaWeightQuantizer
 from lwq_tune.quantization.quantizers.lsq import LSQQuantizer
+from lwq_tune.quantization.quantizers.minmax import MinMaxActQuantizer, MinMaxWeightQuantizer
+from lwq_tune.quantization.quantizers.pact import PACTQuantizer
 from lwq_tune.quantization.scheme import Scheme
 
 TRIPLES = [(2, 3, 4), (4, 3, 2), (2, 2, 2), (32, 3, 32), (8, 32, 5)]
@@ -105,7 +111,7 @@ def test_between_two_stages_stands_one_quantizer_of_the_fewer_bits(
     assert used_bit_widths(model) == (bits, bits)
 
 
-@pytest.mark.parametrize("quantizer", ["lsq", "pact", "dorefa", "minmax"])
+@pytest.mark.parametrize("quantizer", get_args(Quantizer))
 def test_a_relu_left_out_changes_neither_values_nor_gradients(quantizer: str, images: Tensor) -> None:
     def run(*, with_relus: bool) -> list[Tensor]:
         torch.manual_seed(0)
@@ -177,3 +183,64 @@ def test_a_model_whose_bits_were_tampered_with_does_not_pass_as_asked(tamper: st
 def test_impossible_bits_are_refused(bits: tuple[int, ...]) -> None:
     with pytest.raises(ConfigError):
         prepare_qat(CifarResNet(), bits)
+
+
+def test_quantized_layers_compute_as_the_float_ones_do_with_the_same_settings(images: Tensor) -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(6, 4, (3, 2), stride=(2, 1), padding=(1, 0), dilation=(1, 2), groups=2, bias=False)
+    x = torch.rand(2, 6, 9, 9)
+    expected = conv(x)
+    quant = QuantConv2d.from_float(conv, weight_bit_width=32, act_bit_width=32)
+    assert torch.equal(quant(x), expected)
+    assert quant.weight is conv.weight
+    assert quant.bias is None
+    for bias in (True, False):
+        linear = nn.Linear(5, 3, bias=bias)
+        twin = QuantLinear.from_float(linear, weight_bit_width=32, act_bit_width=32)
+        assert torch.equal(twin(x[:, 0, :5, :5]), linear(x[:, 0, :5, :5]))
+        assert twin.weight is linear.weight
+        assert twin.bias is linear.bias
+
+
+def test_the_integers_of_all_quantized_weights_are_found_by_the_names_of_their_parameters() -> None:
+    model = prepare_qat(CifarResNet((1, 1, 1), 0.25), (2, 32, 4), scheme=Scheme(first_last_bit_width=8))
+    found = encoded_weights(model)
+    stages = [f"layer{stage}.0.{conv}.weight" for stage in (1, 3) for conv in ("conv1", "conv2")]
+    assert set(found) == {"conv1.weight", "fc.weight", "layer3.0.shortcut.0.weight", *stages}
+    bits = {"layer1.0.conv2.weight": 2, "layer3.0.conv2.weight": 4, "fc.weight": 8}
+    assert {name: found[name].grid.bit_width for name in bits} == bits
+    for name, encoded in found.items():
+        module = model.get_submodule(name.removesuffix(".weight"))
+        assert torch.allclose(encoded.decode(), module.weight_quantizer(module.weight), atol=1e-6)  # type: ignore[operator]
+
+
+def test_a_scheme_makes_the_quantizers_that_it_names() -> None:
+    weight = torch.rand(3, 2, 1, 1)
+    for name, weights, activations in (
+        ("lsq", LSQQuantizer, LSQQuantizer),
+        ("pact", DoReFaWeightQuantizer, PACTQuantizer),
+        ("dorefa", DoReFaWeightQuantizer, DoReFaActQuantizer),
+        ("minmax", MinMaxWeightQuantizer, MinMaxActQuantizer),
+    ):
+        for per_channel in (False, True):
+            scheme = Scheme(name, per_channel=per_channel)
+            quantizer = scheme.weight_quantizer(3, weight)
+            assert type(quantizer) is weights
+            assert (quantizer.bit_width, quantizer.per_channel, quantizer.is_initialized) == (3, per_channel, True)
+            assert type(scheme.act_quantizer(3)) is activations
+            assert scheme.act_quantizer(3).per_channel is False
+        assert isinstance(Scheme(name).weight_quantizer(32, weight), nn.Identity)
+        assert isinstance(Scheme(name).act_quantizer(32), nn.Identity)
+        ends = Scheme(name, per_channel=True).for_first_and_last()
+        assert ends == Scheme("lsq" if name == "lsq" else "minmax", per_channel=True)
+    assert LSQQuantizer(2, signed=True, n_channels=3).scale.shape == (3, 1, 1, 1)
+    assert [Scheme(least_squares=choice).act_quantizer(2).least_squares for choice in (False, True)] == [False, True]
+    assert Scheme() == Scheme("lsq", per_channel=False, first_last_bit_width=32, least_squares=False)
+
+
+def test_a_stem_and_a_classifier_of_other_bits_do_not_pass() -> None:
+    model = prepare_qat(CifarResNet((1,), 0.25), (2,), scheme=Scheme(first_last_bit_width=8))
+    assert first_last_bit_width(model) == 8
+    model.fc.act_quantizer = nn.Identity()  # type: ignore[assignment]
+    with pytest.raises(ConfigError, match=r"have one bit-width, got \[8, 32\]"):
+        first_last_bit_width(model)

@@ -10,8 +10,11 @@ from lwq_tune.errors import ConfigError
 from lwq_tune.quantization.schedules import (
     NAMED_SCHEDULES,
     check_bit_width,
+    check_bit_widths,
+    count_bit_widths,
     enumerate_bit_widths,
     family,
+    one_bit_more,
     parse_schedule,
     schedule_name,
 )
@@ -73,3 +76,49 @@ def test_a_wrong_name_is_refused_with_the_reason(name: str, message: str) -> Non
     with pytest.raises(ConfigError) as caught:
         parse_schedule(name, 3)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("constraint", ["free", "ascending", "descending", "fixed"])
+@pytest.mark.parametrize("n_choices", [1, 2, 4])
+@pytest.mark.parametrize("n_stages", [1, 2, 5])
+def test_schedules_are_as_many_as_are_enumerated(constraint: str, n_choices: int, n_stages: int) -> None:
+    found = enumerate_bit_widths(range(2, 2 + n_choices), n_stages, constraint)  # type: ignore[arg-type]
+    assert count_bit_widths(n_choices, n_stages, constraint) == len(found)  # type: ignore[arg-type]
+
+
+def test_bits_are_1_to_8_or_32() -> None:
+    possible = [*range(1, 9), 32]
+    assert [check_bit_width(bits) for bits in possible] == possible
+    assert check_bit_widths([1, 8, 32], 3) == (1, 8, 32)
+
+
+def test_a_progressive_start_has_a_bit_more_below_4_bits() -> None:
+    assert one_bit_more((1, 2, 3, 4, 5, 8, 32)) == (2, 3, 4, 4, 5, 8, 32)
+
+
+def test_fixed_bits_may_be_said_once_or_for_each_stage() -> None:
+    assert parse_schedule("fixed_3", 3) == parse_schedule("fixed_333", 3) == (3, 3, 3)
+    assert parse_schedule("fixed_3", 1) == (3,)
+    assert parse_schedule("full_precision", 2) == (32, 32)
+    assert parse_schedule("mixed_32_2_32", 3) == (32, 2, 32)
+    with pytest.raises(ConfigError, match=r"one entry per residual stage \(3\), got 1"):
+        parse_schedule("ascending_2", 3)
+    with pytest.raises(ConfigError, match=r"one entry per residual stage \(3\), got 2"):
+        parse_schedule("fixed_33", 3)
+
+
+@pytest.mark.parametrize(
+    ("bits", "kind"),
+    [
+        ((2,), "fixed"),
+        ((32,), "full_precision"),
+        ((2, 2, 3), "ascending"),
+        ((3, 2, 2), "descending"),
+        ((2, 3, 2), "mixed"),
+        ((3, 2, 3), "mixed"),
+        ((4, 32, 32), "ascending"),
+        ((2, 2), "fixed"),
+    ],
+)
+def test_a_family_is_how_bits_change_from_stage_to_stage(bits: tuple[int, ...], kind: str) -> None:
+    assert family(bits) == kind

@@ -17,14 +17,19 @@ KWH = 3.6e6  # joules
 
 def record(begin_s: float, **changes: Any) -> dict[str, Any]:
     return {
-        "begin_s": begin_s, "time_s": 1.0, "unmeasured_s": 0.0, "g_per_kwh": 500.0, "concurrency": 1, "flags": [],
+        "begin_s": begin_s,
+        "time_s": 1.0,
+        "unmeasured_s": 0.0,
+        "g_per_kwh": 500.0,
+        "concurrency": 1,
+        "flags": [],
         "node": {"cpu": 3 * KWH, "ram": KWH},
         "parts": {
             "cpu": {trial_part("k", "s1"): [KWH, 0.5 * KWH], "other": [KWH, 0.0], "unallocated": [0.0, 0.5 * KWH]},
             "ram": {trial_part("k", "s1"): [0.0, 0.25 * KWH], "unallocated": [0.0, 0.75 * KWH]},
         },
         **changes,
-    }  # fmt: skip
+    }
 
 
 GAP = record(1.0, unmeasured_s=1.0, flags=["ledger-down"], node={}, parts={})

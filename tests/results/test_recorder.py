@@ -47,9 +47,22 @@ def folder(tmp_path: Path) -> RunFolder:
 
 
 def test_a_trial_yields_exactly_the_columns_that_the_tables_hold() -> None:
-    added_by_the_recorder = {"run", "trial_key", "ray_trial_id", "attempt", "recorded_at_utc", "role",
-                             "init_trial_key", "schedule", "family",
-                             "bit_widths", "act_bit_widths", "hostname", "cpu_model", "gpu_model"}  # fmt: skip
+    added_by_the_recorder = {
+        "run",
+        "trial_key",
+        "ray_trial_id",
+        "attempt",
+        "recorded_at_utc",
+        "role",
+        "init_trial_key",
+        "schedule",
+        "family",
+        "bit_widths",
+        "act_bit_widths",
+        "hostname",
+        "cpu_model",
+        "gpu_model",
+    }
     columns = {column.name for column in EPOCH_COLUMNS if not column.name.startswith("config_")}
     assert {field.name for field in fields(EpochRow)} == columns - added_by_the_recorder
 
@@ -131,9 +144,15 @@ def test_what_the_ledger_charged_a_killed_process_beyond_its_rows_is_discarded(
     charged = {"killed": kwh(rows[0]) + lost_kwh, "last": kwh(*rows[1:]) + tail_kwh}
     parts = {trial_part(key, segment): [3.6e6 * energy_kwh, 0.0] for segment, energy_kwh in charged.items()}
     record = {
-        "begin_s": 0.0, "time_s": 1.0, "unmeasured_s": 0.0, "g_per_kwh": 500.0, "concurrency": 1, "flags": [],
-        "node": {"cpu": 3.6e6 * sum(charged.values())}, "parts": {"cpu": parts},
-    }  # fmt: skip
+        "begin_s": 0.0,
+        "time_s": 1.0,
+        "unmeasured_s": 0.0,
+        "g_per_kwh": 500.0,
+        "concurrency": 1,
+        "flags": [],
+        "node": {"cpu": 3.6e6 * sum(charged.values())},
+        "parts": {"cpu": parts},
+    }
     folder.energy.mkdir()
     (folder.energy / "h.jsonl").write_text(json.dumps(record) + "\n")
     recorder.finish()

@@ -13,8 +13,8 @@ from typing import Any
 
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.sweep.cluster.ray_session import local_ray
+from lwq_tune.sweep.loggers.choice import DEFAULT_PROJECT, RUN_STORE, LoggerChoice, check_installed, make_loggers
 from lwq_tune.sweep.tune.job import TrialJob
-from lwq_tune.sweep.tune.loggers import DEFAULT_PROJECT, RUN_STORE, LoggerChoice, check_installed, make_loggers
 from tests.conftest import small_config
 
 EPOCHS = 3
@@ -25,9 +25,14 @@ WAVES = ((0, FAILING_SEED), (1,))
 
 def row_of(seed: int, epoch: int) -> dict[str, Any]:
     return {
-        "epoch": epoch, "train_loss": 1 / epoch, "val_accuracy": (seed + epoch) / 10, "energy_kwh": 1e-6 * epoch,
-        "gpu_energy_kwh": None, "cpu_source": "estimated:test", "hostname": "here",
-    }  # fmt: skip
+        "epoch": epoch,
+        "train_loss": 1 / epoch,
+        "val_accuracy": (seed + epoch) / 10,
+        "energy_kwh": 1e-6 * epoch,
+        "gpu_energy_kwh": None,
+        "cpu_source": "estimated:test",
+        "hostname": "here",
+    }
 
 
 def config_of(seed: int) -> dict[str, Any]:
@@ -71,16 +76,23 @@ def main(run_dir: Path, flags: list[str]) -> None:
                 self.setup(new_config)
                 return True
 
-        loggers = make_loggers(choice, run_dir, "night")
+        from lwq_tune.sweep.tune.logging_callback import LoggingCallback
+
+        callbacks = [
+            LoggingCallback(flag, make, "night") for flag, make in make_loggers(choice, run_dir, "night").items()
+        ]
         for wave in WAVES:
             tune.Tuner(
                 Trainable,
                 param_space={"job": tune.grid_search([config_of(seed)["job"] for seed in wave])},
                 tune_config=tune.TuneConfig(reuse_actors=True, max_concurrent_trials=1),
                 run_config=tune.RunConfig(
-                    name=f"wave{wave[0]}", storage_path=str(run_dir / "ray"), verbose=0, callbacks=list(loggers),
+                    name=f"wave{wave[0]}",
+                    storage_path=str(run_dir / "ray"),
+                    verbose=0,
+                    callbacks=list(callbacks),
                 ),
-            ).fit()  # fmt: skip
+            ).fit()
 
 
 if __name__ == "__main__":

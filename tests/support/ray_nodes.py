@@ -110,9 +110,13 @@ class RayNodes:
         command = [python, "-m", "ray.scripts.scripts", "start", "--block", f"--node-ip-address={ip}", *role, *options]
         process = subprocess.Popen(
             command if host is None else host.command(*command),
-            env={**os.environ, **self._environment, **environment}, cwd=self.folder, start_new_session=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
+            env={**os.environ, **self._environment, **environment},
+            cwd=self.folder,
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
         self.processes.append(process)
         wait_for_line(process, "Ray runtime started")
         return process

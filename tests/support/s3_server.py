@@ -34,8 +34,10 @@ class S3Server:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(self.port)],
-                stdout=log, stderr=log, env={**os.environ, **self._environment},
-            )  # fmt: skip
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **self._environment},
+            )
         for _ in range(300):
             assert self._process.poll() is None, self._log.read_text()
             with contextlib.suppress(OSError), socket.create_connection((HOST, self.port), timeout=1):

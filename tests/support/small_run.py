@@ -14,11 +14,22 @@ def epoch_row(epoch: int, val_accuracy: float = 0.5, emissions_kg: float | None 
     """Return an epoch as a trial reports it, with the columns that sums are made of; emissions per epoch."""
     total_kg = None if emissions_kg is None else emissions_kg * epoch
     return {
-        "epoch": epoch, "energy_segment": None, "val_accuracy": val_accuracy, "energy_kwh": 1e-6,
-        "emissions_kg_co2eq": emissions_kg, "cumulative_emissions_kg_co2eq": total_kg,
-        "train_time_s": 1.0, "eval_time_s": 0.1, "epoch_time_s": 1.2, "images_per_s": 10.0, "peak_memory_mib": 500.0,
-        "coverage": 1.0, "concurrency": 1.0, "idle_source": "model", "unmeasured_s": 0.0,
-    }  # fmt: skip
+        "epoch": epoch,
+        "energy_segment": None,
+        "val_accuracy": val_accuracy,
+        "energy_kwh": 1e-6,
+        "emissions_kg_co2eq": emissions_kg,
+        "cumulative_emissions_kg_co2eq": total_kg,
+        "train_time_s": 1.0,
+        "eval_time_s": 0.1,
+        "epoch_time_s": 1.2,
+        "images_per_s": 10.0,
+        "peak_memory_mib": 500.0,
+        "coverage": 1.0,
+        "concurrency": 1.0,
+        "idle_source": "model",
+        "unmeasured_s": 0.0,
+    }
 
 
 def recorder_of(folder: RunFolder, trials: dict[str, TrialConfig]) -> RunRecorder:

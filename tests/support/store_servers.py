@@ -1,14 +1,11 @@
-"""Servers on this machine that talk as Google's and Azure's stores do, and an empty bucket in any kind of store."""
+"""A server on this machine that talks as Google's store does, and an empty bucket in any kind of store."""
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import os
 import re
-import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -19,11 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from lwq_tune.results.storage.azure import KEY_VARIABLE
 from lwq_tune.results.storage.storage import Storage
 from tests.support.s3_server import HOST, S3Server
 
-ACCOUNT = "account"
 # The emulator serves one request at a time, and a client that reads two objects at once would wait for ever.
 _THREADED = """
 from http import server
@@ -64,41 +59,16 @@ class GsServer(StoreServer):
 
     def make_bucket(self, name: str) -> str:
         request = urllib.request.Request(
-            f"http://{HOST}:{self.port}/storage/v1/b?project=test", json.dumps({"name": name}).encode(),
+            f"http://{HOST}:{self.port}/storage/v1/b?project=test",
+            json.dumps({"name": name}).encode(),
             {"Content-Type": "application/json"},
-        )  # fmt: skip
+        )
         urllib.request.urlopen(request, timeout=30).close()
         return name
 
     def uri(self, path: str, port: int | None = None) -> str:
         options = f"endpoint_override={HOST}:{port or self.port}&scheme=http&retry_limit_seconds=2"
         return f"gs://anonymous@{path}?{options}"
-
-
-class AzureServer(StoreServer):
-    """Azure's blob storage."""
-
-    def __init__(self, command: str, key: str, log: Path) -> None:
-        port = free_port()
-        options = ["--inMemoryPersistence", "--silent", "--disableTelemetry", "--skipApiVersionCheck"]
-        super().__init__(
-            [command, "--blobHost", HOST, "--blobPort", str(port), *options],
-            port,
-            log,
-            AZURITE_ACCOUNTS=f"{ACCOUNT}:{key}",
-        )
-
-    def make_bucket(self, name: str) -> str:
-        Storage.parse(self.uri(name)).filesystem.create_dir(name)
-        return name
-
-    def uri(self, path: str, port: int | None = None) -> str:
-        container, _, inside = path.partition("/")
-        options = "&".join(
-            f"{service}_storage_authority={HOST}:{port or self.port}&{service}_storage_scheme=http"
-            for service in ("blob", "dfs")
-        )
-        return f"abfs://{container}@{ACCOUNT}.dfs.core.windows.net/{inside}?{options}"
 
 
 def free_port() -> int:
@@ -108,9 +78,9 @@ def free_port() -> int:
 
 
 def new_bucket(request: pytest.FixtureRequest, kind: str, tmp_path: Path) -> Storage:
-    """Return an empty bucket in a store of a kind: s3, gs or abfs."""
-    name = {"s3": "s3_server", "gs": "gs_server", "abfs": "azure_server"}[kind]
-    server: S3Server | GsServer | AzureServer = request.getfixturevalue(name)
+    """Return an empty bucket in a store of a kind: s3 or gs."""
+    name = {"s3": "s3_server", "gs": "gs_server"}[kind]
+    server: S3Server | GsServer = request.getfixturevalue(name)
     bucket = server.make_bucket(re.sub("[^a-z0-9]+", "-", tmp_path.name.lower())[-60:].strip("-"))
     return Storage.parse(server.uri(bucket))
 
@@ -122,19 +92,5 @@ def gs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GsServer]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("CLOUD_STORAGE_EMULATOR_ENDPOINT", raising=False)
         server = GsServer(tmp_path_factory.mktemp("gs") / "log")
-        yield server
-        server.kill()
-
-
-@pytest.fixture(scope="session")
-def azure_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureServer]:
-    """A server of Azure's kind for the whole session, with the key of its account in the environment."""
-    command = shutil.which("azurite-blob")
-    if command is None:
-        pytest.skip("npm install azurite, and have azurite-blob on the PATH: a server for abfs://")
-    key = base64.b64encode(secrets.token_bytes(64)).decode()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(KEY_VARIABLE, key)
-        server = AzureServer(command, key, tmp_path_factory.mktemp("azure") / "log")
         yield server
         server.kill()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -31,8 +32,8 @@ LONGER = (f"epochs={FAULT_EPOCHS}",)  # long enough to be cut off in between
 def sweep_arguments(folder: Path, *settings: str, schedules: str = "[full_precision,ascending_234]") -> list[str]:
     settings = (*SMALL, "seeds=[0]", f"schedules={schedules}", *settings)
     flags = [part for setting in settings for part in ("--set", setting)]
-    return ["-m", "lwq_tune", "sweep", "--space", "named_schedules", "--results", str(folder), "--run", "run",
-            "--country", "FRA", *flags]  # fmt: skip
+    fixed = shlex.split("-m lwq_tune sweep --space named_schedules --run run --country FRA")
+    return [*fixed, "--results", str(folder), *flags]
 
 
 def fault_arguments(folder: Path, *flags: str) -> list[str]:
@@ -80,9 +81,14 @@ def assert_whole(run: Path, n_epochs: int, gaps: bool = False) -> None:
 def start(arguments: list[str], cwd: Path) -> subprocess.Popen[str]:
     env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     return subprocess.Popen(
-        [sys.executable, *arguments], cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         start_new_session=True,
-    )  # fmt: skip
+    )
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str], timeout_s: float = 300) -> None:

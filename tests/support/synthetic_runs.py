@@ -30,20 +30,40 @@ POINTS: dict[str, tuple[Sequence[float], float]] = {
     "descending_432": ((0.80, 0.82), 4e-6),
 }
 SOURCES = {
-    "carbon_intensity_g_per_kwh": 500.0, "carbon_intensity_source": "user", "cpu_source": "measured:rapl-package",
-    "gpu_source": "none", "ram_source": "estimated:dimm-heuristic", "share_method": "whole-host", "concurrency": 1.0,
-    "coverage": 1.0, "hostname": "h", "cpu_model": "Test CPU", "gpu_model": None,
-}  # fmt: skip
+    "carbon_intensity_g_per_kwh": 500.0,
+    "carbon_intensity_source": "user",
+    "cpu_source": "measured:rapl-package",
+    "gpu_source": "none",
+    "ram_source": "estimated:dimm-heuristic",
+    "share_method": "whole-host",
+    "concurrency": 1.0,
+    "coverage": 1.0,
+    "hostname": "h",
+    "cpu_model": "Test CPU",
+    "gpu_model": None,
+}
 
 
 def figures(accuracy: float, emissions_kg: float) -> dict[str, Any]:
     energy_kwh = emissions_kg / 0.5
     return {
-        "train_loss": 1 - accuracy, "train_accuracy": accuracy, "val_loss": 1 - accuracy, "val_accuracy": accuracy,
-        "test_loss": 1 - accuracy, "test_accuracy": accuracy, "train_time_s": 10.0, "eval_time_s": 1.0,
-        "epoch_time_s": 11.0, "images_per_s": 100.0, "engine": "eager", "peak_memory_mib": 500.0,
-        "energy_kwh": energy_kwh, "cpu_energy_kwh": energy_kwh, "emissions_kg_co2eq": emissions_kg, **SOURCES,
-    }  # fmt: skip
+        "train_loss": 1 - accuracy,
+        "train_accuracy": accuracy,
+        "val_loss": 1 - accuracy,
+        "val_accuracy": accuracy,
+        "test_loss": 1 - accuracy,
+        "test_accuracy": accuracy,
+        "train_time_s": 10.0,
+        "eval_time_s": 1.0,
+        "epoch_time_s": 11.0,
+        "images_per_s": 100.0,
+        "engine": "eager",
+        "peak_memory_mib": 500.0,
+        "energy_kwh": energy_kwh,
+        "cpu_energy_kwh": energy_kwh,
+        "emissions_kg_co2eq": emissions_kg,
+        **SOURCES,
+    }
 
 
 def write_run(
@@ -64,14 +84,26 @@ def write_run(
             )
             identity = identity_values(folder.name, config)
             trials.append(
-                {**identity, **vars(trial_costs(config, 10)), **figures(accuracy, emissions_kg), "status": "done",
-                 "attempts": 1, "epochs_done": n_epochs, **(changes or {})}
-            )  # fmt: skip
+                {
+                    **identity,
+                    **vars(trial_costs(config, 10)),
+                    **figures(accuracy, emissions_kg),
+                    "status": "done",
+                    "attempts": 1,
+                    "epochs_done": n_epochs,
+                    **(changes or {}),
+                }
+            )
             rows = [
-                {**identity, **figures(accuracy * epoch / n_epochs, emissions_kg / n_epochs), "attempt": 1,
-                 "epoch": epoch, **(changes or {})}
+                {
+                    **identity,
+                    **figures(accuracy * epoch / n_epochs, emissions_kg / n_epochs),
+                    "attempt": 1,
+                    "epoch": epoch,
+                    **(changes or {}),
+                }
                 for epoch in range(1, n_epochs + 1)
-            ]  # fmt: skip
+            ]
             write_table(folder / "epochs" / f"{config.trial_key}.parquet", EPOCH_COLUMNS, rows, metadata)
     write_table(folder / "trials.parquet", TRIAL_COLUMNS, trials, metadata)
     return folder
@@ -99,14 +131,20 @@ CHARGED = {
 }
 # Active CPU, idle CPU and memory energy of the other parts in each interval.
 OTHER_PARTS = {
-    "driver": (0.25, 0.0, 0.5), "ray": (0.5, 0.0, 0.5), "ledger": (0.125, 0.0, 0.25), "other": (1.0, 0.0, 0.0),
+    "driver": (0.25, 0.0, 0.5),
+    "ray": (0.5, 0.0, 0.5),
+    "ledger": (0.125, 0.0, 0.25),
+    "other": (1.0, 0.0, 0.0),
     "unallocated": (0.0, 2.0, 3.0),
-}  # fmt: skip
+}
 # Trial, start, attempt, epoch, energy of setup, training energy up to here. B's epoch 2 was trained again.
 TRAINED = [
-    (A, "h-1", 1, 1, 2.0, 4.0), (A, "h-1", 1, 2, 0.0, 8.0),
-    (B, "h-2", 1, 1, 2.0, 4.0), (B, "h-2", 1, 2, 0.0, 8.0), (B, "h-3", 2, 2, 2.0, 8.0),
-]  # fmt: skip
+    (A, "h-1", 1, 1, 2.0, 4.0),
+    (A, "h-1", 1, 2, 0.0, 8.0),
+    (B, "h-2", 1, 1, 2.0, 4.0),
+    (B, "h-2", 1, 2, 0.0, 8.0),
+    (B, "h-3", 2, 2, 2.0, 8.0),
+]
 
 
 @dataclass
@@ -135,11 +173,18 @@ def ledger_run() -> LedgerRun:
     """
     common = {**SOURCES, "cpu_source": "estimated:tdp*load^3", "share_method": "cpu-seconds", "concurrency": 2.0}
     epochs = [
-        {"trial_key": key, "energy_segment": start, "attempt": attempt, "epoch": epoch, **common,
-         **epoch_energies(1, setup), "cumulative_energy_kwh": total * MILLIWATT_HOUR,
-         "cumulative_emissions_kg_co2eq": total * MILLIWATT_HOUR * G_PER_KWH / 1000}
+        {
+            "trial_key": key,
+            "energy_segment": start,
+            "attempt": attempt,
+            "epoch": epoch,
+            **common,
+            **epoch_energies(1, setup),
+            "cumulative_energy_kwh": total * MILLIWATT_HOUR,
+            "cumulative_emissions_kg_co2eq": total * MILLIWATT_HOUR * G_PER_KWH / 1000,
+        }
         for key, start, attempt, epoch, setup, total in TRAINED
-    ]  # fmt: skip
+    ]
     trials = [
         {
             "trial_key": key,
@@ -156,8 +201,15 @@ def ledger_run() -> LedgerRun:
 
 def epoch_energies(n_epochs: int, setup: float) -> dict[str, float]:
     """Return the energies and emissions of some epochs, from energies in mWh."""
-    ukwh = {"energy": 4.0, "active_energy": 2.0, "idle_energy": 2.0, "cpu_energy": 3.0, "ram_energy": 1.0,
-            "eval_energy": 1.0, "overhead_energy": 1.0}  # fmt: skip
+    ukwh = {
+        "energy": 4.0,
+        "active_energy": 2.0,
+        "idle_energy": 2.0,
+        "cpu_energy": 3.0,
+        "ram_energy": 1.0,
+        "eval_energy": 1.0,
+        "overhead_energy": 1.0,
+    }
     energies = {f"{name}_kwh": value * n_epochs * MILLIWATT_HOUR for name, value in ukwh.items()}
     energies["setup_energy_kwh"] = setup * MILLIWATT_HOUR
     kg = {
@@ -187,15 +239,29 @@ def interval_rows(interval: int) -> Rows:
 
 
 def ledger_row(
-    interval: int, part: str, domain: str, active: float | None, idle: float | None, *,
-    energy: float | None = None, **values: Any,
-) -> dict[str, Any]:  # fmt: skip
+    interval: int,
+    part: str,
+    domain: str,
+    active: float | None,
+    idle: float | None,
+    *,
+    energy: float | None = None,
+    **values: Any,
+) -> dict[str, Any]:
     """Return a row of the energy table, from energies in mWh."""
     energy_kwh = ((active or 0.0) + (idle or 0.0) if energy is None else energy) * MILLIWATT_HOUR
     return {
-        "run": "run", "host": "h", "interval": interval, "begin_s": 1.8e9 + 10 * interval, "time_s": 10.0,
-        "part": part, "domain": domain,
+        "run": "run",
+        "host": "h",
+        "interval": interval,
+        "begin_s": 1.8e9 + 10 * interval,
+        "time_s": 10.0,
+        "part": part,
+        "domain": domain,
         "active_energy_kwh": None if active is None else active * MILLIWATT_HOUR,
         "idle_energy_kwh": None if idle is None else idle * MILLIWATT_HOUR,
-        "energy_kwh": energy_kwh, "emissions_kg_co2eq": energy_kwh * G_PER_KWH / 1000, "g_per_kwh": G_PER_KWH, **values,
-    }  # fmt: skip
+        "energy_kwh": energy_kwh,
+        "emissions_kg_co2eq": energy_kwh * G_PER_KWH / 1000,
+        "g_per_kwh": G_PER_KWH,
+        **values,
+    }

@@ -60,8 +60,12 @@ class TwoHosts:
         return subprocess.Popen(
             self.first.command(*program),
             env={**os.environ, "PYTHONPATH": str(REPOSITORY), FOLDER_VARIABLE: self.ledger(self.first)},
-            cwd=self.shared, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        )  # fmt: skip
+            cwd=self.shared,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
 
     def ledger(self, host: Host) -> str:
         """Return the folder of a host's ledger."""

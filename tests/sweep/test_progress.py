@@ -16,9 +16,15 @@ KEYS = list(TRIALS)
 
 def row(key: str, epoch: int = 1, energy_kwh: float | None = 2e-5) -> dict[str, Any]:
     return {
-        "trial_key": key, "epoch": epoch, "config_epochs": 2, "val_accuracy": 0.5, "test_accuracy": 0.25,
-        "energy_kwh": energy_kwh, "cumulative_energy_kwh": energy_kwh, "epoch_time_s": 1.5,
-    }  # fmt: skip
+        "trial_key": key,
+        "epoch": epoch,
+        "config_epochs": 2,
+        "val_accuracy": 0.5,
+        "test_accuracy": 0.25,
+        "energy_kwh": energy_kwh,
+        "cumulative_energy_kwh": energy_kwh,
+        "epoch_time_s": 1.5,
+    }
 
 
 def drive(progress: Progress) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import platform
 import re
+import shlex
 import statistics
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
-from torch._dynamo.testing import CompileCounterWithBackend
 
-from lwq_tune.config.trial import TrialConfig
+from lwq_tune.config.trial import Quantizer, TrialConfig
 from lwq_tune.data.images import Dataset
 from lwq_tune.energy.meter import NullMeter
 from lwq_tune.models.cifar_resnet import CifarResNet
@@ -59,7 +60,8 @@ def drift(losses: list[float], exact: list[float]) -> float:
     return statistics.mean(one / other - 1 for one, other in zip(losses, exact, strict=True))
 
 
-@pytest.mark.parametrize("quantizer", ["lsq", "pact", "dorefa", "minmax"])
+@pytest.mark.slow
+@pytest.mark.parametrize("quantizer", get_args(Quantizer))
 def test_bfloat16_follows_float32(tiny_dataset: Dataset, quantizer: str) -> None:
     drifts = []
     for seed in range(3):  # of a single seed, chance alone is 0.03 with one thread
@@ -74,9 +76,12 @@ def test_bfloat16_follows_float32(tiny_dataset: Dataset, quantizer: str) -> None
     assert abs(statistics.mean(drifts)) < 0.02
 
 
-@pytest.mark.parametrize("quantizer", ["lsq", "pact", "dorefa", "minmax"])
+@pytest.mark.slow
+@pytest.mark.parametrize("quantizer", get_args(Quantizer))
 def test_one_traced_graph_serves_every_triple_and_has_the_gradients_of_eager_steps(quantizer: str) -> None:
     """Traced whole, executed by PyTorch's own kernels: what the compiler sees, without its minutes."""
+    from torch._dynamo.testing import CompileCounterWithBackend  # seconds, for every process that collects tests
+
     torch._dynamo.reset()
     counter = CompileCounterWithBackend("aot_eager")
     traced = torch.compile(loss_and_correct, fullgraph=True, dynamic=False, backend=counter)
@@ -163,11 +168,16 @@ def test_compiled_steps_follow_eager_ones_and_one_graph_serves_every_triple(tmp_
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="names a C++ compiler as Unix does")
 def test_without_a_compiler_a_trial_runs_eagerly_and_says_so_in_one_line(tmp_path: Path) -> None:
+    command = (
+        "-m lwq_tune train --bits 2,3,4 --width 0.25 --epochs 1 --batch-size 256 --no-energy --json --engine compiled"
+    )
     result = run_python(
-        "-m", "lwq_tune", "train", "--bits", "2,3,4", "--width", "0.25", "--epochs", "1", "--batch-size", "256",
-        "--no-energy", "--json", "--engine", "compiled",
-        cwd=tmp_path, CXX="/no/such/compiler", TORCHINDUCTOR_CACHE_DIR=str(tmp_path / "cache"), PATH="/nowhere",
-    )  # fmt: skip
+        *shlex.split(command),
+        cwd=tmp_path,
+        CXX="/no/such/compiler",
+        TORCHINDUCTOR_CACHE_DIR=str(tmp_path / "cache"),
+        PATH="/nowhere",
+    )
     assert result.returncode == 0, result.stderr
     assert '"engine": "eager"' in result.stdout
     told = [line for line in result.stderr.splitlines() if "could not be compiled" in line]

@@ -106,6 +106,7 @@ print(code, [name for name in ("torch._dynamo", "torch._inductor", "triton") if 
 """
 
 
+@pytest.mark.slow
 def test_an_eager_trial_brings_no_compiler_into_its_process(tmp_path: Path) -> None:
     result = run_python("-c", EAGER, cwd=tmp_path)
     assert result.stdout.splitlines()[-1] == "0 []", result.stderr

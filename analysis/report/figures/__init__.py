@@ -7,7 +7,6 @@ Start at `figure.Figure`.
 - front: The interactive front.
 - heatmap: Heat maps of a report.
 - ledgers: Two ledgers beside each other, never added.
-- legend: The legend of all figures, which is also where families are shown and hidden.
 - parallel: Parallel coordinates.
 - styles: How a report draws: the families' colours and shapes of the printed figures, as Plotly names them.
 """

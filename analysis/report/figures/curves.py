@@ -6,11 +6,11 @@ import pandas as pd
 
 from analysis.effects.curves import QUANTITIES
 from analysis.figures.curves import IMAGE_NAMES, MOST_NAMED, curve_note
-from analysis.figures.style import FAMILY_STYLE
 from analysis.report.details import curve_numbers
 from analysis.report.evidence import Evidence, Missing
-from analysis.report.figures.figure import Figure, Panel, axis_layout, plain
-from analysis.report.figures.styles import Values, base_layout, configuration_styles, family_colour, family_dash
+from analysis.report.figures.figure import AxisTitle, Figure, Panel, axis_layout
+from analysis.report.figures.styles import base_layout, configuration_styles, family_colour, family_dash
+from analysis.report.formatting import Values, plain
 
 MOST_LINES = 60
 MARKED = 8
@@ -35,10 +35,10 @@ def draw_curves(evidence: Evidence) -> Figure | Missing:
             part = drawn[(drawn["images"] == images) & (drawn["quantity"] == quantity)]
             if part["mean"].isna().all():  # calibration trains nothing
                 continue
-            panel = Panel(len(panels) + 1, f"{IMAGE_NAMES[images]} {quantity}")
+            title = AxisTitle(quantity, "%" if quantity == QUANTITIES[0] else "nat")
+            panel = Panel(len(panels) + 1, f"{IMAGE_NAMES[images]} {quantity}", AxisTitle("epoch"), title)
             data += _panel_traces(part, panel, is_first=panel.number == 1)
-            unit = "accuracy (%)" if quantity == QUANTITIES[0] else "loss (nat)"
-            layout |= axis_layout(panel, "x", text="epoch", **epoch_ticks) | axis_layout(panel, "y", text=unit)
+            layout |= axis_layout(panel, "x", **epoch_ticks) | axis_layout(panel, "y")
             panels.append(panel)
     note = curve_note(drawn, "range")
     if n_without := len(evidence.shown) - len(labels):
@@ -48,8 +48,18 @@ def draw_curves(evidence: Evidence) -> Figure | Missing:
         note += f" {n_drawn} of {n_epochs} epochs are drawn, the last among them."
     if len(evidence.front) > MOST_LINES:
         note += f" The first {MOST_LINES} of {len(evidence.front):,} configurations by rank."
-    return Figure("curves", "Curves", note, evidence.shown_origin, data, layout, panels,
-                  panel_width=330, panel_height=270, most_columns=2)  # fmt: skip
+    return Figure(
+        "curves",
+        "Curves",
+        note,
+        evidence.shown_origin,
+        data,
+        layout,
+        panels,
+        panel_width=330,
+        panel_height=270,
+        most_columns=2,
+    )
 
 
 def _panel_traces(part: pd.DataFrame, panel: Panel, *, is_first: bool) -> list[Values]:
@@ -66,19 +76,32 @@ def _panel_traces(part: pd.DataFrame, panel: Panel, *, is_first: bool) -> list[V
             line = {"color": family_colour(family), "dash": family_dash(family), "width": 1}
         quantity = str(rows["quantity"].iloc[0])
         values = {name: curve_numbers(rows[name], quantity) for name in ("mean", "low", "high")}
-        shared = {"x": rows["epoch"].astype(int).tolist(), "xaxis": panel.x, "yaxis": panel.y,
-                  "meta": {"family": family}}  # fmt: skip
+        shared = {
+            "x": rows["epoch"].astype(int).tolist(),
+            "xaxis": panel.x,
+            "yaxis": panel.y,
+            "meta": {"family": family},
+        }
         if is_named and (rows["n_seeds"] > 1).any():
             traces.append(_band(shared, values, family_colour(family)))
         name = str(label) if is_named else family.replace("_", " ")
         step = max(1, len(rows) // MARKED)
-        traces.append({
-            "type": "scatter", "mode": "lines+markers" if is_named else "lines", "name": plain(name), "line": line,
-            "marker": {**marker, "maxdisplayed": MARKED if step > 1 else 0}, "y": values["mean"],
-            "showlegend": is_first and name not in seen, "legendgroup": plain(name),
-            "hovertemplate": f"{plain(label)}, epoch %{{x}}: %{{y}}<extra></extra>", **shared,
-            "opacity": 1 if is_named else 0.6, "zorder": place,
-        })  # fmt: skip
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers" if is_named else "lines",
+                "name": plain(name),
+                "line": line,
+                "marker": {**marker, "maxdisplayed": MARKED if step > 1 else 0},
+                "y": values["mean"],
+                "showlegend": is_first and name not in seen,
+                "legendgroup": plain(name),
+                "hovertemplate": f"{plain(label)}, epoch %{{x}}: %{{y}}<extra></extra>",
+                **shared,
+                "opacity": 1 if is_named else 0.6,
+                "zorder": place,
+            }
+        )
         seen.add(name)
     return traces
 
@@ -92,13 +115,16 @@ def _band(shared: Values, values: dict[str, list[float | None]], colour: str) ->
     ]
     there, back = [x for x, _, _ in known], [x for x, _, _ in reversed(known)]
     return {
-        **shared, "type": "scatter", "mode": "lines", "line": {"width": 0}, "fill": "toself", "fillcolor": colour,
-        "opacity": 0.18, "hoverinfo": "skip", "showlegend": False, "name": "band", "x": [*there, *back],
+        **shared,
+        "type": "scatter",
+        "mode": "lines",
+        "line": {"width": 0},
+        "fill": "toself",
+        "fillcolor": colour,
+        "opacity": 0.18,
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "name": "band",
+        "x": [*there, *back],
         "y": [*(low for _, low, _ in known), *(high for _, _, high in reversed(known))],
-    }  # fmt: skip
-
-
-def families_drawn(evidence: Evidence) -> list[str]:
-    """Return the families of the runs, in the order of the legend."""
-    present = set(evidence.front["family"])
-    return [family for family in FAMILY_STYLE if family in present]
+    }

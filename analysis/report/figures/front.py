@@ -11,16 +11,9 @@ from analysis.figures.style import FAMILY_STYLE, GRAMS, WATT_HOURS, Axis, make_a
 from analysis.fronts.choice import choice_sentence
 from analysis.fronts.pareto import is_nondominated, to_costs
 from analysis.report.evidence import Evidence, Missing
-from analysis.report.figures.figure import Figure, Panel, axis_layout, plain, scaled
-from analysis.report.figures.styles import (
-    MUTED,
-    Values,
-    base_layout,
-    faint,
-    family_colour,
-    family_symbol,
-    verdict_marker,
-)
+from analysis.report.figures.figure import Figure, Panel, axis_layout, axis_title
+from analysis.report.figures.styles import MUTED, base_layout, faint, family_colour, family_symbol, verdict_marker
+from analysis.report.formatting import Values, plain, scaled
 from analysis.runs.load import Objective
 from analysis.wording import as_sentence, counted_range
 
@@ -57,30 +50,30 @@ def draw_front(evidence: Evidence, hover: dict[int, str]) -> Figure:
         data.append(
             _family_trace(points[points["family"] == family], family, x, y, hover, is_named=is_named, has_bars=has_bars)
         )
-    panel = Panel(1)
+    panel = Panel(1, x_title=axis_title(x, _remark(x, evidence)), y_title=axis_title(y))
     layout = base_layout(
-        **axis_layout(panel, "x", text=_label(x, evidence), range=list(limits[0])),
-        **axis_layout(panel, "y", text=y.label, range=list(limits[1])),
+        **axis_layout(panel, "x", range=list(limits[0])), **axis_layout(panel, "y", range=list(limits[1]))
     )
     note = _note(evidence, points, with_replicates=len(trials) > 0)
-    return Figure("front", "Accuracy against cost: the front", note, evidence.origin, data, layout,
-                  [panel], panel_height=430)  # fmt: skip
+    return Figure(
+        "front", "Accuracy against cost: the front", note, evidence.origin, data, layout, [panel], panel_height=430
+    )
 
 
 def _finite(rows: pd.DataFrame, x: Axis, y: Axis) -> pd.DataFrame:
-    """Return the rows that have a place in the plane."""
+    """Return the rows that have both figures."""
     is_finite = np.isfinite(rows[[x.column, y.column]].to_numpy(dtype=float)).all(axis=1)
     kept: pd.DataFrame = rows[is_finite]
     return kept
 
 
-def _label(axis: Axis, evidence: Evidence) -> str:
-    """Return the label of a cost, with whether an energy is estimated."""
+def _remark(axis: Axis, evidence: Evidence) -> str:
+    """Return whether an energy is estimated, empty for other figures."""
     if axis.unit not in (WATT_HOURS, GRAMS):
-        return axis.label
+        return ""
     if axis.unit == GRAMS and evidence.energy_kind is EnergyKind.MEASURED:
-        return f"{axis.label}, from measured energy"  # no meter counts grams: the carbon intensity is looked up
-    return f"{axis.label}, {evidence.energy_kind}"
+        return "from measured energy"  # no meter counts grams: the carbon intensity is looked up
+    return str(evidence.energy_kind)
 
 
 def _limits(points: pd.DataFrame, trials: pd.DataFrame, axis: Axis) -> Range:
@@ -95,19 +88,27 @@ def _limits(points: pd.DataFrame, trials: pd.DataFrame, axis: Axis) -> Range:
 
 def _family_trace(
     part: pd.DataFrame, family: str, x: Axis, y: Axis, hover: dict[int, str], *, is_named: bool, has_bars: bool
-) -> Values:  # fmt: skip
+) -> Values:
     trace: Values = {
-        "type": "scatter", "mode": "markers", "name": family.replace("_", " "), "meta": {"family": family},
-        "x": scaled(part[x.column], x), "y": scaled(part[y.column], y),
-        "customdata": part.index.tolist(), "hovertext": [hover[configuration] for configuration in part.index],
-        "hovertemplate": "%{hovertext}<extra></extra>", "marker": verdict_marker(family, part["verdict"]),
+        "type": "scatter",
+        "mode": "markers",
+        "name": family.replace("_", " "),
+        "meta": {"family": family},
+        "x": scaled(part[x.column], x),
+        "y": scaled(part[y.column], y),
+        "customdata": part.index.tolist(),
+        "hovertext": [hover[configuration] for configuration in part.index],
+        "hovertemplate": "%{hovertext}<extra></extra>",
+        "marker": verdict_marker(family, part["verdict"]),
         "cliponaxis": False,
-    }  # fmt: skip
+    }
     if is_named:
         trace |= {
-            "text": [plain(label) for label in part["label"]], "textposition": "bottom right", "textfont": {"size": 11},
+            "text": [plain(label) for label in part["label"]],
+            "textposition": "bottom right",
+            "textfont": {"size": 11},
             "meta": {"family": family, "isNamed": True},
-        }  # fmt: skip
+        }
     if has_bars:
         for letter, axis in (("x", x), ("y", y)):
             spread = part[f"{axis.column}_std"]
@@ -122,17 +123,28 @@ def _replicate_trace(trials: pd.DataFrame, family: str, x: Axis, y: Axis) -> lis
     if trials.empty or trials["config_seed"].nunique() < 2:
         return []
     marker = {"symbol": family_symbol(family), "size": 6, "color": family_colour(family), "opacity": 0.35}
-    return [{
-        "type": "scatter", "mode": "markers", "name": "single seeds", "meta": {"family": family}, "showlegend": False,
-        "x": scaled(trials[x.column], x), "y": scaled(trials[y.column], y), "marker": marker,
-        "hoverinfo": "skip",
-    }]  # fmt: skip
+    return [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "single seeds",
+            "meta": {"family": family},
+            "showlegend": False,
+            "x": scaled(trials[x.column], x),
+            "y": scaled(trials[y.column], y),
+            "marker": marker,
+            "hoverinfo": "skip",
+        }
+    ]
 
 
 def _steps(
-    corners: pd.DataFrame, horizontal: Objective, vertical: Objective, axes: tuple[Axis, Axis],
+    corners: pd.DataFrame,
+    horizontal: Objective,
+    vertical: Objective,
+    axes: tuple[Axis, Axis],
     limits: tuple[Range, Range],
-) -> Values:  # fmt: skip
+) -> Values:
     """Return the boundary that some corners attain as steps from edge to edge: level first, then up."""
     xs, ys = (scaled(corners[axis.column], axis) for axis in axes)
     worst_x, worst_y = (
@@ -142,9 +154,12 @@ def _steps(
 
 
 def _front_trace(
-    points: pd.DataFrame, horizontal: Objective, vertical: Objective, axes: tuple[Axis, Axis],
+    points: pd.DataFrame,
+    horizontal: Objective,
+    vertical: Objective,
+    axes: tuple[Axis, Axis],
     limits: tuple[Range, Range],
-) -> list[Values]:  # fmt: skip
+) -> list[Values]:
     """Return the steps of the front of means in this plane; members off it show by their verdict."""
     members = points[points["on_front"]].sort_values(axes[0].column, ascending=horizontal.sign > 0)
     members = members[is_nondominated(to_costs(members, [horizontal, vertical]))]
@@ -156,9 +171,12 @@ def _front_trace(
 
 
 def _surface_traces(
-    evidence: Evidence, horizontal: Objective, vertical: Objective, axes: tuple[Axis, Axis],
+    evidence: Evidence,
+    horizontal: Objective,
+    vertical: Objective,
+    axes: tuple[Axis, Axis],
     limits: tuple[Range, Range],
-) -> list[Values]:  # fmt: skip
+) -> list[Values]:
     """Return the best, median and worst attainment surface; of three objectives there is none in this plane."""
     surfaces = evidence.surfaces
     if isinstance(surfaces, Missing) or len(evidence.objectives) != 2:
@@ -168,8 +186,16 @@ def _surface_traces(
         corners = surfaces[surfaces["surface"] == name].sort_values(axes[0].column, ascending=horizontal.sign > 0)
         trace = _steps(corners, horizontal, vertical, axes, limits)
         trace["line"] |= {"color": MUTED, "width": 1, "dash": line}
-        traces.append({"type": "scatter", "mode": "lines", "name": f"attainment: {name}", "hoverinfo": "skip",
-                       "opacity": 0.7, **trace})  # fmt: skip
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": f"attainment: {name}",
+                "hoverinfo": "skip",
+                "opacity": 0.7,
+                **trace,
+            }
+        )
     return traces
 
 

@@ -12,8 +12,9 @@ from analysis.effects.heatmap import is_full_precision
 from analysis.figures.heatmap import COLOUR_MAPS, heatmap_note
 from analysis.figures.style import GRAMS, Axis, make_axis
 from analysis.report.evidence import Evidence, Missing
-from analysis.report.figures.figure import Figure, Panel, axis_layout, quantity, scaled
-from analysis.report.figures.styles import MUTED, Values, base_layout, colour_scale
+from analysis.report.figures.figure import AxisTitle, Figure, Panel, axis_layout
+from analysis.report.figures.styles import MUTED, base_layout, colour_scale
+from analysis.report.formatting import Values, quantity, scaled
 from analysis.runs.load import Objective
 from analysis.wording import counted
 
@@ -43,49 +44,82 @@ def _draw(evidence: Evidence, frame: pd.DataFrame, grid: pd.DataFrame, objective
     known = [value for value in scaled(grid[axis.column], axis) if value is not None]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
     coloraxis = {
-        "colorscale": colour_scale(colours), "cmin": low, "cmax": high if high > low else low + 1,
-        "showscale": high > low, "colorbar": {"thickness": 12},
-    }  # fmt: skip
+        "colorscale": colour_scale(colours),
+        "cmin": low,
+        "cmax": high if high > low else low + 1,
+        "showscale": high > low,
+        "colorbar": {"thickness": 12},
+    }
     panels: list[Panel] = []
     data: list[Values] = []
     layout = base_layout(coloraxis=coloraxis, margin={"l": 60, "r": 20, "t": 12, "b": 52})
     for level in levels:
-        panel = Panel(len(panels) + 1, f"stage 3: {level} bit")
+        titles = AxisTitle("bits of stage 2"), AxisTitle("bits of stage 1")
+        panel = Panel(len(panels) + 1, f"stage 3: {level} bit", *titles)
         data += _panel_traces(grid[grid["bits_3"] == level], axis, panel)
         category = {"type": "category", "showgrid": False}
-        layout |= axis_layout(panel, "x", text="bits of stage 2", **category)
-        layout |= axis_layout(panel, "y", text="bits of stage 1", **category)
+        layout |= axis_layout(panel, "x", **category) | axis_layout(panel, "y", **category)
         panels.append(panel)
     n_columns, n_rows = grid["bits_2"].nunique(), grid["bits_1"].nunique()
     return Figure(
         f"heatmap-{'accuracy' if axis.is_fraction else 'emissions' if axis.unit == GRAMS else 'energy'}",
-        f"Every schedule: {axis.label}", heatmap_note(frame, [objective], "A dash"),
-        evidence.origin, data, layout, panels, panel_width=max(170, 75 + CELL_PX * n_columns),
+        f"Every schedule: {axis.label}",
+        heatmap_note(frame, [objective], "A dash"),
+        evidence.origin,
+        data,
+        layout,
+        panels,
+        panel_width=max(170, 75 + CELL_PX * n_columns),
         panel_height=max(150, CELL_PX * n_rows),
-    )  # fmt: skip
+    )
 
 
 def _panel_traces(part: pd.DataFrame, axis: Axis, panel: Panel) -> list[Values]:
     columns, rows = (sorted({int(bits) for bits in part[name]}) for name in ("bits_2", "bits_1"))
-    cells = {(int(one), int(two)): row for one, two, row in zip(
-        part["bits_1"], part["bits_2"], part.to_dict("records"), strict=True)}  # fmt: skip
+    cells = {
+        (int(one), int(two)): row
+        for one, two, row in zip(part["bits_1"], part["bits_2"], part.to_dict("records"), strict=True)
+    }
     shared: Values = {"x": list(map(str, columns)), "xaxis": panel.x, "yaxis": panel.y}
     values = [[scaled([cells[one, two][axis.column]], axis)[0] for two in columns] for one in rows]
     texts = [[_cell_text(cells[one, two], axis) for two in columns] for one in rows]
-    empty = [(str(two), str(one), cells[one, two]) for one in rows for two in columns
-             if math.isnan(cells[one, two][axis.column])]  # fmt: skip
-    traces: list[Values] = [{
-        "type": "heatmap", "y": list(map(str, rows)), "z": values, "text": texts, "coloraxis": "coloraxis",
-        "texttemplate": "%{z:.1f}" if axis.is_fraction else "%{z:.3g}", "hovertemplate": "%{text}<extra></extra>",
-        "xgap": 2, "ygap": 2, "textfont": {"size": 12}, **shared,
-    }]  # fmt: skip
+    empty = [
+        (str(two), str(one), cells[one, two])
+        for one in rows
+        for two in columns
+        if math.isnan(cells[one, two][axis.column])
+    ]
+    traces: list[Values] = [
+        {
+            "type": "heatmap",
+            "y": list(map(str, rows)),
+            "z": values,
+            "text": texts,
+            "coloraxis": "coloraxis",
+            "texttemplate": "%{z:.1f}" if axis.is_fraction else "%{z:.3g}",
+            "hovertemplate": "%{text}<extra></extra>",
+            "xgap": 2,
+            "ygap": 2,
+            "textfont": {"size": 12},
+            **shared,
+        }
+    ]
     if empty:
-        traces.append({
-            "type": "scatter", "mode": "text", "x": [x for x, _, _ in empty], "y": [y for _, y, _ in empty],
-            "text": ["n/a" if cell["n_seeds"] else "-" for _, _, cell in empty], "textfont": {"color": MUTED},
-            "hovertext": [_cell_text(cell, axis) for _, _, cell in empty], "hoverinfo": "text", "xaxis": panel.x,
-            "yaxis": panel.y, "showlegend": False,
-        })  # fmt: skip
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "text",
+                "x": [x for x, _, _ in empty],
+                "y": [y for _, y, _ in empty],
+                "text": ["n/a" if cell["n_seeds"] else "-" for _, _, cell in empty],
+                "textfont": {"color": MUTED},
+                "hovertext": [_cell_text(cell, axis) for _, _, cell in empty],
+                "hoverinfo": "text",
+                "xaxis": panel.x,
+                "yaxis": panel.y,
+                "showlegend": False,
+            }
+        )
     return traces
 
 

@@ -8,16 +8,9 @@ import pandas as pd
 from analysis.figures.style import Axis
 from analysis.report.details import objective_axes
 from analysis.report.evidence import Evidence
-from analysis.report.figures.figure import Figure, Panel, number_text, plain, rounded
-from analysis.report.figures.styles import (
-    GRID,
-    MUTED,
-    Values,
-    base_layout,
-    family_colour,
-    family_dash,
-    family_symbol,
-)
+from analysis.report.figures.figure import Figure, Panel
+from analysis.report.figures.styles import GRID, MUTED, base_layout, family_colour, family_dash, family_symbol
+from analysis.report.formatting import Values, number_text, plain, rounded
 from analysis.wording import counted_range
 
 MOST_LINES = 100
@@ -36,18 +29,46 @@ def draw_parallel(evidence: Evidence, hover: dict[int, str]) -> Figure:
     ticks = [_bit_ticks(levels)] * n_stages + [_figure_ticks(rows, axis) for axis in axes]
     data = _lines(rows, heights, hover)
     layout = base_layout(
-        xaxis={"range": [-0.45, len(names) - 0.55], "tickvals": list(range(len(names))), "ticktext": names,
-               "showgrid": False, "zeroline": False, "fixedrange": True, "tickangle": 0, "tickfont": {"size": 11}},
+        xaxis={
+            "range": [-0.45, len(names) - 0.55],
+            "tickvals": list(range(len(names))),
+            "ticktext": names,
+            "showgrid": False,
+            "zeroline": False,
+            "fixedrange": True,
+            "tickangle": 0,
+            "tickfont": {"size": 11},
+        },
         yaxis={"range": [-0.09, 1.09], "visible": False, "fixedrange": True},
-        shapes=[{"type": "line", "x0": place, "x1": place, "y0": -0.05, "y1": 1.05, "layer": "below",
-                 "line": {"color": MUTED if place < n_stages else GRID, "width": 1}} for place in range(len(names))],
+        shapes=[
+            {
+                "type": "line",
+                "x0": place,
+                "x1": place,
+                "y0": -0.05,
+                "y1": 1.05,
+                "layer": "below",
+                "line": {"color": MUTED if place < n_stages else GRID, "width": 1},
+            }
+            for place in range(len(names))
+        ],
         annotations=[
-            {"x": place, "y": height, "text": text, "showarrow": False, "xanchor": "right", "xshift": -5,
-             "font": {"size": 11, "color": MUTED}, "bgcolor": "rgba(255,255,255,0.75)", "borderpad": 1}
-            for place, pairs in enumerate(ticks) for height, text in pairs
+            {
+                "x": place,
+                "y": height,
+                "text": text,
+                "showarrow": False,
+                "xanchor": "right",
+                "xshift": -5,
+                "font": {"size": 11, "color": MUTED},
+                "bgcolor": "rgba(255,255,255,0.75)",
+                "borderpad": 1,
+            }
+            for place, pairs in enumerate(ticks)
+            for height, text in pairs
         ],
         margin={"l": 16, "r": 16, "t": 12, "b": 52},
-    )  # fmt: skip
+    )
     note = (
         f"A line is a configuration: the bits of its stages (even distances between {', '.join(map(str, levels))}; "
         "lines with the same bits are drawn beside one another), then its figures, means over "
@@ -55,8 +76,7 @@ def draw_parallel(evidence: Evidence, hover: dict[int, str]) -> Figure:
     )
     if len(rows) < len(evidence.front):
         note += f" The first {MOST_LINES} of {len(evidence.front):,} by rank, and full precision."
-    return Figure("parallel", "Where the bits are", note, evidence.origin, data, layout, [Panel(1)],
-                  panel_height=360)  # fmt: skip
+    return Figure("parallel", "Where the bits are", note, evidence.origin, data, layout, [Panel(1)], panel_height=360)
 
 
 def _axis_name(axis: Axis) -> str:
@@ -107,13 +127,23 @@ def _lines(rows: pd.DataFrame, heights: list[list[float | None]], hover: dict[in
     seen: set[str] = set()
     for number, family, height in zip(rows.index.tolist(), rows["family"], heights, strict=True):
         name = family.replace("_", " ")
-        traces.append({
-            "type": "scatter", "mode": "lines+markers", "x": list(range(len(height))), "y": height, "name": name,
-            "legendgroup": name, "showlegend": name not in seen, "meta": {"family": family}, "opacity": 0.8,
-            "line": {"color": family_colour(family), "dash": family_dash(family), "width": 1.6},
-            "marker": {"symbol": family_symbol(family), "size": 7, "color": family_colour(family)},
-            "customdata": [number] * len(height), "text": hover[number],
-            "hovertemplate": "%{text}<extra></extra>",
-        })  # fmt: skip
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "x": list(range(len(height))),
+                "y": height,
+                "name": name,
+                "legendgroup": name,
+                "showlegend": name not in seen,
+                "meta": {"family": family},
+                "opacity": 0.8,
+                "line": {"color": family_colour(family), "dash": family_dash(family), "width": 1.6},
+                "marker": {"symbol": family_symbol(family), "size": 7, "color": family_colour(family)},
+                "customdata": [number] * len(height),
+                "text": hover[number],
+                "hovertemplate": "%{text}<extra></extra>",
+            }
+        )
         seen.add(name)
     return traces

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 OTHER = "other"
 UNALLOCATED = "unallocated"
@@ -32,9 +32,9 @@ class AccountUse:
         memory_share: Its resident memory divided by that of the host, in [0, 1].
     """
 
-    cpu_s: float = 0.0
-    reserved_cpus: float = 0.0
-    memory_share: float = 0.0
+    cpu_s: float
+    reserved_cpus: float
+    memory_share: float
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class GpuUse:
     """
 
     energy_j: float
-    idle_w: float = 0.0
-    owners: Mapping[str, float] = field(default_factory=dict)
+    idle_w: float
+    owners: Mapping[str, float]
     utilization: Mapping[str, float] | None = None
     has_foreign: bool = False
 
@@ -77,7 +77,7 @@ class HostInterval:
     ram_j: float | None
     cpu_idle_w: float
     accounts: Mapping[str, AccountUse]
-    gpus: Mapping[str, GpuUse] = field(default_factory=dict)
+    gpus: Mapping[str, GpuUse]
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,8 @@ class Split:
 def split(interval: HostInterval) -> Split:
     """Divide the energy of an interval.
 
-    >>> use = {"a": AccountUse(cpu_s=1.0, reserved_cpus=1), "b": AccountUse(cpu_s=0.5, reserved_cpus=1)}
-    >>> done = split(HostInterval(1.0, 4, 2.0, cpu_j=50.0, ram_j=None, cpu_idle_w=10.0, accounts=use))
+    >>> use = {"a": AccountUse(cpu_s=1.0, reserved_cpus=1, memory_share=0.1), "b": AccountUse(0.5, 1, 0.1)}
+    >>> done = split(HostInterval(1.0, 4, 2.0, cpu_j=50.0, ram_j=None, cpu_idle_w=10.0, accounts=use, gpus={}))
     >>> [(name, part.active_j, part.idle_j) for name, part in done.parts["cpu"].items()]
     [('a', 20.0, 2.5), ('b', 10.0, 2.5), ('other', 10.0, 0.0), ('unallocated', 0.0, 5.0)]
     """

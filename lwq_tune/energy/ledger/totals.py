@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from lwq_tune.energy.attribution.split import Part
+from lwq_tune.energy.sensors.host_meter import JOULES_PER_KWH
 
-JOULES_PER_KWH = 3.6e6
 LEDGER = "ledger"  # the ledger's own process
 TRIAL = "trial"
 _SEPARATOR = "|"

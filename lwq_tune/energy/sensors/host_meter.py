@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+JOULES_PER_KWH = 3.6e6
+
 
 @dataclass(frozen=True)
 class HostReading:

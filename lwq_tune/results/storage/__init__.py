@@ -3,7 +3,6 @@
 Start at `storage.Storage`.
 
 - address: Addresses of storages.
-- azure: Azure's blob storage for pyarrow.
 - file_systems: pyarrow's file systems: opened without needless requests, and their errors as one sentence.
 - mirror: The copy of a run folder in a storage, kept up to date during the run.
 - run_copy: ``--storage``: checks the storage before a sweep starts, and copies the run into it during the sweep.

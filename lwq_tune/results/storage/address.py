@@ -14,15 +14,13 @@ FOLDER = "file"
 _OPTIONS = {
     "s3": ("endpoint_override", "scheme", "region"),
     "gs": ("endpoint_override", "scheme", "retry_limit_seconds"),
-    "abfs": ("blob_storage_authority", "blob_storage_scheme", "dfs_storage_authority", "dfs_storage_scheme"),
 }
+AZURE_SCHEMES = ("az", "abfs", "abfss")
 ANONYMOUS = "anonymous"  # gs://anonymous@BUCKET, as pyarrow has it
 _AUTHORITY = re.compile(r"[A-Za-z0-9._-]+(@[A-Za-z0-9._-]+)?")
 CREDENTIALS_HINT = {
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, in the environment of every node",
     "gs": "set GOOGLE_APPLICATION_CREDENTIALS in the environment of every node",
-    "abfs": "set AZURE_STORAGE_KEY, or AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET, in the environment of "
-    "every node",
 }
 
 
@@ -31,9 +29,9 @@ class StorageAddress:
     """Where a storage is.
 
     Attributes:
-        scheme: ``file``, ``s3``, ``gs`` or ``abfs``.
-        authority: The bucket, with ``anonymous@`` before it where a ``gs`` server asks for no credentials; for ``abfs``
-            the container and the account; empty for a folder.
+        scheme: ``file``, ``s3`` or ``gs``.
+        authority: The bucket, with ``anonymous@`` before it where a ``gs`` server asks for no credentials; empty for a
+            folder.
         path: Path in it without slashes around it; for a folder its absolute path.
         options: What else the URI says, in its order.
     """
@@ -66,11 +64,7 @@ class StorageAddress:
         if scheme == FOLDER:
             return cls._of_file_uri(rest)
         if scheme not in _OPTIONS:
-            known = [FOLDER, *_OPTIONS]
-            raise ConfigError(
-                f"a storage is a folder or a URI that begins with {', '.join(f'{name}://' for name in known)}, got "
-                f"{scheme}://{near_miss(scheme, known)}"
-            )
+            raise _unknown_scheme(scheme)
         return cls._of_store(scheme, text)
 
     @property
@@ -84,13 +78,12 @@ class StorageAddress:
 
     @property
     def bucket(self) -> str:
-        """Name of the bucket, or of the container; empty for a folder.
+        """Name of the bucket; empty for a folder.
 
-        >>> StorageAddress.parse("abfs://box@account.dfs.core.windows.net/a").bucket
+        >>> StorageAddress.parse("gs://anonymous@box/a").bucket
         'box'
         """
-        before, at, after = self.authority.partition("@")
-        return before if self.scheme == "abfs" or not at else after
+        return self.authority.rpartition("@")[2]
 
     @property
     def name(self) -> str:
@@ -108,6 +101,8 @@ class StorageAddress:
     @classmethod
     def _of_folder(cls, text: str) -> StorageAddress:
         prefix = text.partition(":")[0].lower()
+        if prefix != text and prefix in AZURE_SCHEMES:
+            raise _unknown_scheme(prefix)
         if prefix != text and prefix in (FOLDER, *_OPTIONS):
             raise ConfigError(f"a URI has two slashes after its scheme, got {prefix}: alone; write {prefix}://")
         if not text:
@@ -144,9 +139,18 @@ class StorageAddress:
         return cls(scheme, parts.netloc, "/".join(steps), tuple(options))
 
 
+def _unknown_scheme(scheme: str) -> ConfigError:
+    known = [FOLDER, *_OPTIONS]
+    why = "; Azure is not supported, use one of these" if scheme in AZURE_SCHEMES else near_miss(scheme, known)
+    return ConfigError(
+        "a storage is a folder, of this machine or shared such as NFS, or a URI that begins with "
+        f"{', '.join(f'{name}://' for name in known)}, got {scheme}://{why}"
+    )
+
+
 def _check_authority(scheme: str, authority: str) -> None:
     user, at, _ = authority.rpartition("@")
-    if at and (scheme != "abfs" or ":" in user) and (scheme, user) != ("gs", ANONYMOUS):
+    if at and (scheme, user) != ("gs", ANONYMOUS):
         raise ConfigError(f"a storage URI holds no user and no password; {CREDENTIALS_HINT[scheme]}")
     if not authority:
         raise ConfigError(f"a storage URI names its bucket, got {scheme}:// without one; write {scheme}://BUCKET/PATH")
@@ -154,11 +158,6 @@ def _check_authority(scheme: str, authority: str) -> None:
         raise ConfigError(
             f"a storage URI begins with its bucket, in letters, digits, dots, dashes and underscores; name a server as "
             f"{scheme}://BUCKET/PATH?endpoint_override=HOST:PORT&scheme=http"
-        )
-    if scheme == "abfs" and not at:
-        raise ConfigError(
-            "an abfs URI names container and account, got one of them; write "
-            "abfs://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH"
         )
 
 

@@ -29,17 +29,15 @@ _AWS_CREDENTIALS = (
 _AWS_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _REFUSED = re.compile(
     "ACCESS_DENIED|INVALID_ACCESS_KEY_ID|SIGNATURE_DOES_NOT_MATCH|INVALID_CLIENT_TOKEN_ID"
-    r"|EXPIRED_?TOKEN|HTTP status 40[13]|Azure Error: \[\w*\] 40[13]"
+    r"|EXPIRED_?TOKEN|HTTP status 40[13]"
     "|AuthenticationException|UNAUTHENTICATED|PERMISSION_DENIED|access token",
     re.IGNORECASE,
 )
-_NO_BUCKET = re.compile(
-    "NO_SUCH_BUCKET|Bucket '.*' not found|The specified (bucket|container|filesystem) does not exist"
-)
+_NO_BUCKET = re.compile("NO_SUCH_BUCKET|Bucket '.*' not found|The specified bucket does not exist")
 _MAX_REASON = 240  # characters
 _NOISE = re.compile(
     r"^When .* operation: |.*Details: | \(Request ID: .*\)$"
-    r"|.*google::cloud::Status\((.* last message of )?| error_info=.*|.*Azure Error: \[\w*\] | Request ?I[Dd]:.*"
+    r"|.*google::cloud::Status\((.* last message of )?| error_info=.*"
 )
 _NO_ANSWER = re.compile(
     "NETWORK_CONNECTION|UNAVAILABLE|Could not (resolve host|connect)|[Cc]onnection was closed|new connection"
@@ -59,10 +57,6 @@ def open_file_system(address: StorageAddress) -> tuple[Any, str]:
     if address.scheme == "s3":
         path = f"{address.authority}/{address.path}".rstrip("/")
         return _open_s3(address.authority, dict(address.options)), path
-    if address.scheme == "abfs":
-        from lwq_tune.results.storage.azure import open_azure  # not every build of pyarrow has it
-
-        return open_azure(address)
     if address.scheme == "gs" and "retry_limit_seconds" not in dict(address.options):
         address = replace(address, options=(*address.options, ("retry_limit_seconds", _GS_RETRY_LIMIT_S)))
     file_system, path = fs.FileSystem.from_uri(address.uri)
@@ -72,9 +66,9 @@ def open_file_system(address: StorageAddress) -> tuple[Any, str]:
 def no_answer_limit_s(address: StorageAddress) -> float | None:
     """Return how long a call may wait for an answer, in seconds; None if the store's client has a limit of its own.
 
-    The clients of Google's and Azure's stores wait for ever if a server accepts a connection and does not answer.
+    The client of Google's store waits for ever if a server accepts a connection and does not answer.
     """
-    if address.scheme not in ("gs", "abfs"):
+    if address.scheme != "gs":
         return None
     retries_s = dict(address.options).get("retry_limit_seconds", "0")
     return max(_ANSWER_TIMEOUT_S, 2.0 * float(retries_s) if retries_s.isdecimal() else 0.0)
@@ -129,8 +123,7 @@ def _way_out(address: StorageAddress, text: str) -> str:
     if address.scheme == FOLDER:
         return f"{text}; name another folder"
     if _NO_BUCKET.search(text):
-        kind = "container" if address.scheme == "abfs" else "bucket"
-        return f"it has no {kind} {address.bucket}; make it, or name another"
+        return f"it has no bucket {address.bucket}; make it, or name another"
     reason = textwrap.shorten(_NOISE.sub("", text), _MAX_REASON)
     if _REFUSED.search(text):
         return f"it refuses the credentials, or there are none ({reason}); {CREDENTIALS_HINT[address.scheme]}"

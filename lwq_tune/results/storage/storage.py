@@ -198,23 +198,20 @@ class Storage:
         return path.removeprefix(self.path).strip("/")
 
     def _open(self, name: str) -> Any:
-        path = self._at(name)
-        if self.address.scheme == "abfs":  # any other first request, refused by Azure, ends the process in pyarrow 26
-            self.filesystem.get_file_info(path)
-        return self.filesystem.open_input_stream(path, compression=None)
+        return self.filesystem.open_input_stream(self._at(name), compression=None)
 
     def _at(self, name: str) -> str:
         return f"{self.path.rstrip('/')}/{name}"
 
     def _write(self, name: str, chunks: Iterator[bytes]) -> None:
-        """Write a file; in a folder and on Azure, which empties a file that is opened, under another name first.
+        """Write a file; in a folder, where a file that is opened is emptied, under another name first.
 
         Other stores show an object once its stream is closed, which pyarrow does on any error: so the first chunk, the
         only one of most files, is read before the object is opened.
         """
         target = self._at(name)
         folder, _, base = target.rpartition("/")
-        part = f"{folder}/.{base}.tmp" if self.address.scheme in (FOLDER, "abfs") else target
+        part = f"{folder}/.{base}.tmp" if self.is_local else target
         chunk = next(chunks, b"")
         try:
             if self.is_local:
@@ -226,9 +223,6 @@ class Storage:
                     chunk = next(chunks, b"")
             if self.is_local:
                 self.filesystem.move(part, target)
-            elif part != target:  # pyarrow moves nothing on most accounts
-                self.filesystem.copy_file(part, target)
-                self.filesystem.delete_file(part)
         except FileNotFoundError as error:  # Google's store says this of a missing bucket
             raise OSError(str(error) if self.is_local else f"Bucket '{self.address.bucket}' not found") from error
 

@@ -2,15 +2,11 @@
 
 Start at `hosts.open_sweep_hosts`.
 
-- dashboard: Ray's dashboard and Prometheus metrics during a sweep, if the user asks for them; on loopback only.
 - hosts: The hosts of a sweep: this host with a Ray of its own, or a cluster; what they give to a trial.
 - join: Joins a running Ray cluster.
-- node_agent: A sweep's agent on each node of a cluster.
 - node_report: Reports what the nodes of a Ray cluster have installed; a separate program, run as a file.
 - node_requirements: Checks that every node of a cluster has what a trial needs, before the first trial starts.
 - node_versions: Compares what the nodes of a cluster have installed with what the driver has. No Ray.
-- overhead_account: The accounts of the sweep's own processes in the ledger: the driver and Ray.
 - ray_limits: Why Ray cannot start on a host.
 - ray_session: Starts a Ray of the sweep's own, on loopback, or connects to a running cluster.
-- slots: How many trials run at a time on the hosts of a sweep, and what each gets of them. No Ray.
 """

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lwq_tune.energy.ledger.interval_log import CLOSED, EVENT
 from lwq_tune.errors import ResultsError
@@ -18,11 +17,8 @@ from lwq_tune.host.hardware import available_cpus
 from lwq_tune.results.tables import write_json
 from lwq_tune.sweep.cluster.join import Cluster, joined_cluster
 from lwq_tune.sweep.cluster.ray_session import local_ray
-from lwq_tune.sweep.cluster.slots import Host, Slots, describe_hosts, same_share, usable_memory_mib
 from lwq_tune.sweep.plan import Plan
-
-if TYPE_CHECKING:
-    from ray.tune import Callback
+from lwq_tune.sweep.slots import Host, Slots, describe_hosts, same_share, usable_memory_mib
 
 _log = logging.getLogger(__name__)
 
@@ -75,13 +71,14 @@ class SweepHosts:
         """Return the sources of idle power by host of the cluster; empty without a cluster."""
         return {} if self._cluster is None else self._cluster.idle_sources()
 
-    def callbacks(self) -> list[Callback]:
-        """Return the callbacks that Tune calls before a row is recorded."""
-        if self._cluster is None or self._cluster.collector is None:
-            return []
-        from lwq_tune.sweep.ledger_sync.callback import FetchLedgerBeforeRow
+    def fetch_log(self, hostname: str) -> None:
+        """Copy what a host has logged so far into the run folder, if the host does not write there itself.
 
-        return [FetchLedgerBeforeRow(self._cluster.collector)]
+        This happens before a row of the host is recorded, so that the energy of every recorded row is in the log on
+        the driver's host, even if the row's host is lost right after it has sent the row.
+        """
+        if self._cluster is not None and self._cluster.collector is not None:
+            self._cluster.collector.fetch(hostname)
 
 
 @contextlib.contextmanager

@@ -17,13 +17,13 @@ import lwq_tune
 from lwq_tune.config.sweep import AUTO
 from lwq_tune.errors import ConfigError
 from lwq_tune.sweep.cluster import node_report
-from lwq_tune.sweep.cluster.node_agent import open_run_ledgers, start_agents
 from lwq_tune.sweep.cluster.node_requirements import check_nodes
 from lwq_tune.sweep.cluster.node_versions import check_machines, check_versions
 from lwq_tune.sweep.cluster.ray_session import joined_ray, prepare_for_cluster
-from lwq_tune.sweep.cluster.slots import Host
 from lwq_tune.sweep.ledger_sync.collector import LedgerCollector
+from lwq_tune.sweep.ledger_sync.node_agent import open_run_ledgers, start_agents
 from lwq_tune.sweep.plan import Plan
+from lwq_tune.sweep.slots import Host
 
 REACH_TIMEOUT_S = 5.0
 REPORT_TIMEOUT_S = 240.0
@@ -115,9 +115,14 @@ def read_cluster(address: str) -> dict[str, Any]:
     command = [sys.executable, "-P", str(Path(node_report.__file__)), address, str(Path(lwq_tune.__file__).parent)]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=REPORT_TIMEOUT_S, check=False,
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=REPORT_TIMEOUT_S,
+            check=False,
             env={**SHORT_RAY_LOGS, **os.environ},
-        )  # fmt: skip
+        )
     except subprocess.TimeoutExpired as error:
         raise ConfigError(
             f"the Ray cluster at {address} must answer within {REPORT_TIMEOUT_S:.0f} s, it did not; see `ray status`"

@@ -157,7 +157,7 @@ def check_this_node(needed: Requirements, node_id: str) -> dict[str, Any]:
         needed: What the node must have.
         node_id: Id of the node, for the name of its probe file.
     """
-    from lwq_tune.sweep.cluster.slots import usable_memory_mib
+    from lwq_tune.sweep.slots import usable_memory_mib
 
     problems = [problem for problem in _problems(needed, node_id) if problem is not None]
     return {"problems": problems, "usable_memory_mib": usable_memory_mib()}

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from lwq_tune.errors import ConfigError
-from lwq_tune.sweep.cluster.dashboard import Dashboard
 from lwq_tune.sweep.cluster.ray_limits import check_address_space, explain_failed_start, process_limits
-from lwq_tune.sweep.tune.loggers import ENVIRONMENT as LOGGER_ENVIRONMENT
+from lwq_tune.sweep.dashboard import Dashboard
 
 # Set before Ray is imported; what the user has set stands.
 ENVIRONMENT = {
@@ -52,7 +51,7 @@ def local_ray(n_cpus: int, dashboard: Dashboard | None = None) -> Iterator[None]
     Raises:
         ConfigError: Ray could not start, or a limit of the shell is too low for it.
     """
-    _set_environment(ENVIRONMENT | LOCAL_ENVIRONMENT | LOGGER_ENVIRONMENT)
+    _set_environment(ENVIRONMENT | LOCAL_ENVIRONMENT)
     token = _own_token()
     if "RAY_ADDRESS" in os.environ:
         logging.getLogger(__name__).warning(
@@ -127,7 +126,7 @@ def prepare_for_cluster() -> dict[str, str]:
     """
     # A submitted job passes its variables to its workers, and Ray refuses a variable that is given twice.
     reached = {name for name in WORKER_VARIABLES if name in os.environ and JOB_VARIABLE in os.environ}
-    _set_environment(ENVIRONMENT | LOGGER_ENVIRONMENT)
+    _set_environment(ENVIRONMENT)
     if AUTH_MODE not in os.environ and _has_token():
         os.environ[AUTH_MODE] = "token"
     return {name: os.environ[name] for name in WORKER_VARIABLES if name not in reached}

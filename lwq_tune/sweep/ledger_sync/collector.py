@@ -16,8 +16,8 @@ from lwq_tune.energy.service.location import ledger_folder
 from lwq_tune.errors import ResultsError
 from lwq_tune.files import jsonl
 from lwq_tune.results.run_folder import RunFolder
-from lwq_tune.sweep.cluster.node_agent import start_agents
 from lwq_tune.sweep.ledger_sync.log_copy import LogCopy
+from lwq_tune.sweep.ledger_sync.node_agent import start_agents
 from lwq_tune.sweep.plan import Plan
 
 _log = logging.getLogger(__name__)

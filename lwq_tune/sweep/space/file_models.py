@@ -16,9 +16,18 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 # Columns that can be an axis of a front, as `lwq_tune.results.schema` names them.
 OBJECTIVE_COLUMNS = (
-    "test_accuracy", "test_loss", "val_accuracy", "val_loss", "emissions_kg_co2eq", "energy_kwh",
-    "train_time_s", "weight_mib", "mean_weight_bits", "bitops", "modelled_inference_energy_uj",
-)  # fmt: skip
+    "test_accuracy",
+    "test_loss",
+    "val_accuracy",
+    "val_loss",
+    "emissions_kg_co2eq",
+    "energy_kwh",
+    "train_time_s",
+    "weight_mib",
+    "mean_weight_bits",
+    "bitops",
+    "modelled_inference_energy_uj",
+)
 
 
 class ObjectiveSpec(BaseModel):

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 import lwq_tune
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.errors import ConfigError, near_miss
+from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS
 from lwq_tune.quantization.schedules import (
-    FULL_PRECISION_BITS,
     BitWidths,
     count_bit_widths,
     enumerate_bit_widths,

@@ -10,8 +10,7 @@ from lwq_tune.config.trial import TrialConfig
 from lwq_tune.data.catalog import DatasetInfo, describe_dataset
 from lwq_tune.formatting import format_columns, name_trials
 from lwq_tune.models.inference_costs import ModelCosts, model_costs
-from lwq_tune.models.layer_shapes import layer_shapes
-from lwq_tune.quantization.schedules import FULL_PRECISION_BITS
+from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS, layer_shapes
 from lwq_tune.sweep.space.prerequisites import initial_keys, with_initial_trials
 from lwq_tune.sweep.space.search_space import SearchSpace
 from lwq_tune.sweep.space.selection import select_trials
@@ -108,10 +107,18 @@ def list_trials(trial_list: TrialList) -> str:
         cost = trial_list.costs[key]
         bits = "-".join(str(bit_width) for bit_width in trial.bit_widths)
         rows.append(
-            [key, name(trial), trial.family, str(trial.seed), bits,
-             f"{cost.mean_weight_bits:.2f}", f"{cost.weight_mib:.4f}", f"{cost.bitops / 1e6:.0f}",
-             "initial" if key in trial_list.initial else "trial"]
-        )  # fmt: skip
+            [
+                key,
+                name(trial),
+                trial.family,
+                str(trial.seed),
+                bits,
+                f"{cost.mean_weight_bits:.2f}",
+                f"{cost.weight_mib:.4f}",
+                f"{cost.bitops / 1e6:.0f}",
+                "initial" if key in trial_list.initial else "trial",
+            ]
+        )
     epochs = sum(trial.n_rows for trial in trial_list.trials.values())
     summary = (
         f"{count_trials(trial_list)}, {epochs} epochs {'listed' if trial_list.space.search.is_adaptive else 'in all'}"

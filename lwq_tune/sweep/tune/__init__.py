@@ -3,8 +3,7 @@
 Start at `tuner.run_tune`.
 
 - job: What a process of a trial is told, `TrialJob`; jobs for a Tuner of your own.
-- logger_adapter: What a logger of Ray's sees of a sweep: flat rows of trials that are named by their keys.
-- loggers: TensorBoard, MLflow and Weights & Biases beside our own tables, each through Ray's callback for it.
+- logging_callback: Hands the epochs of each trial to one kind of logger, in a thread of its own.
 - patches: All that is changed in Ray: private names that are replaced, and what Tune keeps of trials that is dropped.
 - recording: From Ray Tune's events to our records: the only writer of a run's rows.
 - searcher: Hands a queue of trials to Ray Tune.

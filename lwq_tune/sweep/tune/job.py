@@ -22,8 +22,8 @@ from lwq_tune.energy.service.location import ledger_folder
 from lwq_tune.errors import ConfigError
 from lwq_tune.host.threads import n_threads
 from lwq_tune.output_streams import say
-from lwq_tune.sweep.cluster.slots import Slots
 from lwq_tune.sweep.plan import Plan, find_initial
+from lwq_tune.sweep.slots import Slots
 from lwq_tune.sweep.space.search_space import SearchSpace
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +27,22 @@ class RecordingCallback(tune.Callback):
         progress: The display.
         controller: Decides which trials end early.
         epoch_limit_s: Longest time that an epoch may take.
+        before_row: Called with the name of a row's host before the row is recorded.
     """
 
     def __init__(
-        self, recorder: RunRecorder, progress: Progress, controller: StopController, epoch_limit_s: float | None = None
+        self,
+        recorder: RunRecorder,
+        progress: Progress,
+        controller: StopController,
+        epoch_limit_s: float | None = None,
+        before_row: Callable[[str], object] = lambda hostname: None,
     ) -> None:
         self._recorder = recorder
         self._progress = progress
         self._controller = controller
         self._epoch_limit_s = epoch_limit_s
+        self._before_row = before_row
         self._reported_s: dict[str, float] = {}
         self._failures: dict[str, str] = {}
         self._ended: set[str] = set()
@@ -72,6 +80,7 @@ class RecordingCallback(tune.Callback):
             self._failures[key] = result["failure"]
             return
         for values in result.get("rows", ()):
+            self._before_row(values["hostname"])
             row = self._record(self._recorder.add_row, key, trial.trial_id, values)
             if row is not None:
                 self._progress.add_row(row)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.run_folder import RunFolder
-from lwq_tune.sweep.cluster.slots import Slots
 from lwq_tune.sweep.plan import Plan
 from lwq_tune.sweep.progress import Progress
 from lwq_tune.sweep.search.trial_queue import TrialQueue
+from lwq_tune.sweep.slots import Slots
 from lwq_tune.sweep.stopping.controller import StopController
 from lwq_tune.sweep.tune.job import TrialJob, make_job
 
@@ -34,15 +34,15 @@ class SweepSinks:
         recorder: Records of the run.
         progress: Display on the terminal.
         controller: Ends trials and the sweep early.
-        loggers: Other loggers, such as TensorBoard.
-        before: Callbacks that Tune calls before a row is recorded.
+        before_row: Called with the name of a row's host before the row is recorded.
+        loggers: Callbacks of other loggers, such as TensorBoard.
     """
 
     recorder: RunRecorder
     progress: Progress
     controller: StopController
+    before_row: Callable[[str], object]
     loggers: Sequence[Callback] = ()
-    before: Sequence[Callback] = ()
 
 
 def run_tune(plan: Plan, queue: TrialQueue, slots: Slots, sinks: SweepSinks) -> str | None:
@@ -66,7 +66,9 @@ def run_tune(plan: Plan, queue: TrialQueue, slots: Slots, sinks: SweepSinks) -> 
     drops_ended = patches.leave_out_snapshots()
     if plan.config.address is None:
         patches.use_waiting_workers()
-    callback = RecordingCallback(sinks.recorder, sinks.progress, sinks.controller, plan.config.epoch_limit)
+    callback = RecordingCallback(
+        sinks.recorder, sinks.progress, sinks.controller, plan.config.epoch_limit, sinks.before_row
+    )
     stopped_by = None
     try:
         _make_tuner(plan, queue, slots, sinks, callback, drops_ended=drops_ended).fit()
@@ -118,7 +120,7 @@ def _callbacks(plan: Plan, sinks: SweepSinks, callback: RecordingCallback, *, dr
     from lwq_tune.sweep.tune.stall_detection import StallCallback
 
     last = [DropEndedTrials()] if drops_ended else []
-    return [*sinks.before, callback, StallCallback(plan.config.epoch_limit), *sinks.loggers, *last]
+    return [callback, StallCallback(plan.config.epoch_limit), *sinks.loggers, *last]
 
 
 def _keep_error(folder: RunFolder, error: Exception) -> str:

@@ -93,8 +93,12 @@ def test_a_difference_at_more_weight_bits_says_so(tmp_path: Path) -> None:
     assert not of_all.is_open
     assert of_all.parts == (pair,)
     assert of_all.counts == {
-        "pairs": 1, "tested": 1, "different": 1, "higher_with_more_weight_bits": 1, "equal_in_both": 0,
-    }  # fmt: skip
+        "pairs": 1,
+        "tested": 1,
+        "different": 1,
+        "higher_with_more_weight_bits": 1,
+        "equal_in_both": 0,
+    }
 
 
 def test_the_excess_of_the_higher_one_is_negative_where_it_costs_less(tmp_path: Path) -> None:
@@ -195,9 +199,17 @@ def test_energies_that_were_found_in_different_ways_are_left_out_with_a_warning(
             [],
             "of 2 there are none, the nearest are fixed_2 and fixed_4, 56.3% apart in BitOps.*controls_iso_size",
         ),
-        ({"fixed_2": [0.7]}, {}, [], "of 1 there are none"),
+        (
+            # Weights of 8 over 7 bits, 34,304 bits of stem and classifier included: 1,418,752 / 1,245,696.
+            {"fixed_8": [0.7, 0.8], "fixed_2": [0.8, 0.9], "fixed_7": [0.8, 0.9]},
+            {},
+            [],
+            "of 3 there are none, the nearest are fixed_7 and fixed_8, 13.9% apart in weight bits; .* --tolerance",
+        ),
+        ({"fixed_2": [0.7]}, {}, [], "of 1 there are none; `python -m lwq_tune sweep .*` trains such pairs$"),
         (NAMED, {}, ["--metric", "speed"], "--metric must be one of .*test_accuracy, got speed"),
         (NAMED, {"test_accuracy": None}, [], "test_accuracy was not in any trial"),
+        (NAMED, {}, ["--tolerance", "-0.01"], r"--tolerance must be in \[0, 1\), a share of the cost, got -0.01"),
         (NAMED, {}, ["--tolerance", "1"], r"--tolerance must be in \[0, 1\)"),
     ],
 )
@@ -222,6 +234,21 @@ def test_the_api_refuses_what_the_command_refuses(tmp_path: Path) -> None:
     with pytest.raises(AnalysisError, match="got energy_kwh"):
         run_controls(trials, "energy_kwh")
     assert np.isfinite(run_controls(trials, "val_accuracy").regression["coefficient"]).all()
+
+
+def test_with_a_tolerance_of_0_costs_are_equal_where_they_are_the_same(tmp_path: Path) -> None:
+    trials = load_runs([write(tmp_path / "run", NAMED)]).trials
+    exact = accuracy_pairs(run_controls(trials, tolerance=0.0)).query("second_schedule == 'descending_432'")
+    assert exact.set_index("first_schedule")["equal_in"].to_dict()["ascending_234"] == "sum of bits"
+    assert len(accuracy_pairs(run_controls(trials, tolerance=0.99))) == 10, "all of five but full precision"
+
+
+def test_a_metric_that_no_trial_has_leaves_out_nothing_else(tmp_path: Path) -> None:
+    run = write(tmp_path / "run", NAMED, changes={"energy_kwh": None, "cpu_energy_kwh": None})
+    found = controls_of(run)
+    assert set(found.pairs["column"]) == {"test_accuracy", "emissions_kg_co2eq"}
+    assert found.sentences
+    assert all(sentence.endswith((".", ";")) for sentence in found.sentences)
 
 
 def test_an_interval_wider_than_accuracy_itself_is_no_finding(tmp_path: Path) -> None:

@@ -9,15 +9,18 @@ from typing import Any
 import pytest
 
 from analysis.controls.findings import INSEPARABLE_ORDERS, AdviceKind, OrderKind, PairKind, PairsKind, SizeKind
-from analysis.controls.sentences import control_sentence, pair_sentence
+from analysis.controls.sentences import amount, control_sentence, pair_sentence, span
 from analysis.findings import Estimate, Finding
 
 METRIC = "test_accuracy"
 ADVICE = (Finding(AdviceKind.ADD_SCHEDULES, subjects=("2-4-3", "4-2-3")),)
 ORDER = {
-    "order": Estimate(0.0123, 0.001, 0.02, 0.011), "explained_by_others": Estimate(0.84), "vif": Estimate(6.25),
-    "correlation_mean_weight_bits": Estimate(0.913), "correlation_bitops": Estimate(-0.2),
-}  # fmt: skip
+    "order": Estimate(0.0123, 0.001, 0.02, 0.011),
+    "explained_by_others": Estimate(0.84),
+    "vif": Estimate(6.25),
+    "correlation_mean_weight_bits": Estimate(0.913),
+    "correlation_bitops": Estimate(-0.2),
+}
 PAIRS = {"tolerance": Estimate(0.02), "difference": Estimate(math.nan, detectable=0.0345)}
 
 
@@ -60,10 +63,16 @@ def test_every_kind_of_pair_has_a_sentence() -> None:
 def finding_of(kind: Enum, counts: dict[str, int] | None = None, **changes: Any) -> Finding[Any]:
     estimates = PAIRS if isinstance(kind, PairsKind) else ORDER
     parts = ADVICE if isinstance(kind, OrderKind) else ()
-    return Finding(kind, **{
-        "column": METRIC, "estimates": estimates, "parts": parts,
-        "counts": {"configurations": 5, "terms": 3, "pairs": 9, "tested": 9} | (counts or {}), **changes,
-    })  # fmt: skip
+    return Finding(
+        kind,
+        **{
+            "column": METRIC,
+            "estimates": estimates,
+            "parts": parts,
+            "counts": {"configurations": 5, "terms": 3, "pairs": 9, "tested": 9} | (counts or {}),
+            **changes,
+        },
+    )
 
 
 SIZES = {"mean_weight_bits": Estimate(0.02, 0.01, 0.03), "order_alone": Estimate(0.03, 0.02, 0.04)}
@@ -129,7 +138,7 @@ SIZES = {"mean_weight_bits": Estimate(0.02, 0.01, 0.03), "order_alone": Estimate
         (finding_of(SizeKind.NO_EFFECT, estimates=SIZES), "No detectable difference by size: +2.00 points"),
         (
             finding_of(SizeKind.NOT_SEPARABLE, estimates=SIZES | {"order_alone": Estimate(0.03)}),
-            "What more bits do cannot be told from the rest here.",
+            "The effect of more bits cannot be separated from the other terms here.",
         ),
         (finding_of(AdviceKind.MORE_SEEDS), "With one seed the regression rests on the spread between schedules alone"),
     ],
@@ -151,6 +160,30 @@ def test_pairs_that_differ_are_counted_and_the_surest_are_named_unless_only_the_
     assert whole.startswith(f"{statement} one against two: one is higher by 5.00 points")
     assert whole.count("one against two") == 5
     assert whole.endswith("; ….")
+
+
+def test_five_pairs_are_all_named_and_nothing_hints_at_more() -> None:
+    counts = {"different": 5, "higher_with_more_weight_bits": 2, "equal_in_both": 1}
+    five = control_sentence(finding_of(PairsKind.SOME_DIFFER, counts, parts=(pair(PairKind.FIRST_IS_HIGHER),) * 5))
+    assert five.count("one against two") == 5
+    assert five.endswith("at equal weight bits and BitOps.")
+
+
+def test_a_difference_of_the_whole_range_can_be_detected_and_one_of_more_cannot() -> None:
+    for detectable, expected in ((1.0, "about 100.00 points would have been"), (1.01, "nothing, with so few seeds,")):
+        assert expected in pair_sentence(pair(PairKind.NO_DIFFERENCE, detectable=detectable))
+    estimate = Estimate(2e-6, detectable=1.5)
+    energy = Finding(PairKind.NO_DIFFERENCE, True, "energy_kwh", ("one", "two"), {"difference": estimate})
+    assert pair_sentence(energy) == "no detectable difference (about 1.5 kWh would have been)"
+    higher = Finding(PairKind.FIRST_IS_HIGHER, False, "energy_kwh", ("one", "two"), {"difference": estimate})
+    assert pair_sentence(higher) == "one is higher by 2e-06 kWh, at equal weight bits and BitOps"
+
+
+def test_figures_of_other_columns_than_accuracy_have_their_unit_and_sign() -> None:
+    estimate = Estimate(-2e-6, -3e-6, 1e-6)
+    assert span(estimate, "energy_kwh") == "95 % interval -3e-06 to +1e-06 kWh"
+    assert amount(-2e-6, "energy_kwh", signed=True) == "-2e-06 kWh"
+    assert amount(0.5, "val_accuracy") == "50.00 points"
 
 
 def test_every_reason_why_order_cannot_be_told_from_size_is_said_as_such() -> None:

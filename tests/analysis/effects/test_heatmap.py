@@ -9,13 +9,10 @@ import pytest
 
 from analysis.__main__ import main
 from analysis.effects.heatmap import heatmap_frame
-from analysis.figures.heatmap import draw_heatmap, heatmap_note
-from analysis.runs.load import AnalysisError, Objective, load_run, load_runs
+from analysis.runs.load import AnalysisError, load_run, load_runs
 from lwq_tune.quantization.schedules import schedule_name
 from tests.support.synthetic_runs import write_run
 
-ACCURACY = Objective("test_accuracy", "maximize")
-EMISSIONS = Objective("emissions_kg_co2eq", "minimize")
 TRIPLES = list(itertools.product((2, 3, 4), repeat=3))
 
 
@@ -41,56 +38,21 @@ def test_every_triple_has_the_mean_of_its_seeds(tmp_path: Path) -> None:
         assert row.n_seeds == 2
 
 
-@pytest.mark.parametrize("panels_by", [1, 2, 3])
-def test_each_number_stands_in_the_cell_of_its_triple(tmp_path: Path, panels_by: int) -> None:
-    frame = frame_of(tmp_path / "run", full_grid())
-    figure = draw_heatmap(frame, [ACCURACY], panels_by=panels_by)
-    panels = [axes for axes in figure.axes if axes.get_title()]
-    assert [axes.get_title() for axes in panels] == [f"stage {panels_by}: {bits} bit" for bits in (2, 3, 4)]
-    row_stage, column_stage = (stage for stage in (1, 2, 3) if stage != panels_by)
-    assert panels[0].get_ylabel() == f"bits of stage {row_stage}"
-    assert panels[0].get_xlabel() == f"bits of stage {column_stage}"
-    for bits, axes in zip((2, 3, 4), panels, strict=True):
-        for text in axes.texts:
-            x, y = text.get_position()
-            triple = {panels_by: bits, column_stage: 2 + x, row_stage: 2 + y}
-            expected = 100 * accuracy_of(tuple(int(triple[stage]) for stage in (1, 2, 3))) + 1
-            assert float(text.get_text()) == pytest.approx(expected, abs=0.051)
-
-
-def test_what_was_not_trained_is_hatched_and_has_no_number(tmp_path: Path) -> None:
+def test_what_was_not_trained_has_a_cell_without_a_number(tmp_path: Path) -> None:
     points = {"fixed_2": ([0.5], 1e-6), "ascending_234": ([0.6], 1e-6), "full_precision": ([0.9], 1e-6)}
     frame = frame_of(tmp_path / "run", points)
     assert len(frame) == 1 * 2 * 2 * 1 * 1 + 1, "bits that a stage has, and full precision"
     assert frame["n_seeds"].tolist() == [1, 0, 0, 1, 1]
     assert frame["test_accuracy"].isna().tolist() == [False, True, True, False, False]
-    figure = draw_heatmap(frame, [ACCURACY])
-    drawn = [text.get_text() for axes in figure.axes for text in axes.texts]
-    assert sorted(drawn) == ["", "", "50.0", "60.0"]
-    hatched = [patch for axes in figure.axes for patch in axes.patches if patch.get_hatch()]
-    assert len(hatched) == 2
-    note = heatmap_note(frame, [ACCURACY])
-    assert "2 of 4 schedules not trained" in note
-    assert "Full precision: 90.0 %" in note
 
 
 def test_a_figure_that_is_no_number_is_not_a_missing_schedule(tmp_path: Path) -> None:
     run = write_run(
         tmp_path / "run", {"fixed_2": ([0.5, math.nan], 1e-6), "fixed_3": ([math.inf], 1e-6), "fixed_4": ([0.5], 1e-6)}
     )
-    frame = heatmap_frame(load_run(run).trials, ["test_accuracy"])  # fmt: skip
+    frame = heatmap_frame(load_run(run).trials, ["test_accuracy"])
     known = frame[frame["n_seeds"] > 0]
     assert known["test_accuracy"].isna().tolist() == [True, True, False]
-    drawn = [text.get_text() for axes in draw_heatmap(frame, [ACCURACY]).axes for text in axes.texts]
-    assert drawn.count("n/a") == 2
-    assert "n/a: not measured" in heatmap_note(frame, [ACCURACY])
-
-
-def test_a_column_holds_the_27_and_more_bits_are_wider(tmp_path: Path) -> None:
-    small = draw_heatmap(frame_of(tmp_path / "a", full_grid()), [ACCURACY, EMISSIONS])
-    wide = {schedule_name(t): ([0.5], 1e-6) for t in itertools.product((2, 3, 4, 8), repeat=3)}
-    assert small.get_figwidth() == 3.5
-    assert draw_heatmap(frame_of(tmp_path / "b", wide), [ACCURACY, EMISSIONS]).get_figwidth() == 7.0
 
 
 def test_other_numbers_of_stages_are_refused_with_what_draws_them(tmp_path: Path) -> None:
@@ -106,16 +68,6 @@ def test_several_settings_of_a_triple_are_refused(tmp_path: Path) -> None:
         heatmap_frame(load_runs([one, two]).trials, ["test_accuracy"])
 
 
-def test_the_command_draws_accuracy_and_emissions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = write_run(tmp_path / "run", full_grid())
-    assert main(["heatmap", str(run), "--panels-by", "1"]) == 0
-    assert "mean over 2 seeds" in capsys.readouterr().out
-    assert len(pd.read_csv(run / "analysis" / "heatmap.csv")) == 27
-    assert {file.name for file in (run / "analysis").iterdir()} == {
-        f"heatmap.{s}" for s in ("csv", "svg", "pdf", "png")
-    }
-
-
 def test_mixed_intensities_are_refused_unless_no_emissions_are_drawn(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -124,15 +76,8 @@ def test_mixed_intensities_are_refused_unless_no_emissions_are_drawn(
         write_run(tmp_path / "a", points),
         write_run(tmp_path / "b", {"fixed_3": ([0.5], 1e-6)}, changes={"carbon_intensity_g_per_kwh": 1.0}),
     ]
-    arguments = ["heatmap", *map(str, runs), "--out", str(tmp_path / "out")]  # fmt: skip
+    arguments = ["heatmap", *map(str, runs), "--out", str(tmp_path / "out")]
     assert main(arguments) == 2
     assert "carbon_intensity_g_per_kwh" in capsys.readouterr().err
     assert main([*arguments, "--cost", "energy"]) == 0
     assert main([*arguments, "--cost", "none"]) == 0
-
-
-def test_without_emissions_the_accuracies_are_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = write_run(tmp_path / "run", full_grid(), changes={"emissions_kg_co2eq": None})
-    assert main(["heatmap", str(run)]) == 0
-    assert "emissions were not measured" in capsys.readouterr().err
-    assert "emissions_kg_co2eq" not in pd.read_csv(run / "analysis" / "heatmap.csv")

@@ -9,9 +9,7 @@ import pytest
 
 from analysis.__main__ import main
 from analysis.effects.sensitivity import StagesKind, measure_sensitivity, sensitivity_frame
-from analysis.effects.sentences import contrast_sentence, sensitivity_sentences
-from analysis.figures.sensitivity import draw_sensitivity
-from analysis.findings import Estimate, Finding
+from analysis.effects.sentences import sensitivity_sentences
 from analysis.runs.load import AnalysisError, load_run, load_runs
 from lwq_tune.quantization.schedules import schedule_name
 from tests.support.synthetic_runs import write_run
@@ -81,8 +79,6 @@ def test_one_seed_has_points_and_no_interval(tmp_path: Path) -> None:
     found = measure_sensitivity(trials_of(tmp_path / "run", grid(1)))
     assert found.effects[["low", "high"]].isna().all(axis=None)
     assert found.contrast.kind is StagesKind.ONE_SEED
-    (axes,) = draw_sensitivity(found).axes
-    assert not [part for bars in axes.containers for part in bars.lines[2]], "no error bars"
 
 
 def test_pairs_that_lack_a_seed_are_left_out_and_counted(tmp_path: Path) -> None:
@@ -90,7 +86,7 @@ def test_pairs_that_lack_a_seed_are_left_out_and_counted(tmp_path: Path) -> None
     found = measure_sensitivity(
         trials.drop(trials.index[(trials["schedule"] == "fixed_2") & (trials["config_seed"] == 1)])
     )
-    assert found.n_left_out == 6, "two steps in each of three stages"  # fmt: skip
+    assert found.n_left_out == 6, "two steps in each of three stages"
     row = found.effects.set_index(["stage", "step"]).loc[(3, "3 to 2")]
     assert row["mean"] == pytest.approx(-0.04)
     assert (row["n_pairs"], row["n_seeds"]) == (8, 3)
@@ -130,17 +126,11 @@ def test_stages_without_a_common_step_are_not_compared(tmp_path: Path) -> None:
     assert found.contrast.kind is StagesKind.NO_COMMON_STEP
 
 
-def test_the_paper_stands_beside_each_stage(tmp_path: Path) -> None:
-    (axes,) = draw_sensitivity(measure_sensitivity(trials_of(tmp_path / "run", grid()))).axes
-    assert [label.get_text() for label in axes.get_xticklabels()] == [
-        "stage 1\npaper: less sensitive", "stage 2\npaper: moderate", "stage 3\npaper: highly sensitive",
-    ]  # fmt: skip
-
-
 def test_the_command_writes_effects_and_pairs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = write_run(tmp_path / "run", grid())
     assert main(["sensitivity", str(run)]) == 0
-    assert "it gives no figures" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert all(sentence in out for sentence in sensitivity_sentences(measure_sensitivity(load_run(run).trials)))
     assert len(pd.read_csv(run / "analysis" / "sensitivity_pairs.csv")) == 81 * 3
     assert (run / "analysis" / "sensitivity.pdf").is_file()
 
@@ -149,33 +139,3 @@ def test_named_schedules_have_no_pair(tmp_path: Path, capsys: pytest.CaptureFixt
     run = write_run(tmp_path / "run")
     assert main(["sensitivity", str(run)]) == 2
     assert "--space free_mixed" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("kind", "loss", "expected"),
-    [
-        (StagesKind.NO_COMMON_STEP, Estimate(math.nan), "the stages have no step of bits in common"),
-        (StagesKind.ONE_SEED, Estimate(0.04), "stage 3 loses +4.00 points against stage 1; one seed, no interval"),
-        (StagesKind.NOT_SEPARATED, Estimate(0.04, -0.01, 0.09), "95 % interval -1.00 to +9.00: not told apart"),
-        (
-            StagesKind.LAST_IS_MORE_SENSITIVE,
-            Estimate(0.04, 0.0069, 0.0731),
-            "over 3 seeds, stage 3 loses +4.00 points against stage 1, 95 % interval +0.69 to +7.31: it is more "
-            "sensitive than stage 1",
-        ),
-        (StagesKind.LAST_IS_LESS_SENSITIVE, Estimate(-0.04, -0.07, -0.01), "it is less sensitive than stage 1"),
-    ],
-    ids=lambda value: value.name if isinstance(value, StagesKind) else "",
-)
-def test_each_comparison_of_stages_has_its_sentence(kind: StagesKind, loss: Estimate, expected: str) -> None:
-    finding = Finding(kind, False, "test_accuracy", ("stage 1", "stage 3"), {"loss": loss}, {"seeds": 3, "stages": 3})
-    assert expected in contrast_sentence(finding)
-
-
-def test_the_sentences_name_the_papers_claim_what_is_held_and_what_is_left_out(tmp_path: Path) -> None:
-    trials = trials_of(tmp_path / "run", grid(), config_changes={"act_bit_widths": (8, 8, 8)})
-    is_lacking = (trials["schedule"] == "fixed_2") & (trials["config_seed"] == 1)
-    sentences = " ".join(sensitivity_sentences(measure_sensitivity(trials[~is_lacking])))
-    assert "stage 1 less sensitive, stage 2 moderate, stage 3 highly sensitive" in sentences
-    assert "bits of weights, activations held, of one stage lowered" in sentences
-    assert "left out: 6 pairs that lack a seed" in sentences

@@ -27,11 +27,17 @@ ACT_BITS = st.sampled_from([2, 3, 4, 8, 32])
 
 def as_trials(*configs: TrialConfig, num_classes: int = 10) -> pd.DataFrame:
     rows = [
-        {"schedule": "s", "config_blocks": c.blocks, "config_width": c.width, "bit_widths": c.bit_widths,
-         "act_bit_widths": c.act_bit_widths, "config_first_last_bit_width": c.first_last_bit_width,
-         **vars(trial_costs(c, num_classes))}
+        {
+            "schedule": "s",
+            "config_blocks": c.blocks,
+            "config_width": c.width,
+            "bit_widths": c.bit_widths,
+            "act_bit_widths": c.act_bit_widths,
+            "config_first_last_bit_width": c.first_last_bit_width,
+            **vars(trial_costs(c, num_classes)),
+        }
         for c in configs
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows)
 
 

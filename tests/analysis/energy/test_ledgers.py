@@ -10,9 +10,7 @@ from analysis.__main__ import main
 from analysis.energy.findings import LedgerKind, find_in_ledgers
 from analysis.energy.inference_model import inference_energy
 from analysis.energy.ledgers import ledger_frame
-from analysis.energy.sentences import ledger_sentence, ledger_sentences
-from analysis.figures.ledgers import draw_ledgers
-from analysis.findings import Estimate, Finding
+from analysis.energy.sentences import ledger_sentence
 from analysis.runs.load import load_run, load_runs
 from tests.support.synthetic_runs import POINTS, write_run
 
@@ -31,8 +29,11 @@ def test_training_is_compared_with_full_precision_seed_by_seed(tmp_path: Path) -
         {"fixed_2": 2 / 3, "ascending_234": 1 / 3, "descending_432": 4 / 3}
     )
     assert frame["n_ratio_seeds"].to_dict() == {
-        "full_precision": 0, "fixed_2": 2, "ascending_234": 2, "descending_432": 2,
-    }  # fmt: skip
+        "full_precision": 0,
+        "fixed_2": 2,
+        "ascending_234": 2,
+        "descending_432": 2,
+    }
 
 
 def test_inference_is_the_model_per_thousand_images(tmp_path: Path) -> None:
@@ -53,8 +54,13 @@ def test_findings_say_where_quantized_training_used_more_and_less(tmp_path: Path
     assert less.estimates["least_ratio"].value == pytest.approx(1 / 3)
     assert less.estimates["greatest_ratio"].value == pytest.approx(2 / 3)
     assert more.counts == {
-        "configurations": 1, "quantized": 3, "not_in_every_seed": 0, "one_seed": 0, "least_seeds": 2, "most_seeds": 2,
-    }  # fmt: skip
+        "configurations": 1,
+        "quantized": 3,
+        "not_in_every_seed": 0,
+        "one_seed": 0,
+        "least_seeds": 2,
+        "most_seeds": 2,
+    }
     assert not more.is_open
     assert LedgerKind.MODELLED_SHARE in found
 
@@ -73,39 +79,6 @@ def test_ratios_that_may_be_chance_are_open(tmp_path: Path) -> None:
 def test_without_both_there_is_no_ratio(tmp_path: Path, schedule: str, kind: LedgerKind) -> None:
     found = find_in_ledgers(frame_of(tmp_path / "run", {schedule: ([0.5], 1e-6)}))
     assert [finding.kind for finding in found] == [LedgerKind.RECORDED, kind]
-
-
-def test_the_sentences_name_ratios_sources_and_that_nothing_is_added(tmp_path: Path) -> None:
-    sentences = ledger_sentences(frame_of(tmp_path / "run"))
-    text = " ".join(sentences)
-    assert "1 of 3 quantized configurations used more training energy than full precision: 1.33 times" in text
-    assert "2 of 3 quantized configurations used less training energy than full precision: 0.33 to 0.67 times" in text
-    assert "mean over 2 seeds" in text
-    assert "estimated in part: cpu measured:rapl-package, ram estimated:dimm-heuristic" in text
-    assert "it adds work, and saves none before deployment" in text
-    assert "are not added" in sentences[-1]
-
-
-@pytest.mark.parametrize(
-    ("kind", "counts", "expected"),
-    [
-        (LedgerKind.NO_FULL_PRECISION, {}, "no full precision of the same settings and seeds: no ratio"),
-        (LedgerKind.FULL_PRECISION_ALONE, {}, "full precision alone: no ratio"),
-        (LedgerKind.STARTS_FROM_TRAINED, {}, "whose training energy is in init_energy_kwh and in no ratio"),
-        (LedgerKind.NOT_MEASURED, {}, "training energy was not measured"),
-        (LedgerKind.USED_MORE, {"one_seed": 1, "most_seeds": 1}, "mean over 1 seed; 1 with one seed, which may be cha"),
-        (
-            LedgerKind.USED_LESS,
-            {"not_in_every_seed": 2, "most_seeds": 3},
-            "mean over 1 to 3 seeds; 2 of them not in ev",
-        ),
-    ],
-    ids=lambda value: value.name if isinstance(value, LedgerKind) else "",
-)
-def test_each_finding_has_its_sentence(kind: LedgerKind, counts: dict[str, int], expected: str) -> None:
-    none = {"configurations": 2, "quantized": 3, "not_in_every_seed": 0, "one_seed": 0, "least_seeds": 1}
-    ends = {"least_ratio": Estimate(1.1), "greatest_ratio": Estimate(1.2)}
-    assert expected in ledger_sentence(Finding(kind, estimates=ends, counts=none | counts))
 
 
 def test_a_ratio_is_of_the_same_settings(tmp_path: Path) -> None:
@@ -129,7 +102,9 @@ def test_without_energy_the_model_is_still_there(tmp_path: Path, capsys: pytest.
     unmeasured = dict.fromkeys(["energy_kwh", "emissions_kg_co2eq", "cpu_source", "ram_source", "coverage"])
     run = write_run(tmp_path / "run", changes=unmeasured)
     assert main(["ledgers", str(run)]) == 0
-    assert "training energy was not measured" in capsys.readouterr().out
+    (found, *_) = find_in_ledgers(ledger_frame(load_run(run).trials))
+    assert found.kind is LedgerKind.NOT_MEASURED
+    assert ledger_sentence(found) in capsys.readouterr().out
     assert pd.read_csv(run / "analysis" / "ledgers.csv")["compute_mj"].gt(0).all()
 
 
@@ -139,10 +114,3 @@ def test_energies_found_in_different_ways_are_refused(tmp_path: Path, capsys: py
     assert main(arguments) == 2
     assert "cpu_source" in capsys.readouterr().err
     assert main([*arguments, "--mixed-sources"]) == 0
-
-
-def test_the_two_ledgers_have_axes_of_their_own(tmp_path: Path) -> None:
-    training, inference = draw_ledgers(frame_of(tmp_path / "run")).axes
-    assert "recorded" in training.get_xlabel()
-    assert "modelled" in inference.get_xlabel()
-    assert training.get_xlim()[0] == 0

@@ -15,11 +15,13 @@ from analysis.runs.load import Objective
 ACCURACY, EMISSIONS = Objective("test_accuracy", "maximize"), Objective("emissions_kg_co2eq", "minimize")
 FRAME = pd.DataFrame(
     [
-        ("fixed_2", "fixed", 0.70, 2.0), ("fixed_3", "fixed", 0.60, 3.0), ("fixed_4", "fixed", 0.80, 3.0),
+        ("fixed_2", "fixed", 0.70, 2.0),
+        ("fixed_3", "fixed", 0.60, 3.0),
+        ("fixed_4", "fixed", 0.80, 3.0),
         ("ascending_234", "ascending", 0.85, 1.0),
     ],
     columns=["schedule", "family", "test_accuracy", "emissions_kg_co2eq"],
-)  # fmt: skip
+)
 
 
 def draw(*, with_families: bool) -> Axes:

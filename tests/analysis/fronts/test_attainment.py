@@ -62,4 +62,15 @@ def test_a_seed_that_one_configuration_lacks_is_left_out(tmp_path: Path) -> None
     surfaces = attainment_surfaces(load_run(run).trials, [ACCURACY, EMISSIONS])
     assert surfaces["n_seeds"].unique().tolist() == [2]
     best = surfaces[surfaces["surface"] == "best"]
+    assert surfaces.index.tolist() == list(range(len(surfaces)))
     assert best["test_accuracy"].tolist() == [0.9, 0.8], "from the best of the first axis on, in its unit"
+
+
+def test_configurations_that_share_one_seed_or_none_are_told_how_many(trials: pd.DataFrame) -> None:
+    one = trials[(trials["schedule"] != "fixed_2") | (trials["config_seed"] == 0)]
+    with pytest.raises(AnalysisError, match="these share 1$"):
+        attainment_surfaces(one, [ACCURACY, EMISSIONS])
+    none = trials[(trials["schedule"] == "fixed_2") == (trials["config_seed"] == 0)]
+    for lacking in (none, trials.assign(test_accuracy=np.nan)):
+        with pytest.raises(AnalysisError, match="these share 0$"):
+            attainment_surfaces(lacking, [ACCURACY, EMISSIONS])

@@ -129,6 +129,12 @@ def test_what_is_no_number_is_refused_and_no_points_have_no_front() -> None:
     assert is_nondominated(np.zeros((0, 2))).tolist() == []
 
 
+@pytest.mark.parametrize("n", [1, 3000])
+def test_with_one_objective_the_front_is_the_least_cost(n: int) -> None:
+    costs = np.arange(float(n))[::-1, None] // 2
+    assert is_nondominated(costs).tolist() == (costs[:, 0] == 0).tolist()
+
+
 @pytest.mark.parametrize("n_objectives", [2, 3])
 @pytest.mark.parametrize("n", [3, 300, 3000])
 def test_infinities_are_costs_and_nan_is_none_whatever_the_number_of_points(n: int, n_objectives: int) -> None:
@@ -147,6 +153,9 @@ def test_the_knee_is_farthest_from_the_line_between_the_extremes() -> None:
     assert knee_point(front[::-1] * [3.0, 0.5] - 7.0) == 1, "units and order do not matter"
     bulging_away = np.array([[0.0, 1.0], [0.9, 0.9], [1.0, 0.0]])
     assert knee_point(bulging_away) is None
+    assert knee_point(front[:2]) is None
+    level = np.column_stack([front, np.full(4, 7.0)])  # nothing lies between ideal and nadir on the third axis
+    assert knee_point(level) == 2
     cube = np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 0.0], [0.2, 0.2, 0.2]])
     assert knee_point(cube) == 3
 
@@ -167,3 +176,29 @@ def test_other_figures_may_decide_than_are_reported() -> None:
     assert front["rank"].to_dict() == {"good": 1, "lucky": 2}
     assert front["on_family_front"].all(), "each is alone in its family"
     assert not front["is_knee"].any()
+
+
+def test_rows_are_ordered_by_rank_then_by_the_first_reported_cost_and_keep_their_index_and_columns() -> None:
+    frame = pd.DataFrame(
+        {
+            "note": list("abcdefg"),
+            "emissions_kg_co2eq": [9.0, 5.0, 1.0, 2.0, np.nan, 6.0, 7.0],
+            "family": ["x", "x", "x", "y", "y", "y", "x"],
+            "test_accuracy": [0.9, 0.8, 0.5, 0.5, 0.99, 0.9, np.nan],
+            "schedule": list("ABCDEFG"),
+        },
+        index=range(10, 17),
+    )
+    front = pareto_front(frame, [ACCURACY, EMISSIONS])
+    leading = ["schedule", "family", "on_front", "rank"]
+    assert list(front) == [*leading, "note", "emissions_kg_co2eq", "test_accuracy", "on_family_front", "is_knee"]
+    assert front["schedule"].tolist() == ["F", "B", "C", "A", "D", "E", "G"]
+    assert front.index.tolist() == [15, 11, 12, 10, 13, 14, 16]
+    assert front["rank"].tolist()[:5] == [1, 1, 1, 2, 2]
+    assert front["rank"].isna().tolist() == [False] * 5 + [True, True]
+    assert front["on_front"].tolist() == [True, True, True, False, False, False, False]
+    assert front["on_family_front"].tolist() == [True, True, True, True, True, False, False]
+    # Scaled to the front: F (0, 1), B (0.25, 0.8), C (1, 0): none lies below the line by more than rounding.
+    assert not front["is_knee"].any()
+    bulging = pareto_front(frame.assign(test_accuracy=[0.9, 0.85, 0.5, 0.5, 0.99, 0.9, np.nan]), [ACCURACY, EMISSIONS])
+    assert bulging.loc[bulging["is_knee"], "schedule"].tolist() == ["B"]

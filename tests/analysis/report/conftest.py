@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from analysis.__main__ import main
+from analysis.findings import Finding
+from analysis.report.blocks import Section
+from analysis.report.evidence import Evidence, gather
+from analysis.runs.configurations import done_trials
+from analysis.runs.load import load_run
 from lwq_tune.quantization.schedules import schedule_name
 from tests.support.synthetic_runs import write_run
 
+Kind = TypeVar("Kind")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 TRIPLES = list(itertools.product((2, 3, 4), repeat=3))
 N_SEEDS = 5
@@ -38,19 +45,40 @@ def grid_points() -> dict[str, tuple[list[float], float]]:
 def write_manifest(run: Path, **changes: Any) -> Path:
     """Give a run a manifest such as a sweep writes."""
     session = {
-        "started_at_utc": "2026-01-01T00:00:00+00:00", "ended_at_utc": "2026-01-01T01:00:00+00:00",
+        "started_at_utc": "2026-01-01T00:00:00+00:00",
+        "ended_at_utc": "2026-01-01T01:00:00+00:00",
         "arguments": ["sweep", "--space", "free_mixed", "--storage", "s3://KEY:hush@bucket/runs"],
-        "versions": {"torch": "2.9.0", "ray": None}, "commit": "0123abc",
+        "versions": {"torch": "2.9.0", "ray": None},
+        "commit": "0123abc",
         "host": {"hostname": "h", "cpu_model": "Test CPU", "platform": "Linux", "available_cpus": 2},
-    }  # fmt: skip
+    }
     manifest = {
-        "run": run.name, "space": {"name": "free_mixed", "sha256": "f" * 64, "overrides": ["epochs=2"]},
-        "dataset": {"dataset": "digits", "digest": None}, "sessions": [session],
+        "run": run.name,
+        "space": {"name": "free_mixed", "sha256": "f" * 64, "overrides": ["epochs=2"]},
+        "dataset": {"dataset": "digits", "digest": None},
+        "sessions": [session],
         "carbon_intensity": {"": {"values_g_per_kwh": [500.0], "source": "user"}},
-        "energy_sources": {"h": {"cpu_source": "measured:rapl-package"}}, **changes,
-    }  # fmt: skip
+        "energy_sources": {"h": {"cpu_source": "measured:rapl-package"}},
+        **changes,
+    }
     (run / "manifest.json").write_text(json.dumps(manifest))
     return run
+
+
+def evidence_of(run: Path, *, mixed: bool = False) -> Evidence:
+    """Return what a report shows of a run."""
+    runs = load_run(run)
+    return gather(runs, done_trials(runs.trials), [run], [], mixed=mixed)
+
+
+def kinds_of(findings: Iterable[Finding[Any]]) -> list[Any]:
+    """Return the kinds of findings."""
+    return [finding.kind for finding in findings]
+
+
+def blocks_of(section: Section, kind: type[Kind]) -> list[Kind]:
+    """Return the blocks of one kind of a section."""
+    return [block for block in section.blocks if isinstance(block, kind)]
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +97,7 @@ def grid_report(grid: Path) -> Path:
 def text_of(page: str) -> str:
     """Return what a reader sees without scripts, as one line."""
     visible = re.sub(r"<(script|style)\b.*?</\1>", " ", page, flags=re.DOTALL)
-    return " ".join(re.sub(r"<[^>]+>", " ", visible).split())
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", visible)).split())
 
 
 def section_of(page: str, key: str) -> str:

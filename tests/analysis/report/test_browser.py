@@ -84,8 +84,16 @@ def test_a_point_says_what_it_is_and_a_click_shows_its_curves(open_page: Open, g
     page.mouse.move(x, y, steps=3)
     page.wait_for_selector("#figure-front .hoverlayer .hovertext")
     said = page.evaluate('document.querySelector("#figure-front .hoverlayer .hovertext").textContent')
-    for words in (name, "bits per stage", "test accuracy: ", " ± ", "training emissions: ", "verdict: ",
-                  "measured:rapl-package", f"seeds: {N_SEEDS}"):  # fmt: skip
+    for words in (
+        name,
+        "bits per stage",
+        "test accuracy: ",
+        " ± ",
+        "training emissions: ",
+        "verdict: ",
+        "measured:rapl-package",
+        f"seeds: {N_SEEDS}",
+    ):
         assert words in said, words
     page.mouse.click(x, y)
     page.wait_for_function("name => document.getElementById('chosen-title').textContent === name", arg=name)
@@ -112,8 +120,9 @@ def test_a_family_that_is_switched_off_leaves_all_figures(open_page: Open, grid_
     lines = page.locator("#figure-curves path.js-line").count()
     page.uncheck("[data-family=fixed]")
     # Three fixed schedules: their means and their single seeds.
-    page.wait_for_function("n => document.querySelectorAll('#figure-front .point').length === n",
-                           arg=before - 3 * (1 + N_SEEDS))  # fmt: skip
+    page.wait_for_function(
+        "n => document.querySelectorAll('#figure-front .point').length === n", arg=before - 3 * (1 + N_SEEDS)
+    )
     assert page.locator("#figure-curves path.js-line").count() < lines
     page.check("[data-family=fixed]")
     page.wait_for_function("n => document.querySelectorAll('#figure-front .point').length === n", arg=before)
@@ -157,6 +166,18 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(open_page: Open, grid_repor
             key,
         )
         assert inside == 0, f"{key} has words that are cut off"
+
+
+def test_a_title_is_set_in_two_lines_before_its_unit_where_there_is_little_room(
+    open_page: Open, grid_report: Path
+) -> None:
+    titles = """key => { const { layout } = document.getElementById(`figure-${key}`);
+                return [layout.xaxis, layout.yaxis].map((axis) => axis.title.text); }"""
+    phone, desktop = open_page(grid_report, PHONE), open_page(grid_report)
+    wanted = ["training emissions<br>(mg CO2eq), estimated in part", "test accuracy (%)"]
+    assert phone.evaluate(titles, "front") == wanted
+    assert desktop.evaluate(titles, "front") == [wanted[0].replace("<br>", " "), wanted[1]]
+    assert phone.evaluate(titles, "curves")[0] == "epoch", "without a unit there is nothing to break"
 
 
 def test_a_screen_that_is_turned_is_filled_again(open_page: Open, grid_report: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from pathlib import Path
 
@@ -10,13 +11,35 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.__main__ import main
+from analysis.energy.findings import LedgerKind, find_in_ledgers
+from analysis.energy.sentences import ledger_sentence, ledger_sentences
+from analysis.energy.sources import EnergyKind
+from analysis.report.evidence import Missing
+from analysis.report.figures.heatmap import draw_heatmaps
+from analysis.report.sentences import status_sentence
+from analysis.report.status import find_status
+from analysis.report.summary import SummaryKind, left_open, trained
+from analysis.runs.load import load_run
+from analysis.uncertainty.verdicts import Verdict
+from analysis.wording import as_sentence
 from lwq_tune.results.schema import TRIAL_COLUMNS
 from lwq_tune.results.tables import write_table
-from tests.analysis.report.conftest import data_of, section_of, text_of, write_manifest
+from tests.analysis.report.conftest import data_of, evidence_of, kinds_of, section_of, write_manifest
 from tests.support.synthetic_runs import OBJECTIVES, POINTS, change_trials, ledger_run, write_run
 
-SECTIONS = ("summary", "front", "controls", "parallel", "heatmaps", "curves", "energy", "sensitivity", "table", "audit",
-            "provenance")  # fmt: skip
+SECTIONS = (
+    "summary",
+    "front",
+    "controls",
+    "parallel",
+    "heatmaps",
+    "curves",
+    "energy",
+    "sensitivity",
+    "table",
+    "audit",
+    "provenance",
+)
 Capture = pytest.CaptureFixture[str]
 
 
@@ -50,7 +73,7 @@ def test_the_page_names_no_address_and_loads_nothing(grid_report: Path) -> None:
     assert not re.findall(r"<(?:link|img|iframe|script)\b[^>]*\b(?:src|href)=", own)
     assert not re.findall(r"url\(|@import", own)
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
-    assert policy.startswith("default-src 'none'")
+    assert html.unescape(policy).startswith("default-src 'none'; script-src 'sha256-")
     assert "http" not in policy
     assert "unsafe-eval" not in policy
 
@@ -96,8 +119,8 @@ def test_mixed_intensities_are_refused_unless_they_are_asked_for(tmp_path: Path,
     assert "carbon intensities (500.0, 56.0)" in refused(capsys, *arguments)
     assert not out.exists()
     assert main(["report", *arguments, "--mixed-sources"]) == 0
-    page = text_of(out.read_text(encoding="utf-8"))
-    assert "the front mixes records that differ in carbon_intensity_g_per_kwh" in page
+    (banner,) = re.findall(r'<aside class="alert".*?</aside>', out.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert "carbon_intensity_g_per_kwh" in banner
 
 
 def test_several_data_sets_are_refused(tmp_path: Path, capsys: Capture) -> None:
@@ -143,27 +166,20 @@ def test_a_run_that_goes_on_and_its_failures_stand_at_the_top(tmp_path: Path) ->
     page = report(run)
     (banner,) = re.findall(r'<aside class="alert".*?</aside>', page, flags=re.DOTALL)
     assert page.index(banner) < page.index('id="summary"')
-    assert "This is not the whole run: 1 of 8 trials have not been trained to their end" in banner
-    assert "1 of 8 trials failed" in banner
+    assert banner.count("<li>") >= 2, "one trial is unfinished, one failed"
+    for finding in find_status(load_run(run).trials, []):
+        assert status_sentence(finding) in banner
     assert "boom TOKEN=***" in section_of(page, "provenance")
     assert "fixed_2" not in section_of(page, "front")
 
 
-def test_a_sweep_without_a_recorded_end_is_named(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run")
-    session = {"started_at_utc": "2026-01-01", "ended_at_utc": None, "arguments": ["sweep"]}
-    page = text_of(report(write_manifest(run, sessions=[session])))
-    assert "No end of the sweep is recorded: it still runs, or was killed" in page
-
-
 def test_one_seed_gets_no_interval_no_band_and_no_verdict(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", {name: (values[:1], kg) for name, (values, kg) in POINTS.items()})
+    evidence = evidence_of(run)
+    assert evidence.front[["test_accuracy_low", "test_accuracy_high"]].isna().all(axis=None)
+    assert set(evidence.front["verdict"]) == {Verdict.ONE_SEED}
     page = report(run)
-    front = section_of(page, "front")
-    assert "±" not in front
-    assert "90.00 % (one seed, no interval)" in front
-    assert "undecided (one seed)" in front
-    assert "Every configuration has one seed: no interval is given" in section_of(page, "summary")
+    assert "±" not in section_of(page, "front")
     data = data_of(page)
     traces = [trace for figure in data["figures"] for trace in figure["data"]]
     assert not any({"error_x", "error_y"} & set(trace) or trace.get("fill") for trace in traces)
@@ -173,14 +189,20 @@ def test_one_seed_gets_no_interval_no_band_and_no_verdict(tmp_path: Path) -> Non
 
 
 def test_without_emissions_there_is_no_front_and_the_rest_is_shown(tmp_path: Path) -> None:
-    unmeasured = {"emissions_kg_co2eq": None, "energy_kwh": None, "coverage": None, "cpu_source": "none",
-                  "ram_source": "none", "share_method": None}  # fmt: skip
-    page = report(write_run(tmp_path / "run", changes=unmeasured))
-    assert "No front is drawn: a front needs configurations with test_accuracy and emissions" in section_of(
-        page, "front"
-    )
-    assert "The energy of training is not measured" in section_of(page, "summary")
-    assert "Training energy was not measured" in section_of(page, "energy")
+    unmeasured = {
+        "emissions_kg_co2eq": None,
+        "energy_kwh": None,
+        "coverage": None,
+        "cpu_source": "none",
+        "ram_source": "none",
+        "share_method": None,
+    }
+    run = write_run(tmp_path / "run", changes=unmeasured)
+    evidence = evidence_of(run)
+    assert evidence.no_front
+    assert evidence.energy_kind is EnergyKind.NOT_MEASURED
+    page = report(run)
+    assert evidence.no_front in section_of(page, "front")
     keys = [figure["key"] for figure in data_of(page)["figures"]]
     assert "front" not in keys
     assert {"heatmap-accuracy", "curves", "parallel"} <= set(keys)
@@ -192,7 +214,7 @@ def test_accuracies_that_are_no_numbers_are_on_no_front_and_that_is_said(tmp_pat
     for seed in (0, 1):
         change_trials(run, "fixed_2", seed, test_accuracy=float("nan"), val_accuracy=float("nan"))
     page = report(run)
-    assert "1 of 4 configurations lack a figure of the front" in section_of(page, "summary")
+    assert SummaryKind.UNMEASURED in kinds_of(left_open(evidence_of(run)))
     front = next(figure for figure in data_of(page)["figures"] if figure["key"] == "front")
     drawn = [text for trace in front["data"] for text in trace.get("hovertext", [])]
     assert len(drawn) == 3
@@ -206,39 +228,46 @@ def test_other_numbers_of_stages_have_no_heat_map_and_the_reason(tmp_path: Path)
     table = pq.read_table(run / "trials.parquet")
     rows = [row | {"bit_widths": [2, 3], "act_bit_widths": [2, 3], "config_blocks": None} for row in table.to_pylist()]
     pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), run / "trials.parquet")
-    page = report(run)
-    assert "Not drawn: a heat map draws networks of 3 residual stages" in section_of(page, "heatmaps")
+    missing = draw_heatmaps(evidence_of(run))
+    assert isinstance(missing, Missing)
+    assert missing.reason in section_of(report(run), "heatmaps")
 
 
 def test_the_audit_of_a_ledger_stands_in_the_report(tmp_path: Path) -> None:
-    page = report(write_run(tmp_path / "plain"))
-    assert "Not audited: an audit adds up the intervals" in section_of(page, "audit")
+    plain = write_run(tmp_path / "plain")
+    (audit,) = evidence_of(plain).audits
+    assert audit.figures is None
+    assert audit.reason.removeprefix("not audited: ") in section_of(report(plain), "audit")
     run = write_run(tmp_path / "run")
     rows = ledger_run()
     rows.intervals[0]["energy_kwh"] *= 2
     (tmp_path / "ledger").mkdir()
     rows.write(tmp_path / "ledger")
     (tmp_path / "ledger" / "energy").rename(run / "energy")
-    audited = section_of(report(run), "audit")
-    assert "checks failed" in audited
-    assert "do not add up" in audited
+    (audit,) = evidence_of(run).audits
+    assert audit.figures is not None
+    failed = [check["name"] for check in audit.figures["checks"] if check["failures"]]
+    assert failed
+    section = section_of(report(run), "audit")
+    assert all(name in section for name in failed)
 
 
-def test_training_energy_is_told_in_words_and_never_added_to_the_modelled_one(grid_report: Path) -> None:
+def test_findings_of_the_ledgers_stand_in_the_summary_and_beside_the_ledgers(grid: Path, grid_report: Path) -> None:
     page = grid_report.read_text(encoding="utf-8")
-    # Energies follow emissions: 16 to 22 mg against 8 of full precision.
-    words = "27 of 27 quantized configurations used more training energy than full precision: 2.00 to 2.75 times"
-    assert words in section_of(page, "summary")
-    energy = section_of(page, "energy")
-    assert words in energy
-    assert "The two ledgers are not added" in energy
-    assert "coverage at least 100.0 %" in energy
+    ledgers = evidence_of(grid).ledgers
+    assert not isinstance(ledgers, Missing)
+    (more,) = (finding for finding in find_in_ledgers(ledgers) if finding.kind is LedgerKind.USED_MORE)
+    for key in ("summary", "energy"):
+        assert as_sentence(ledger_sentence(more)) in section_of(page, key)
+    assert all(as_sentence(sentence) in section_of(page, "energy") for sentence in ledger_sentences(ledgers))
 
 
 def test_estimated_is_never_called_measured(tmp_path: Path) -> None:
     labels = {"cpu_source": "estimated:tdp*load^3", "ram_source": "estimated:dimm-heuristic"}
-    page = report(write_run(tmp_path / "run", changes=labels))
-    assert "All energies and emissions are estimates: no counter" in section_of(page, "summary")
+    run = write_run(tmp_path / "run", changes=labels)
+    (energy,) = trained(evidence_of(run))
+    assert energy.subjects == (EnergyKind.ESTIMATED,)
+    page = report(run)
     front = next(figure for figure in data_of(page)["figures"] if figure["key"] == "front")
-    assert front["layout"]["xaxis"]["title"]["text"] == "training emissions (mg CO2eq), estimated"
+    assert front["panels"][0]["xTitle"]["remark"] == EnergyKind.ESTIMATED
     assert "measured" not in re.sub("not measured", "", section_of(page, "energy")).replace("no measurement", "")

@@ -9,20 +9,15 @@ import pandas as pd
 import pytest
 
 from analysis.controls.controls import run_controls
-from analysis.report import audits, evidence
+from analysis.report import evidence
 from analysis.report.details import describe, detail_data
-from analysis.report.evidence import Evidence, Missing, attempt, gather, thin_epochs
+from analysis.report.evidence import Evidence, Missing, attempt, thin_epochs
 from analysis.report.sentences import verdict_rule
-from analysis.runs.configurations import done_trials, summarise_trials
-from analysis.runs.load import AnalysisError, load_run
+from analysis.runs.configurations import summarise_trials
+from analysis.runs.load import AnalysisError
 from analysis.uncertainty.front import front_uncertainty
-from tests.analysis.report.conftest import NOISE, TRIPLES, accuracy_of
+from tests.analysis.report.conftest import NOISE, TRIPLES, accuracy_of, evidence_of
 from tests.support.synthetic_runs import write_run
-
-
-def evidence_of(run: Path) -> Evidence:
-    runs = load_run(run)
-    return gather(runs, done_trials(runs.trials), [run], [])
 
 
 @pytest.fixture(scope="module")
@@ -101,11 +96,11 @@ def test_full_precision_is_shown_whatever_its_rank(grid: Path, monkeypatch: pyte
 
 
 def test_many_epochs_are_left_to_the_audit_itself(grid: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audits, "MOST_EPOCH_ROWS", 419)
+    monkeypatch.setattr(evidence, "MOST_EPOCH_ROWS", 419)
     (audit,) = evidence_of(grid).audits  # 28 x 5 x 3 = 420 rows
     assert audit.figures is None
     assert "420 rows of epochs" in audit.reason
-    monkeypatch.setattr(audits, "MOST_EPOCH_ROWS", 420)
+    monkeypatch.setattr(evidence, "MOST_EPOCH_ROWS", 420)
     assert "adds up the intervals" in evidence_of(grid).audits[0].reason
 
 

@@ -32,11 +32,16 @@ def test_the_page_holds_no_credentials(grid_report: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "https://user:hush@host/a", "s3://hush@bucket/x", "https://host/a?X-Amz-Signature=hush&b=1",
+        "https://user:hush@host/a",
+        "s3://hush@bucket/x",
+        "https://host/a?X-Amz-Signature=hush&b=1",
         "WANDB_API_KEY=hush",
-        "--token=hush", "password: hush", "aws_secret_access_key = hush", "RAY_AUTH_TOKEN=hush",
+        "--token=hush",
+        "password: hush",
+        "aws_secret_access_key = hush",
+        "RAY_AUTH_TOKEN=hush",
     ],
-)  # fmt: skip
+)
 def test_credentials_are_hidden(text: str) -> None:
     assert "hush" not in without_secrets(text)
     assert "***" in without_secrets(text)

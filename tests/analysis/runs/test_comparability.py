@@ -16,17 +16,34 @@ ENERGY = [ACCURACY, Objective("energy_kwh", "minimize")]
 EMISSIONS = [ACCURACY, Objective("emissions_kg_co2eq", "minimize")]
 SIZE = [ACCURACY, Objective("weight_mib", "minimize")]
 COMMON = {
-    "cpu_source": "measured:rapl-package", "gpu_source": "none", "ram_source": "estimated:dimm-heuristic",
-    "idle_source": "calibrated", "share_method": "cpu-seconds", "pue": 1.0, "carbon_intensity_source": "user",
-    "carbon_intensity_g_per_kwh": 500.0, "concurrency": 2.0, "test_accuracy": 0.9, "weight_mib": 1.0,
-    "modelled_inference_energy_uj": 1.0, "train_time_s": 1.0,
-    "energy_kwh": 1.0, "emissions_kg_co2eq": 1.0, "cpu_energy_kwh": 1.0, "active_energy_kwh": 1.0,
-}  # fmt: skip
+    "cpu_source": "measured:rapl-package",
+    "gpu_source": "none",
+    "ram_source": "estimated:dimm-heuristic",
+    "idle_source": "calibrated",
+    "share_method": "cpu-seconds",
+    "pue": 1.0,
+    "carbon_intensity_source": "user",
+    "carbon_intensity_g_per_kwh": 500.0,
+    "concurrency": 2.0,
+    "test_accuracy": 0.9,
+    "weight_mib": 1.0,
+    "modelled_inference_energy_uj": 1.0,
+    "train_time_s": 1.0,
+    "energy_kwh": 1.0,
+    "emissions_kg_co2eq": 1.0,
+    "cpu_energy_kwh": 1.0,
+    "active_energy_kwh": 1.0,
+}
 OTHERS = {
-    "cpu_source": "estimated:constant", "gpu_source": "measured:nvml-energy-counter", "ram_source": "none",
-    "idle_source": "unknown", "share_method": "whole-host", "pue": 1.2, "carbon_intensity_source": "world-average",
+    "cpu_source": "estimated:constant",
+    "gpu_source": "measured:nvml-energy-counter",
+    "ram_source": "none",
+    "idle_source": "unknown",
+    "share_method": "whole-host",
+    "pue": 1.2,
+    "carbon_intensity_source": "world-average",
     "carbon_intensity_g_per_kwh": 475.0,
-}  # fmt: skip
+}
 
 
 def trials(*changes: dict[str, Any]) -> pd.DataFrame:

@@ -21,8 +21,10 @@ def test_a_key_is_that_of_all_seeds_and_runs_and_of_every_part_of_the_frame(tmp_
 
 
 def test_frames_of_configurations_join_by_key_whatever_their_order(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", {"fixed_2": ([0.5, 0.6], 1e-6), "fixed_3": ([0.7, 0.71], 2e-6),
-                                       "fixed_4": ([0.8, 0.82], 3e-6)})  # fmt: skip
+    run = write_run(
+        tmp_path / "run",
+        {"fixed_2": ([0.5, 0.6], 1e-6), "fixed_3": ([0.7, 0.71], 2e-6), "fixed_4": ([0.8, 0.82], 3e-6)},
+    )
     change_trials(run, "fixed_2", 0, status="failed")
     runs = load_runs([run])
     shuffled = done_trials(runs.trials).iloc[::-1]

@@ -161,13 +161,19 @@ def with_column(name: str, values: Any) -> Callable[[pa.Table], pa.Table]:
 @pytest.mark.parametrize(
     "change",
     [
-        in_types(pa.types.is_string, pa.large_string()), in_types(pa.types.is_string, pa.string_view()),
-        in_types(pa.types.is_string, pa.binary()), in_types(pa.types.is_list, pa.large_list(pa.int64())),
-        in_types(pa.types.is_list, pa.list_(pa.float64())), with_categories, with_an_index_of_pandas,
-        with_columns_by_name, with_empty_columns_of_no_type, with_integers_as_floats,
+        in_types(pa.types.is_string, pa.large_string()),
+        in_types(pa.types.is_string, pa.string_view()),
+        in_types(pa.types.is_string, pa.binary()),
+        in_types(pa.types.is_list, pa.large_list(pa.int64())),
+        in_types(pa.types.is_list, pa.list_(pa.float64())),
+        with_categories,
+        with_an_index_of_pandas,
+        with_columns_by_name,
+        with_empty_columns_of_no_type,
+        with_integers_as_floats,
     ],
     ids=lambda change: change.__name__,
-)  # fmt: skip
+)
 def test_tables_are_read_alike_in_the_types_of_other_programs(
     run: Path, change: Callable[[pa.Table], pa.Table]
 ) -> None:

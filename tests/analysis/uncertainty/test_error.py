@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from analysis.fronts.pareto import hypervolume, is_nondominated
-from analysis.uncertainty.bootstrap import hypervolume_interval
-from analysis.uncertainty.replicates import Replicates
+from analysis.fronts.replicates import Replicates
+from analysis.uncertainty.hypervolume import hypervolume_interval
 from analysis.uncertainty.verdicts import Claims, find_claims
 
 Array = NDArray[np.float64]

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.fronts.choice import ChoiceKind, choice_sentence, select_objectives, selection_doubts
 from analysis.fronts.pareto import is_nondominated, pareto_front
+from analysis.fronts.replicates import Replicates, replicate_costs
 from analysis.runs.configurations import summarise_trials
 from analysis.runs.load import AnalysisError, Objective, load_run
 from analysis.statistics import student_quantile, student_tail
-from analysis.uncertainty.bootstrap import hypervolume_interval, is_on_front, on_front_probability
-from analysis.uncertainty.front import configuration_names, front_hypervolume, front_uncertainty
-from analysis.uncertainty.replicates import Replicates, replicate_costs
+from analysis.uncertainty.bootstrap import is_on_front, on_front_probability
+from analysis.uncertainty.front import configuration_names, front_uncertainty
+from analysis.uncertainty.hypervolume import front_hypervolume, hypervolume_interval
 from analysis.uncertainty.verdicts import find_claims
 from tests.support.synthetic_runs import write_run
 
@@ -232,31 +232,71 @@ def test_ties_within_the_margins_are_named_and_a_strange_margin_refused(tmp_path
             front_uncertainty(trials, [ACCURACY, EMISSIONS], epsilon=bad)
 
 
-def test_validation_chooses_where_it_was_recorded(tmp_path: Path) -> None:
-    trials = trials_of(tmp_path, fixed_2=([0.70, 0.72], 2e-6))
-    objectives = [ACCURACY, EMISSIONS]
-    chosen, choice = select_objectives(trials, objectives)
-    assert chosen == (VALIDATION, EMISSIONS)
-    assert (choice.kind, choice.subjects) == (ChoiceKind.BY_VALIDATION, ("val_accuracy",))
-    assert choice_sentence(choice, with_option=False) == (
-        "the front is chosen by val_accuracy and reported by test_accuracy"
-    )
-    assert choice_sentence(choice).endswith(" (--select test_accuracy to choose by what is reported)")
-    assert select_objectives(trials, objectives, "val_accuracy")[0] == chosen
-    assert selection_doubts(trials, objectives, chosen) == []
-    as_reported, choice = select_objectives(trials, objectives, "test_accuracy")
-    assert as_reported == tuple(objectives)
-    assert (choice.kind, choice.subjects) == (ChoiceKind.BY_REPORTED_TEST, ("test_accuracy",))
-    assert "looks better than it is" in choice_sentence(choice)
-    _, choice = select_objectives(trials, [VALIDATION, EMISSIONS])
-    assert choice_sentence(choice) == "the front is chosen by val_accuracy, emissions_kg_co2eq"
-    partly = trials.assign(val_accuracy=[0.7, None])
-    assert select_objectives(partly, objectives)[0] == tuple(objectives)
-    assert len(selection_doubts(partly, objectives, objectives)) == 1
-    assert selection_doubts(trials.assign(val_accuracy=None), objectives, objectives) == []
-    with pytest.raises(
-        AnalysisError, match=r"1 of 2 \(fixed_2 seed 1: .*\) has none; leave --select out, and test_acc"
-    ):
-        select_objectives(partly, objectives, "val_accuracy")
-    with pytest.raises(AnalysisError, match="--select takes test_accuracy, val_accuracy, emissions_kg_co2eq"):
-        select_objectives(trials, objectives, "train_accuracy")
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """Return trials of seven configurations; the last is dominated by five that lie close to one another."""
+    points = {
+        f"fixed_{bits}": ([0.80 + bits / 1000 + noise for noise in (0, 0.001, 0.002)], 1e-6) for bits in range(2, 7)
+    }
+    points |= {"full_precision": ([0.95, 0.951, 0.953], 9e-6), "fixed_8": ([0.3, 0.301, 0.299], 5e-6)}
+    trials = load_run(write_run(tmp_path_factory.mktemp("many") / "run", points)).trials
+    return trials.assign(emissions_kg_co2eq=trials["emissions_kg_co2eq"] * (1 + 0.001 * trials["config_seed"]))
+
+
+def test_three_dominators_are_named_and_the_others_counted(many: pd.DataFrame) -> None:
+    frame = front_uncertainty(many, [ACCURACY, EMISSIONS], spread="pooled")
+    assert frame["verdict"].iloc[-1] == "dominated"
+    named = frame["dominated_by"].iloc[-1]
+    assert named.endswith(" and 2 more")
+    assert len(named.removesuffix(" and 2 more").split("; ")) == 3
+    three = many[~many["schedule"].isin(["fixed_2", "fixed_3"])]
+    named = front_uncertainty(three, [ACCURACY, EMISSIONS], spread="pooled")["dominated_by"].iloc[-1]
+    assert sorted(named.split("; ")) == ["fixed_4", "fixed_5", "fixed_6"]
+
+
+def test_what_is_not_said_is_that_of_the_stated_defaults(tmp_path: Path) -> None:
+    many = trials_of(tmp_path, fixed_2=([0.70, 0.74, 0.71], 2e-6), fixed_3=([0.72, 0.70, 0.73], 2e-6))
+    stated = {"spread": "separate", "error": 0.05, "n_resamples": 2000, "seed": 0, "epsilon": {}, "select": None}
+    short = front_uncertainty(many, [ACCURACY, EMISSIONS])
+    pd.testing.assert_frame_equal(short, front_uncertainty(many, [ACCURACY, EMISSIONS], **stated))
+    assert list(short) == [
+        "on_front_probability",
+        "verdict",
+        "dominated_by",
+        "test_accuracy_low",
+        "test_accuracy_high",
+        "emissions_kg_co2eq_low",
+        "emissions_kg_co2eq_high",
+    ]
+    other = front_uncertainty(many, [ACCURACY, EMISSIONS], n_resamples=1999, seed=1)
+    assert not short["on_front_probability"].equals(other["on_front_probability"])
+
+
+def test_configurations_that_nobody_asks_for_are_not_tested(many: pd.DataFrame) -> None:
+    wanted = [many["configuration"].iloc[-1]]
+    frame = front_uncertainty(many, [ACCURACY, EMISSIONS], spread="pooled", wanted=wanted)
+    assert frame["verdict"].tolist() == ["not tested"] * 6 + ["dominated"]
+
+
+def test_an_unmeasured_configuration_has_empty_places_and_no_tie(tmp_path: Path) -> None:
+    trials = trials_of(tmp_path, fixed_2=([0.7, 0.8], 2e-6), fixed_3=([0.9, 0.9], 3e-6))
+    trials.loc[3, "emissions_kg_co2eq"] = np.nan
+    frame = front_uncertainty(trials, [ACCURACY, EMISSIONS], epsilon={"test_accuracy": 0.5})
+    unmeasured = frame.iloc[1]
+    assert unmeasured[["verdict", "dominated_by", "tied_with"]].tolist() == ["not measured", "", ""]
+    assert not unmeasured["on_epsilon_front"]
+    assert (unmeasured["test_accuracy_low"], unmeasured["test_accuracy_high"]) == (0.9, 0.9), "that axis is measured"
+    assert np.isnan(unmeasured["emissions_kg_co2eq_low"])
+
+
+def test_a_difference_of_exactly_the_margin_is_a_tie_and_a_larger_one_is_none(tmp_path: Path) -> None:
+    trials = trials_of(tmp_path, fixed_2=([0.5, 0.75], 2e-6), fixed_3=([0.75, 1.0], 2e-6))
+    for margin, tied in ((0.25, ["fixed_3", "fixed_2"]), (0.24, ["", ""])):
+        frame = front_uncertainty(trials, [ACCURACY, EMISSIONS], epsilon={"test_accuracy": margin})
+        assert frame["tied_with"].tolist() == tied
+    every_axis = {"test_accuracy": 0.25, "emissions_kg_co2eq": 1e-7}
+    frame = front_uncertainty(trials, [ACCURACY, EMISSIONS], epsilon=every_axis)
+    assert frame["tied_with"].tolist() == ["fixed_3", "fixed_2"]
+    assert "tied_with" not in front_uncertainty(trials, [ACCURACY, EMISSIONS], epsilon={"test_accuracy": 0.0})
+    with pytest.raises(AnalysisError, match="got test_accuracy=inf"):
+        front_uncertainty(trials, [ACCURACY, EMISSIONS], epsilon={"test_accuracy": float("inf")})

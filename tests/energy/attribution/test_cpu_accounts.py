@@ -125,6 +125,59 @@ def test_what_a_reaper_gains_from_a_trial_that_was_counted_is_not_counted_twice(
     assert used["driver"] == pytest.approx(0.5)
 
 
+def test_children_that_ended_together_are_both_taken_off_what_their_parent_reaps_with_all_they_had_reaped() -> None:
+    accounts = opened(process(10))
+    children = process(11, parent=10, own_s=3.0), process(12, parent=10, own_s=1.0, reaped_s=0.5)
+    accounts.update(table(process(10), *children))
+    assert accounts.update(table(process(10, reaped_s=5.0))) == {"10": 0.5}
+
+
+def test_a_counter_that_falls_takes_nothing_away() -> None:
+    accounts = opened(process(10, own_s=5.0, reaped_s=2.0))
+    assert accounts.update(table(process(10, own_s=4.0, reaped_s=2.5))) == {"10": 0.5}
+    assert accounts.update(table(process(10, own_s=4.25, reaped_s=2.0))) == {"10": 0.25}
+
+
+def test_a_closed_account_leaves_its_processes_to_the_next_above_and_its_rest_to_nobody() -> None:
+    accounts = CpuAccounts()
+    driver, trial, child = process(10), process(20, parent=10), process(21, parent=20)
+    now = table(driver, trial, child, process(30))
+    accounts.register("driver", driver, now, rest="ray")
+    accounts.register("trial", trial, now)
+    accounts.update(now)
+    assert (accounts.pids("driver"), accounts.pids("ray"), accounts.pids("trial")) == ([10], [], [20, 21])
+    assert [accounts.owner(pid, now) for pid in (10, 21, 30, 99)] == ["driver", "trial", None, None]
+    assert accounts.foreign() == {30: process(30)}
+    accounts.unregister("trial")
+    accounts.unregister("trial")
+    accounts.update(now)
+    assert accounts.pids("ray") == [20, 21]
+    accounts.unregister("driver")
+    assert accounts.names() == []
+    assert accounts.pids("ray") == []
+    assert accounts.update(now) == {}
+    assert set(accounts.foreign()) == {10, 20, 21, 30}
+
+
+def test_an_orphan_in_the_group_of_a_root_belongs_to_the_rest_of_its_account() -> None:
+    accounts, driver = CpuAccounts(), process(10)
+    accounts.update(table(driver))
+    accounts.register("driver", driver, table(driver), rest="ray")
+    assert accounts.update(table(driver, process(11, parent=1, group=10, own_s=2.0))) == {"driver": 0.0, "ray": 2.0}
+
+
+def test_processes_that_are_each_others_parents_belong_to_nobody() -> None:
+    accounts = opened(process(10))
+    assert accounts.update(table(process(10), process(11, parent=12), process(12, parent=11))) == {"10": 0.0}
+    assert set(accounts.foreign()) == {11, 12}
+
+
+def test_a_living_root_is_not_among_the_dead() -> None:
+    accounts = opened(process(10), process(20))
+    assert accounts.dead(table(process(10), process(20))) == []
+    assert accounts.dead(table(process(10))) == ["20"]
+
+
 BURN = "import time\nwhile time.process_time() < {}: pass"
 
 

@@ -106,3 +106,78 @@ def test_a_host_without_gpus_has_no_source(n: int) -> None:
     accounts = GpuAccounts(NoGpus())
     assert accounts.source == "none"
     assert uses(accounts, n) == [None] * n
+
+
+def test_nine_tenths_of_a_second_are_long_enough_to_teach_idle_power() -> None:
+    accounts = GpuAccounts(ScriptedGpus(reading(0.0), reading(45.0)))
+    accounts.read(0.0, 0.9, OWNERS.get, set())
+    assert accounts.read(0.9, 0.9, OWNERS.get, set())["0"].idle_w == 50.0
+
+
+def test_a_gpu_that_is_reserved_teaches_no_idle_power_although_nothing_runs_on_it() -> None:
+    accounts = GpuAccounts(ScriptedGpus(reading(0.0), reading(90.0)))
+    accounts.register("a", {"0": 1.0})
+    assert uses(accounts, 2)[1] == GpuUse(90.0, 0.0, {"a": 1.0}, {}, False)
+
+
+def test_a_reservation_of_nothing_is_none_and_a_new_one_replaces_the_former() -> None:
+    accounts = GpuAccounts(ScriptedGpus(reading(0.0), reading(10.0), reading(20.0)))
+    accounts.register("a", {"0": 1.0})
+    accounts.register("b", {"0": 0.0})
+    assert [use.owners for use in uses(accounts, 2) if use] == [{"a": 1.0}]
+    accounts.register("a", {"1": 1.0})
+    assert [use.owners for use in uses(accounts, 1) if use] == [{}]
+
+
+def test_an_account_that_has_not_reserved_the_gpu_it_uses_is_another_process_there() -> None:
+    accounts = GpuAccounts(ScriptedGpus(reading(0.0), reading(10.0, {10: 5.0, 20: 3.0, 30: 1.0})))
+    accounts.register("a", {"0": 1.0})
+    accounts.register("b", {"1": 1.0})
+    assert uses(accounts, 2)[1] == GpuUse(10.0, 0.0, {"a": 1.0}, {"a": 5.0, OTHER: 4.0}, True)
+
+
+def test_a_process_that_computes_nothing_is_on_the_gpu_all_the_same() -> None:
+    accounts = GpuAccounts(ScriptedGpus(reading(0.0), GpuReading(10.0, None, frozenset({30}))))
+    accounts.register("a", {"0": 1.0})
+    assert uses(accounts, 2)[1] == GpuUse(10.0, 0.0, {"a": 1.0}, None, True)
+
+
+def test_one_process_that_this_host_has_is_enough_to_tell_that_it_is_no_other_namespace() -> None:
+    accounts = GpuAccounts(ScriptedGpus(reading(0.0), reading(10.0, {10: 6.0, 77: 3.0})))
+    accounts.register("a", {"0": 1.0})
+    assert uses(accounts, 2)[1] == GpuUse(10.0, 0.0, {"a": 1.0}, {"a": 6.0, OTHER: 3.0}, True)
+
+
+def test_a_gpu_that_cannot_be_read_is_flagged_and_left_out() -> None:
+    accounts, flags = GpuAccounts(ScriptedGpus(reading(0.0), reading(None))), set[str]()
+    accounts.read(0.0, 1.0, OWNERS.get, flags)
+    assert flags == set()
+    assert accounts.read(1.0, 1.0, OWNERS.get, flags) == {}
+    assert flags == {"gpu-unreadable"}
+
+
+def test_gpus_that_are_measured_in_different_ways_have_both_sources_in_order() -> None:
+    gpus = ScriptedGpus()
+    gpus.gpus = {str(number): GpuInfo(str(number), "GPU", "H100", False, source) for number, source in enumerate("bab")}
+    assert GpuAccounts(gpus).source == "a+b"
+
+
+@pytest.mark.parametrize(
+    ("counted_j", "said_j", "is_apart"),
+    [
+        (9000.0, 10_000.0, False),  # a tenth of the larger one
+        (8999.0, 10_000.0, True),
+        (10_000.0, 9000.0, False),
+        (10_000.0, 8999.0, True),
+        (0.0, 5000.0, False),  # too little to judge
+        (0.0, 5000.5, True),
+        (5000.5, 0.0, True),
+    ],
+)
+def test_meter_and_counters_disagree_by_more_than_a_tenth_of_more_than_5_kj(
+    counted_j: float, said_j: float, is_apart: bool
+) -> None:
+    assert GpuCheck().disagrees(counted_j, said_j) == is_apart
+    check = GpuCheck()
+    check.disagrees(counted_j / 2, said_j / 2)
+    assert check.disagrees(counted_j / 2, said_j / 2) == is_apart, "sums count"

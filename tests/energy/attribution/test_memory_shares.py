@@ -57,3 +57,62 @@ def test_a_trial_that_loads_its_data_after_it_was_registered_is_seen_to_grow_bes
     host.memory[20] = 300
     host.run(MIN_PERIOD_S)
     assert memory.shares(["old", "new"], pids)["new"] == 0.3
+
+
+def test_a_share_is_read_every_five_seconds_and_no_earlier() -> None:
+    host = FakeHost()
+    host.start(10, memory=250)
+    memory = MemoryShares(host, clock=lambda: host.now_s)  # type: ignore[arg-type]
+    memory.shares(["a"], lambda _: [10])
+    host.memory[10] = 500
+    host.run(4.5)
+    assert memory.shares(["a"], lambda _: [10]) == {"a": 0.25}
+    host.run(0.5)
+    assert memory.shares(["a"], lambda _: [10]) == {"a": 0.5}
+
+
+class SharingHost(FakeHost):
+    """Half of the pages of a process are shared with another one."""
+
+    n_read = 0
+
+    def proportional_bytes(self, pids: Iterable[int]) -> int:
+        self.n_read += 1
+        return super().proportional_bytes(pids) * 3 // 4
+
+    def resident_bytes(self, pids: Iterable[int]) -> int:
+        return super().proportional_bytes(pids)
+
+
+def test_between_two_readings_of_the_proportional_size_the_change_of_the_resident_size_is_added() -> None:
+    host = SharingHost()
+    host.start(10, memory=400)
+    clock = iter([0.0, 0.0, 0.01, 5.0, 10.0, 15.0, 20.0, 20.0, 20.0])  # reading takes 10 ms: the next after 20 s
+    memory = MemoryShares(host, clock=lambda: next(clock))  # type: ignore[arg-type]
+    found = []
+    for resident in (400, 500, 380, 0, 800):
+        host.memory[10] = resident
+        found.append(memory.shares(["a"], lambda _: [10])["a"])
+    # 3/4 of 400; then 100 more, 20 less, and 400 less, which would be below 0; then 3/4 of 800.
+    assert found == [0.3, 0.4, 0.28, 0.0, 0.6]
+    assert host.n_read == 2
+
+
+def test_an_account_that_is_left_out_is_read_anew_when_it_comes_again() -> None:
+    host = FakeHost()
+    host.start(10, memory=250)
+    memory = MemoryShares(host, clock=lambda: host.now_s)  # type: ignore[arg-type]
+    memory.shares(["a"], lambda _: [10])
+    assert memory.shares([], lambda _: [10]) == {}
+    host.memory[10] = 500
+    assert memory.shares(["a"], lambda _: [10]) == {"a": 0.5}
+
+
+def test_where_the_memory_of_the_host_is_not_known_no_account_has_a_share() -> None:
+    class UnknownHost(FakeHost):
+        def memory_bytes(self) -> int:
+            return 0
+
+    host = UnknownHost()
+    host.start(10, memory=250)
+    assert MemoryShares(host, clock=lambda: 0.0).shares(["a"], lambda _: [10]) == {"a": 0.0}  # type: ignore[arg-type]

@@ -84,9 +84,15 @@ def test_splitting_an_interval_of_constant_rates_changes_nothing(interval: HostI
         }
         gpus = {g: GpuUse(**{**vars(use), "energy_j": use.energy_j * share}) for g, use in interval.gpus.items()}
         return HostInterval(
-            interval.time_s * share, interval.host_cpus, interval.busy_s * share, scaled(interval.cpu_j),
-            scaled(interval.ram_j), interval.cpu_idle_w, accounts, gpus,
-        )  # fmt: skip
+            interval.time_s * share,
+            interval.host_cpus,
+            interval.busy_s * share,
+            scaled(interval.cpu_j),
+            scaled(interval.ram_j),
+            interval.cpu_idle_w,
+            accounts,
+            gpus,
+        )
 
     whole, first, second = split(interval), split(piece(cut)), split(piece(1 - cut))
     for domain, by_account in whole.parts.items():
@@ -95,16 +101,27 @@ def test_splitting_an_interval_of_constant_rates_changes_nothing(interval: HostI
             assert pieces == pytest.approx(part.total_j, rel=1e-9, abs=1e-9 * whole.host_j[domain])
 
 
+def account(cpu_s: float = 0.0, reserved_cpus: float = 0.0, memory_share: float = 0.0) -> AccountUse:
+    return AccountUse(cpu_s, reserved_cpus, memory_share)
+
+
 def interval_of(accounts: dict[str, AccountUse], **changes: object) -> HostInterval:
     values = {
-        "time_s": 10.0, "host_cpus": 4, "busy_s": 20.0, "cpu_j": 1000.0, "ram_j": 200.0, "cpu_idle_w": 20.0,
-        "accounts": accounts, **changes,
-    }  # fmt: skip
+        "time_s": 10.0,
+        "host_cpus": 4,
+        "busy_s": 20.0,
+        "cpu_j": 1000.0,
+        "ram_j": 200.0,
+        "cpu_idle_w": 20.0,
+        "accounts": accounts,
+        "gpus": {},
+        **changes,
+    }
     return HostInterval(**values)  # type: ignore[arg-type]
 
 
 def test_identical_trials_get_identical_parts_and_the_rest_is_others() -> None:
-    trials = {name: AccountUse(cpu_s=5.0, reserved_cpus=1, memory_share=0.1) for name in ("a", "b", "c")}
+    trials = {name: account(cpu_s=5.0, reserved_cpus=1, memory_share=0.1) for name in ("a", "b", "c")}
     parts = split(interval_of(trials)).parts
     # 1000 J less 20 W x 10 s idle are 800 J above idle, for 20 busy seconds, 5 of them in no trial.
     assert [parts["cpu"][name] for name in "abc"] == [Part(200.0, 50.0)] * 3
@@ -117,7 +134,7 @@ def test_identical_trials_get_identical_parts_and_the_rest_is_others() -> None:
 def test_a_trial_is_charged_the_same_above_idle_whatever_runs_beside_it_under_a_linear_source() -> None:
     def above_idle_j(neighbour_cpu_s: float) -> float:
         busy_s = 5.0 + neighbour_cpu_s
-        accounts = {"a": AccountUse(cpu_s=5.0, reserved_cpus=1), "b": AccountUse(neighbour_cpu_s, reserved_cpus=1)}
+        accounts = {"a": account(cpu_s=5.0, reserved_cpus=1), "b": account(neighbour_cpu_s, reserved_cpus=1)}
         interval = interval_of(accounts, busy_s=busy_s, cpu_j=200.0 + 30.0 * busy_s)
         return split(interval).parts["cpu"]["a"].active_j
 
@@ -126,7 +143,7 @@ def test_a_trial_is_charged_the_same_above_idle_whatever_runs_beside_it_under_a_
 
 
 def test_a_sleeping_trial_uses_nothing_above_idle() -> None:
-    part = split(interval_of({"a": AccountUse(cpu_s=0.0, reserved_cpus=2)})).parts["cpu"]["a"]
+    part = split(interval_of({"a": account(cpu_s=0.0, reserved_cpus=2)})).parts["cpu"]["a"]
     assert part == Part(0.0, 100.0)
 
 
@@ -136,46 +153,55 @@ def test_on_an_empty_host_everything_is_idle() -> None:
 
 
 def test_trials_that_reserve_more_than_the_host_share_its_idle_energy() -> None:
-    parts = split(interval_of({name: AccountUse(reserved_cpus=4) for name in "ab"})).parts["cpu"]
+    parts = split(interval_of({name: account(reserved_cpus=4) for name in "ab"})).parts["cpu"]
     assert parts["a"].idle_j == parts["b"].idle_j == 100.0
     assert parts[UNALLOCATED].idle_j == 0.0
 
 
 def test_ticks_that_exceed_the_busy_time_take_nothing_from_others() -> None:
-    parts = split(interval_of({"a": AccountUse(cpu_s=30.0)})).parts["cpu"]
+    parts = split(interval_of({"a": account(cpu_s=30.0)})).parts["cpu"]
     assert parts["a"].active_j == 800.0
     assert parts[OTHER].active_j == 0.0
 
 
 GPUS = {
     "an exclusive owner gets all": (
-        GpuUse(100.0, 2.0, {"a": 1.0}, {"a": 50.0}), {"a": Part(80.0, 20.0), UNALLOCATED: Part()}, "exclusive",
+        GpuUse(100.0, 2.0, {"a": 1.0}, {"a": 50.0}),
+        {"a": Part(80.0, 20.0), UNALLOCATED: Part()},
+        "exclusive",
     ),
     "two share by SM utilization": (
         GpuUse(100.0, 2.0, {"a": 0.5, "b": 0.5}, {"a": 30.0, "b": 10.0}),
-        {"a": Part(60.0, 10.0), "b": Part(20.0, 10.0), UNALLOCATED: Part()}, "sm-util",
+        {"a": Part(60.0, 10.0), "b": Part(20.0, 10.0), UNALLOCATED: Part()},
+        "sm-util",
     ),
     "nobody computed, so nobody is charged above idle": (
         GpuUse(100.0, 2.0, {"a": 0.5, "b": 0.5}, {}),
-        {"a": Part(0.0, 10.0), "b": Part(0.0, 10.0), UNALLOCATED: Part(80.0)}, "sm-util",
+        {"a": Part(0.0, 10.0), "b": Part(0.0, 10.0), UNALLOCATED: Part(80.0)},
+        "sm-util",
     ),
     "a foreign process takes its share": (
         GpuUse(100.0, 2.0, {"a": 1.0}, {"a": 30.0, OTHER: 10.0}, has_foreign=True),
-        {"a": Part(60.0, 20.0), OTHER: Part(20.0), UNALLOCATED: Part()}, "sm-util",
+        {"a": Part(60.0, 20.0), OTHER: Part(20.0), UNALLOCATED: Part()},
+        "sm-util",
     ),
     "utilization of a process that reserved nothing is others'": (
         GpuUse(100.0, 2.0, {"a": 0.5}, {"a": 30.0, "b": 10.0}, has_foreign=True),
-        {"a": Part(60.0, 10.0), OTHER: Part(20.0), UNALLOCATED: Part(0.0, 10.0)}, "sm-util",
+        {"a": Part(60.0, 10.0), OTHER: Part(20.0), UNALLOCATED: Part(0.0, 10.0)},
+        "sm-util",
     ),
     "where utilization cannot be read, reservations count": (
         GpuUse(100.0, 2.0, {"a": 0.25, "b": 0.25}),
-        {"a": Part(20.0, 5.0), "b": Part(20.0, 5.0), UNALLOCATED: Part(40.0, 10.0)}, "reservation",
+        {"a": Part(20.0, 5.0), "b": Part(20.0, 5.0), UNALLOCATED: Part(40.0, 10.0)},
+        "reservation",
     ),
     "without owners foreign processes are others": (
-        GpuUse(100.0, 2.0, has_foreign=True), {OTHER: Part(80.0), UNALLOCATED: Part(0.0, 20.0)}, "unowned",
+        GpuUse(100.0, 2.0, {}, has_foreign=True),
+        {OTHER: Part(80.0), UNALLOCATED: Part(0.0, 20.0)},
+        "unowned",
     ),
-    "without anybody it is not allocated": (GpuUse(100.0, 2.0), {UNALLOCATED: Part(80.0, 20.0)}, "unowned"),
-}  # fmt: skip
+    "without anybody it is not allocated": (GpuUse(100.0, 2.0, {}), {UNALLOCATED: Part(80.0, 20.0)}, "unowned"),
+}
 
 
 @pytest.mark.parametrize("name", GPUS)
@@ -187,7 +213,7 @@ def test_of_a_gpu(name: str) -> None:
 
 
 def test_trials_that_do_everything_are_together_charged_with_the_host_once() -> None:
-    trials = {str(number): AccountUse(cpu_s=5.0, reserved_cpus=1) for number in range(4)}
+    trials = {str(number): account(cpu_s=5.0, reserved_cpus=1) for number in range(4)}
     interval = interval_of(trials)
     charged = math.fsum(part.total_j for name, part in split(interval).parts["cpu"].items() if name in trials)
     assert charged == pytest.approx(1000.0)

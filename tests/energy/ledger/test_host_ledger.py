@@ -133,8 +133,9 @@ def test_two_runs_are_served_by_one_ledger_and_each_is_the_others_other(tmp_path
     host.run(10.0, {10: 10.0, 20: 5.0})
     charged = [cpu_j(ledger, account) for account in accounts]
     assert charged == [
-        pytest.approx((10.0 * W_PER_BUSY_CPU, IDLE_W * 10 / 2)), pytest.approx((5.0 * W_PER_BUSY_CPU, IDLE_W * 10 / 2)),
-    ]  # fmt: skip
+        pytest.approx((10.0 * W_PER_BUSY_CPU, IDLE_W * 10 / 2)),
+        pytest.approx((5.0 * W_PER_BUSY_CPU, IDLE_W * 10 / 2)),
+    ]
     ledger.close()
     for name, own_s in (("one", 10.0), ("two", 5.0)):
         records = read_intervals(log_of(tmp_path / name))

@@ -250,8 +250,10 @@ def test_a_client_of_a_later_version_learns_which_ledger_runs(folder: Path) -> N
     client = LedgerClient()
     hello = {"do": "hello", "pid": os.getpid(), "added later": True}
     assert sent(client, json.dumps(hello).encode()) == {
-        "protocol": PROTOCOL, "version": lwq_tune.__version__, "pid": client.ledger_pid,
-    }  # fmt: skip
+        "protocol": PROTOCOL,
+        "version": lwq_tune.__version__,
+        "pid": client.ledger_pid,
+    }
     client.close()
 
 

@@ -74,18 +74,28 @@ def test_a_relative_folder_becomes_absolute(tmp_path: Path, monkeypatch: pytest.
         ("s3://bucket/my%20runs/%C3%A4", "s3://bucket/my%20runs/%C3%A4"),
         ("gs://bucket/a?retry_limit_seconds=5", "gs://bucket/a?retry_limit_seconds=5"),
         ("gs://anonymous@bucket/a", "gs://anonymous@bucket/a"),
-        ("abfs://box@account.dfs.core.windows.net/a", "abfs://box@account.dfs.core.windows.net/a"),
     ],
 )
 def test_a_uri_has_one_form(text: str, uri: str) -> None:
     assert StorageAddress.parse(text).uri == uri
 
 
+@pytest.mark.parametrize("scheme", ["az", "abfs", "abfss", "ABFS"])
+@pytest.mark.parametrize("rest", ["://box@account.dfs.core.windows.net/a", "://box/a", ":box/a"])
+def test_azure_is_refused_with_the_storages_that_work(scheme: str, rest: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        StorageAddress.parse(scheme + rest)
+    assert str(caught.value) == (
+        "a storage is a folder, of this machine or shared such as NFS, or a URI that begins with file://, s3://, "
+        f"gs://, got {scheme.lower()}://; Azure is not supported, use one of these"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "got nothing"),
-        ("s33://bucket", "begins with file://, s3://, gs://, abfs://, got s33://; did you mean 's3'?"),
+        ("s33://bucket", "begins with file://, s3://, gs://, got s33://; did you mean 's3'?"),
         ("https://example.org/x", "got https://"),
         ("s3:bucket/x", "two slashes"),
         ("s3://", "names its bucket"),
@@ -97,7 +107,6 @@ def test_a_uri_has_one_form(text: str, uri: str) -> None:
         ("s3://bucket/a?scheme=ftp", "scheme is http or https, got 'ftp'"),
         ("s3://bucket/a?scheme", "not so formed"),
         ("s3://[bucket/a", "not so formed"),
-        ("abfs://account.dfs.core.windows.net/box/a", "names container and account"),
         ("file://host/a", "names no host"),
         ("file:///a?b", "%3F"),
         ("a\0b", "usable path"),

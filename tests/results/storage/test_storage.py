@@ -18,10 +18,10 @@ from tests.support.store_servers import new_bucket
 ODD_NAME = "a run ü?#%"
 
 
-@pytest.fixture(params=["folder", "file URI", "s3", "gs", "abfs"])
+@pytest.fixture(params=["folder", "file URI", "s3", "gs"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     """A storage that does not exist yet, under a name that is hard on URIs."""
-    if request.param in ("s3", "gs", "abfs"):
+    if request.param in ("s3", "gs"):
         return new_bucket(request, request.param, tmp_path).child(ODD_NAME)
     folder = tmp_path / ODD_NAME
     return Storage.parse(folder.as_uri() if request.param == "file URI" else str(folder))

@@ -26,7 +26,7 @@ from tests.support.store_servers import new_bucket
 KEY, OTHER = "0123456789ab", "ba9876543210"
 
 
-@pytest.fixture(params=["folder", "s3", "gs", "abfs"])
+@pytest.fixture(params=["folder", "s3", "gs"])
 def ray(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     """Folder of Ray Tune's files in a run's storage; nothing is in it yet."""
     if request.param == "folder":

@@ -37,10 +37,15 @@ def key_misspelt(_name: str, values: Values, rng: random.Random) -> Iterator[Fou
 
 def two_keys_misspelt(_name: str, values: Values, rng: random.Random) -> Iterator[Found]:
     first, second = rng.sample([path for path in keys(values) if path[0] == "fixed" and len(path) == 2], 2)
-    mutant = yaml.safe_load(renamed(values, first, f"{first[-1]}_x"))
-    yield dotted(first), renamed(mutant, second, f"y_{second[-1]}"), (
-        f"  - fixed.{first[-1]}_x: unknown key", f"  - fixed.y_{second[-1]}: unknown key",
-    )  # fmt: skip
+    mutant = yaml.safe_load(renamed(values, first, f"{first[-1]}_x")())
+    yield (
+        dotted(first),
+        renamed(mutant, second, f"y_{second[-1]}"),
+        (
+            f"  - fixed.{first[-1]}_x: unknown key",
+            f"  - fixed.y_{second[-1]}: unknown key",
+        ),
+    )
 
 
 # What a message says where a key is missing that others need; all other keys may be left out.

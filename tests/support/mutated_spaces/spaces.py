@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+import functools
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec
 
 import yaml
 
@@ -14,6 +15,7 @@ from lwq_tune.sweep.space.search_space import spaces_folder
 
 Path = tuple[str | int, ...]
 Values = dict[str, Any]
+P = ParamSpec("P")
 
 TEXTS = {path.stem: path.read_text(encoding="utf-8") for path in sorted(spaces_folder().glob("*.yaml"))}
 _SPACES: dict[str, Values] = {name: yaml.safe_load(text) for name, text in TEXTS.items()}
@@ -41,11 +43,19 @@ SPACES: dict[str, Values] = _SPACES | {
     },
     "blocks": _SPACES["named_schedules"]
     | {
-        "fixed": {"model": "resnet", "blocks": [1, 1, 1], "width": 0.25, "momentum": 0.9, "epochs": 8, "lr": 0.1,
-                  "lr_curve": "step", "lr_milestones": [4, 6]},
+        "fixed": {
+            "model": "resnet",
+            "blocks": [1, 1, 1],
+            "width": 0.25,
+            "momentum": 0.9,
+            "epochs": 8,
+            "lr": 0.1,
+            "lr_curve": "step",
+            "lr_milestones": [4, 6],
+        },
         "act_bit_widths": [4, 4, 4],
     },
-}  # fmt: skip
+}
 
 SOUND: tuple[str, ...] = ()
 UNREADABLE = ("got an error in line ",)
@@ -114,6 +124,17 @@ def dumped(values: Values) -> str:
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=10_000)
 
 
+def written_when_drawn(make: Callable[P, str]) -> Callable[P, Callable[[], str]]:
+    """Let a file be written only if it is drawn: of some fourteen thousand files a few hundred are."""
+
+    @functools.wraps(make)
+    def bound(*args: P.args, **kwargs: P.kwargs) -> Callable[[], str]:
+        return functools.partial(make, *args, **kwargs)
+
+    return bound
+
+
+@written_when_drawn
 def changed(values: Values, path: Path, value: object) -> str:
     """Return the file with another value at a path."""
     mutant = copy.deepcopy(values)
@@ -121,11 +142,13 @@ def changed(values: Values, path: Path, value: object) -> str:
     return dumped(mutant)
 
 
+@written_when_drawn
 def raw(values: Values, path: Path, text: str) -> str:
     """Return the file with a piece of YAML at a path."""
-    return changed(values, path, "MUTATED").replace("MUTATED", text)
+    return changed(values, path, "MUTATED")().replace("MUTATED", text)
 
 
+@written_when_drawn
 def renamed(values: Values, path: Path, key: str) -> str:
     """Return the file with a key under another name, in the same place."""
     mutant = copy.deepcopy(values)
@@ -136,6 +159,7 @@ def renamed(values: Values, path: Path, key: str) -> str:
     return dumped(mutant)
 
 
+@written_when_drawn
 def dropped(values: Values, path: Path) -> str:
     mutant = copy.deepcopy(values)
     del holder(mutant, path)[path[-1]]
@@ -151,7 +175,7 @@ def typo(word: str, rng: random.Random) -> str:
     return rng.choice([wrong for wrong in choices if wrong not in ("", word)])
 
 
-Found = tuple[str, str | bytes, tuple[str, ...]]  # label, content, named
+Found = tuple[str, str | bytes | Callable[[], str], tuple[str, ...]]  # label, content, named
 Mutator = Callable[[str, Values, random.Random], Iterator[Found]]
 
 
@@ -160,9 +184,14 @@ def draw_mutations(mutator: Mutator, n_drawn: int, seed: int) -> list[Mutation]:
     kind = mutator.__name__
     rng = random.Random(f"{seed} {kind}")
     found = [
-        Mutation(kind, f"{name} {label}", content if isinstance(content, bytes) else content.encode(), named)
+        (f"{name} {label}", content, named)
         for name, values in SPACES.items()
         for label, content, named in mutator(name, values, rng)
     ]
     assert len(found) >= n_drawn, f"{kind} has only {len(found)}"
-    return rng.sample(found, n_drawn)
+    return [Mutation(kind, label, as_bytes(content), named) for label, content, named in rng.sample(found, n_drawn)]
+
+
+def as_bytes(content: str | bytes | Callable[[], str]) -> bytes:
+    text = content() if callable(content) else content
+    return text if isinstance(text, bytes) else text.encode()

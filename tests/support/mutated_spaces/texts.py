@@ -45,7 +45,7 @@ def written_otherwise(_name: str, values: Values, _rng: random.Random) -> Iterat
     yield "carriage returns", dumped(values).replace("\n", "\r\n"), SOUND
     yield "comments", f"# δοκιμή 試験 \U0001f600\n{dumped(values)}# κ", SOUND
     yield "anchor", raw(values, ("seeds",), "&seeds [0]"), SOUND
-    yield "alias", raw(values, ("fixed", "lr"), "&lr 0.1").replace("weight_decay: 0.0001", "weight_decay: *lr"), SOUND
+    yield "alias", raw(values, ("fixed", "lr"), "&lr 0.1")().replace("weight_decay: 0.0001", "weight_decay: *lr"), SOUND
 
 
 def tab_or_blank(name: str, _values: Values, _rng: random.Random) -> Iterator[Found]:
@@ -82,9 +82,19 @@ def tags(_name: str, values: Values, _rng: random.Random) -> Iterator[Found]:
     """Types that YAML lets a file ask for; none may be built that is not plain, and none may fail unseen."""
     for path, value in leaves(values):
         for text in (
-            '!!python/object/apply:os.system ["true"]', "!!python/name:os.system", "!unknown x", "!!timestamp x",
-            "2020-99-99", "!!bool x", '!!int ""', '!!float ""', "!!int x", '!!binary "\u00e9"', "!!map [1]", "!!seq {}",
-        ):  # fmt: skip
+            '!!python/object/apply:os.system ["true"]',
+            "!!python/name:os.system",
+            "!unknown x",
+            "!!timestamp x",
+            "2020-99-99",
+            "!!bool x",
+            '!!int ""',
+            '!!float ""',
+            "!!int x",
+            '!!binary "\u00e9"',
+            "!!map [1]",
+            "!!seq {}",
+        ):
             yield f"{dotted(path)} {text!a}", raw(values, path, text), UNREADABLE
         for text in ("!!binary aGk=", "!!set {a, b}", "!!omap [a: 1]", "2020-02-02"):
             is_word = isinstance(value, str)

@@ -26,9 +26,20 @@ from tests.support.mutated_spaces.spaces import (
 
 # Settings that may be null: it is their default, or leaves a rule or a limit out.
 NULLABLE = {
-    "population", "max_mean_weight_bits", "max_bitops", "max_weight_mib", "asha", "dominance", "plateau", "target",
-    "marginal", "pretrain_epochs", "pretrain_batch_size", "pretrain_lr", "act_bit_widths",
-}  # fmt: skip
+    "population",
+    "max_mean_weight_bits",
+    "max_bitops",
+    "max_weight_mib",
+    "asha",
+    "dominance",
+    "plateau",
+    "target",
+    "marginal",
+    "pretrain_epochs",
+    "pretrain_batch_size",
+    "pretrain_lr",
+    "act_bit_widths",
+}
 WRONG_TYPES: dict[type, tuple[object, ...]] = {
     int: ("eight", "8", [1], {"a": 1}, True, 1.5, None),
     float: ("fast", "0.1", [0.1], {"a": 1}, True, None),
@@ -148,9 +159,17 @@ def word_misspelt(_name: str, values: Values, rng: random.Random) -> Iterator[Fo
 
 # Settings that have no upper limit.
 UNLIMITED = {
-    "lr", "weight_decay", "pretrain_lr", "max_mean_weight_bits", "max_bitops", "max_weight_mib", "reduction_factor",
-    "last", "min_hypervolume_per_kg", "population",
-}  # fmt: skip
+    "lr",
+    "weight_decay",
+    "pretrain_lr",
+    "max_mean_weight_bits",
+    "max_bitops",
+    "max_weight_mib",
+    "reduction_factor",
+    "last",
+    "min_hypervolume_per_kg",
+    "population",
+}
 SAID_OF_HUGE = {
     ("search", "trials"): ("search.trials must be at most ",),
     ("fixed", "blocks"): ("  - fixed: blocks must hold",),

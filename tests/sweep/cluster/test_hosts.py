@@ -14,8 +14,8 @@ from lwq_tune.errors import ResultsError
 from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.sweep.cluster import hosts as site_module
 from lwq_tune.sweep.cluster.hosts import SweepHosts, wait_for_ledgers
-from lwq_tune.sweep.cluster.slots import Host, Slots
 from lwq_tune.sweep.plan import Plan
+from lwq_tune.sweep.slots import Host, Slots
 
 LARGE, SMALL = Host(8, 0.0, 64_000.0, "large"), Host(4, 0.0, None, "small")
 

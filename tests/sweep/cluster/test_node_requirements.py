@@ -106,9 +106,12 @@ def test_data_that_differ_or_lack_and_a_missing_first_run_are_told_together(
 ) -> None:
     write_hub_folder(tmp_path / "images", n_train=44)
     changed = Requirements(
-        needed.run_dir, "1234", (*needed.datasets, ("cifar10", None), (str(tmp_path / "gone"), "d")), tmp_path / "none",
+        needed.run_dir,
+        "1234",
+        (*needed.datasets, ("cifar10", None), (str(tmp_path / "gone"), "d")),
+        tmp_path / "none",
         tmp_path / "first_run",
-    )  # fmt: skip
+    )
     first_run, images, cifar, gone = problems(changed)
     assert "first_run of --init-run is not there" in first_run
     assert "images holds other data there (digest" in images

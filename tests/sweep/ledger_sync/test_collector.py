@@ -14,7 +14,6 @@ from lwq_tune.energy.service.host_spool import ENERGY_LOG, HostSpools, RunLocati
 from lwq_tune.energy.service.location import FOLDER_VARIABLE
 from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.sweep.ledger_sync import collector as ledger_collector
-from lwq_tune.sweep.ledger_sync.callback import FetchLedgerBeforeRow
 from lwq_tune.sweep.ledger_sync.collector import LedgerCollector, RemoteLedger, import_host_spools
 from lwq_tune.sweep.plan import Plan
 
@@ -94,8 +93,7 @@ def test_what_a_row_used_is_here_before_the_row_is_recorded(plan: Plan, host: Ho
     assert plan.run_location is not None
     host.write(OPENED, INTERVAL)
     for hostname in ("node-b", plan.run_location.host):
-        FetchLedgerBeforeRow(collector).on_trial_result(1, [], None, {"rows": [{"hostname": hostname}]})
-    FetchLedgerBeforeRow(collector).on_trial_result(1, [], None, {"failure": "it has none"})
+        collector.fetch(hostname)
     assert {file.name: file.read_bytes() for file in plan.folder.energy.iterdir()} == {
         "node-b.jsonl": OPENED + INTERVAL
     }

@@ -9,11 +9,13 @@ import pytest
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.quantization.schedules import BitWidths, enumerate_bit_widths
 from lwq_tune.results.earlier_runs import read_trials
+from lwq_tune.results.manifest import SpaceRecord
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.sweep.search.proposer import Proposer
 from lwq_tune.sweep.search.trial_queue import ListQueue, SearchQueue, outcome_of
 from tests.conftest import small_config
+from tests.support.manifests import manifest_of
 from tests.support.small_run import epoch_row, recorder_of, train
 
 SEEDS = (0, 1)
@@ -72,8 +74,12 @@ def go_through(recorder: RunRecorder, queue: SearchQueue, n_trials: int | None =
 def test_a_list_is_handed_out_in_order() -> None:
     queue = ListQueue(["a", "b"])
     assert [queue.next(), queue.is_exhausted, queue.next(), queue.is_exhausted, queue.next()] == [
-        "a", False, "b", True, None
-    ]  # fmt: skip
+        "a",
+        False,
+        "b",
+        True,
+        None,
+    ]
 
 
 def test_a_schedule_is_trained_with_every_seed_and_none_twice(
@@ -114,7 +120,7 @@ def test_a_resumed_search_hands_out_what_the_first_one_would_have(
     all_keys = go_through(recorder, queue_of(recorder, candidates))
     before = recorder_of(broken, {})
     started = go_through(before, queue_of(before, candidates), n_before)
-    asked = read_trials({"space": {"is_adaptive": True}, "trials": []}, broken)
+    asked = read_trials(manifest_of(space=SpaceRecord("space", "", "", (), "", is_adaptive=True)), broken)
     after = recorder_of(broken, asked.all)
     assert started + go_through(after, queue_of(after, candidates)) == all_keys
     assert asked.lag == (1 if n_before else None)

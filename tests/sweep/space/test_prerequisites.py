@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
-from lwq_tune.config.trial import TrialConfig
+from lwq_tune.config.trial import Quantizer, TrialConfig
 from lwq_tune.sweep.space.prerequisites import initial_keys, waves, with_initial_trials
 from tests.conftest import small_config
 
@@ -25,8 +27,9 @@ def test_the_full_precision_trial_is_trained_once_per_seed() -> None:
     trials = with_initial_trials(listed)
     added = [trial for trial in trials if trial not in listed]
     assert [(trial.bit_widths, trial.seed, trial.epochs, trial.lr) for trial in added] == [
-        ((32, 32, 32), 0, 7, 0.3), ((32, 32, 32), 1, 7, 0.3),
-    ]  # fmt: skip
+        ((32, 32, 32), 0, 7, 0.3),
+        ((32, 32, 32), 1, 7, 0.3),
+    ]
     assert trials[:2] == tuple(added)
     assert initial_keys(listed, trials) == {trial.trial_key for trial in added}
 
@@ -34,7 +37,7 @@ def test_the_full_precision_trial_is_trained_once_per_seed() -> None:
 def test_the_full_precision_trial_is_the_same_for_every_quantizer() -> None:
     keys = {
         small_config(init_from="full_precision", quantizer=quantizer, weight_scales=scales).initial.trial_key  # type: ignore[union-attr]
-        for quantizer in ("lsq", "pact", "dorefa", "minmax")
+        for quantizer in get_args(Quantizer)
         for scales in ("per_tensor", "per_channel")
     }
     assert len(keys) == 1

@@ -44,10 +44,14 @@ def charge(folder: RunFolder, **joules: float) -> None:
     folder.energy.mkdir(exist_ok=True)
     opened = {"event": "opened", "session": "s", "at_s": 0.0}
     interval = {
-        "begin_s": 0.0, "time_s": 1.0, "unmeasured_s": 0.0, "g_per_kwh": 500.0, "flags": [],
+        "begin_s": 0.0,
+        "time_s": 1.0,
+        "unmeasured_s": 0.0,
+        "g_per_kwh": 500.0,
+        "flags": [],
         "node": {"cpu": sum(joules.values())},
         "parts": {"cpu": {name: [energy, 0.0] for name, energy in joules.items()}},
-    }  # fmt: skip
+    }
     with (folder.energy / "host.jsonl").open("a") as stream:
         stream.writelines(json.dumps(record) + "\n" for record in (opened, interval))
 
@@ -71,6 +75,64 @@ def test_what_a_sweep_uses_itself_counts_and_what_others_use_does_not(
         "the carbon budget of 1 kWh is used (1.1 kWh); resume with a larger --carbon-budget to go on"
     )
     assert controller.decision(key) is None, "a trial that is cut can go on"
+
+
+def test_a_budget_that_is_used_to_the_last_ends_the_sweep_and_one_that_is_not_does_not(
+    folder: RunFolder, recorder: RunRecorder
+) -> None:
+    charge(folder, driver=0.5 * JOULES_PER_KWH)  # at 500 g/kWh 0.25 kg
+    assert StopController(recorder, None, Budget(0.5, "kWh")).is_over()
+    assert StopController(recorder, None, Budget(0.25, "kg")).is_over()
+    assert not StopController(recorder, None, Budget(0.51, "kWh")).is_over()
+    assert not StopController(recorder, None, Budget(0.26, "kg")).is_over()
+    without_limits = StopController(recorder, None, None)
+    assert not without_limits.is_over()
+    assert without_limits.ended_by is None
+
+
+def test_a_trial_that_a_rule_ends_is_not_cut_by_the_budget_as_well(
+    folder: RunFolder, recorder: RunRecorder, trials: dict[str, TrialConfig]
+) -> None:
+    controller = StopController(recorder, StopRules(RULES, 2), Budget(0.1, "kg"))
+    charge(folder, driver=JOULES_PER_KWH)
+    first, second = trials
+    assert controller.ends_trial(first, epoch_row(1, val_accuracy=0.95), is_last=False)
+    assert not controller.is_cut(first)
+    assert controller.ends_trial(second, epoch_row(1, val_accuracy=0.5), is_last=False)
+    assert controller.is_cut(second)
+
+
+def test_before_it_starts_a_trial_is_told_what_ended_it_or_another_seed_of_its_configuration(
+    recorder: RunRecorder, trials: dict[str, TrialConfig]
+) -> None:
+    first, second = trials
+    controller = StopController(recorder, StopRules(RULES, 2), None)
+    assert controller.before_start(first) is None
+    controller.ends_trial(first, epoch_row(1, val_accuracy=0.95), is_last=False)
+    found = controller.before_start(first)
+    assert found is not None
+    assert found.rule == "target"
+    assert controller.before_start(second) is None
+    controller.end_trial(first, "stopped")
+    found = controller.before_start(second)
+    schedule = trials[first].schedule
+    assert found is not None
+    assert (found.rule, found.reason, found.is_end) == ("replicate", f"another seed of {schedule} was stopped", False)
+    exempt = StopController(recorder, StopRules(RULES, 2), None, exempt=[second])
+    exempt.end_trial(first, "stopped")
+    assert exempt.before_start(second) is None
+    assert StopController(recorder, None, None).before_start(first) is None
+
+
+def test_what_is_exempt_counts_neither_with_its_epochs_nor_with_its_end(
+    recorder: RunRecorder, trials: dict[str, TrialConfig]
+) -> None:
+    first, second = trials
+    controller = StopController(recorder, StopRules(RULES, 2), None, exempt=[first])
+    controller.ends_trial(first, epoch_row(1, val_accuracy=0.95), is_last=False)
+    controller.end_trial(first, "stopped")
+    assert controller.decision(first) is None
+    assert controller.before_start(second) is None
 
 
 def test_a_trial_that_is_over_anyway_is_not_cut(

@@ -3,8 +3,6 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -14,33 +12,7 @@ from hypothesis import strategies as st
 from lwq_tune.sweep.stopping.dominance import accuracy_bound
 from lwq_tune.sweep.stopping.rules import Decision, StopRules
 from lwq_tune.sweep.stopping.settings import Asha, Dominance, Marginal, Plateau, Stopping, Target
-
-EVERY_RULE = Stopping(
-    asha=Asha(),
-    dominance=Dominance(optimism=0.3),
-    plateau=Plateau(epochs=3, min_gain=0.01),
-    target=Target(val_accuracy=0.9),
-    marginal=Marginal(last=2, min_hypervolume_per_kg=0.05),
-)
-Curve = Sequence[tuple[float, float | None]]  # accuracy after each epoch, emissions up to it
-Grid = dict[str, dict[str, Curve]]  # by configuration and trial
-
-
-def train(rules: StopRules, curve: Curve, key: str = "trial", configuration: str = "c") -> Decision | None:
-    """Tell of a trial and its end, and return the decision that ended it early."""
-    for epoch, (accuracy, kg) in enumerate(curve, start=1):
-        decision = rules.add_epoch(key, configuration, epoch, len(curve), accuracy, kg)
-        if decision is not None:
-            rules.end_trial(key, configuration, "done" if decision.is_end else "stopped")
-            return decision
-    rules.end_trial(key, configuration, "done")
-    return None
-
-
-def steady(accuracies: Sequence[float], kg: float | None = 1.0) -> Curve:
-    """Return a curve that emits ``kg`` in each epoch."""
-    return [(accuracy, None if kg is None else kg * epoch) for epoch, accuracy in enumerate(accuracies, start=1)]
-
+from tests.support.stop_rules import CRASHES, EVERY_RULE, Curve, Grid, grids, run_sweep, steady, train
 
 # --- target and plateau
 
@@ -71,10 +43,18 @@ def test_a_plateau_is_so_many_epochs_without_a_gain_and_ends_the_trial_as_done(
         assert f"of epoch {ends_at - 3} in the 3 epochs since" in decision.reason  # type: ignore[operator]
 
 
-def test_no_rule_acts_on_a_trial_that_is_over() -> None:
-    rules = StopRules(EVERY_RULE, n_seeds=1)
-    for number in range(9):
-        assert train(rules, [(0.95 - number / 10, 1.0 + number)], f"t{number}", f"c{number}") is None
+def test_a_gain_of_exactly_the_least_one_is_a_gain() -> None:
+    rules = StopRules(Stopping(plateau=Plateau(epochs=2, min_gain=0.25)), n_seeds=1)
+    assert train(rules, steady([0.25, 0.5, 0.5, 0.75, 0.75, 0.75, 0.75])) == Decision(
+        "plateau", "val_accuracy has not gained 0.25 on its 0.7500 of epoch 4 in the 2 epochs since", is_end=True
+    )
+
+
+def test_an_accuracy_of_0_is_where_a_plateau_may_begin() -> None:
+    rules = StopRules(Stopping(plateau=Plateau(epochs=2, min_gain=0.1)), n_seeds=1)
+    decision = train(rules, steady([0.0, 0.0, 0.0, 0.0]))
+    assert decision is not None
+    assert "of epoch 1 in the 2 epochs since" in decision.reason
 
 
 # --- ASHA
@@ -187,69 +167,59 @@ def test_of_a_seed_that_failed_nothing_is_known() -> None:
     assert rules.add_epoch("b0", "b", 2, 4, 0.1, 9.5) is not None
 
 
-@dataclass
-class Told:
-    """A sweep as the rules were told of it."""
-
-    grid: Grid
-    events: list[tuple[Any, ...]] = field(default_factory=list)
-    decisions: list[Decision | None] = field(default_factory=list)
-    verdicts: list[str | None] = field(default_factory=list)
-    ended: dict[str, Decision] = field(default_factory=dict)  # by trial
+@pytest.mark.parametrize(("accuracy", "stops"), [(0.7, True), (0.7001, False)])
+def test_what_can_just_reach_the_accuracy_of_a_cheaper_one_stops(accuracy: float, stops: bool) -> None:
+    rules = StopRules(Stopping(dominance=Dominance(optimism=0.0, margin=0.0)), n_seeds=1)
+    train(rules, steady([0.7, 0.7]), "a", "a")
+    assert rules.add_epoch("b", "b", 1, 4, accuracy, 2.0) is None, "it has emitted no more"
+    assert (rules.add_epoch("b", "b", 2, 4, accuracy, 2.1) is not None) == stops
 
 
-def run_sweep(rules: StopRules, grid: Grid, n_slots: int, chance: random.Random, crash_rate: float = 0.0) -> Told:
-    """Train a grid, ``n_slots`` trials at a time, an epoch of a random one after the other, some of them twice."""
-    told = Told(grid)
-    waiting = [(configuration, key) for configuration, trials in grid.items() for key in trials]
-    chance.shuffle(waiting)
-    running: list[list[Any]] = []  # configuration, trial, epochs done
-    while waiting or running:
-        while waiting and len(running) < n_slots:
-            running.append([*waiting.pop(), 0])
-        slot = chance.choice(running)
-        configuration, key, epoch = slot
-        curve = grid[configuration][key]
-        if epoch and chance.random() < crash_rate:  # an epoch is lost, and trained again; some trials fail for good
-            slot[2] -= 1
-            if chance.random() < 0.3:
-                tell(rules, told, ("end", key, configuration, "failed"))
-            continue
-        event = ("epoch", key, configuration, epoch + 1, len(curve), *curve[epoch])
-        decision = tell(rules, told, event)
-        slot[2] += 1
-        if decision is not None or slot[2] == len(curve):
-            status = "done" if decision is None or decision.is_end else "stopped"
-            tell(rules, told, ("end", key, configuration, status))
-            running.remove(slot)
-            if decision is not None:
-                told.ended[key] = decision
-    return told
+def test_a_trial_is_judged_from_the_grace_epoch_on() -> None:
+    rules = StopRules(Stopping(dominance=Dominance(optimism=0.0, margin=0.0, grace_epochs=2)), n_seeds=1)
+    train(rules, steady([0.7, 0.7]), "a", "a")
+    assert rules.add_epoch("b", "b", 1, 4, 0.1, 9.0) is None
+    decision = rules.add_epoch("b", "b", 2, 4, 0.1, 9.1)
+    assert decision is not None
+    assert "means over" not in decision.reason
 
 
-def tell(rules: StopRules, told: Told, event: tuple[Any, ...]) -> Decision | None:
-    kind, *values = event
-    decision = rules.add_epoch(*values) if kind == "epoch" else rules.end_trial(*values)
-    told.events.append(event)
-    told.decisions.append(decision)
-    told.verdicts.append(rules.should_end_sweep())
-    return decision
+def test_a_seed_whose_emissions_are_not_known_may_have_emitted_nothing() -> None:
+    rules = StopRules(Stopping(dominance=Dominance(optimism=0.0, margin=0.0)), n_seeds=2)
+    for seed in "01":
+        train(rules, steady([0.7, 0.7]), f"rival{seed}", "rival")  # 2 kg
+    train(rules, steady([0.1, 0.1], kg=None), "b0", "b")
+    assert rules.add_epoch("b1", "b", 1, 4, 0.1, 4.0) is None
+    assert rules.add_epoch("b1", "b", 2, 4, 0.1, 4.1) is not None
 
 
-@st.composite
-def grids(draw: st.DrawFn) -> tuple[Grid, int]:
-    """Return trials of 1 to 3 seeds with any accuracies and growing emissions."""
-    n_seeds, n_epochs = draw(st.integers(1, 3)), draw(st.integers(1, 8))
-    curve = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=n_epochs, max_size=n_epochs)
-    grid: Grid = {}
-    for number in range(draw(st.integers(2, 8))):
-        for seed in range(n_seeds):
-            total, points = 0.0, []
-            for accuracy, kg in draw(curve):
-                total += kg
-                points.append((accuracy, total))
-            grid.setdefault(f"c{number}", {})[f"c{number}s{seed}"] = points
-    return grid, n_seeds
+def test_a_configuration_without_the_emissions_of_all_its_seeds_is_on_no_front() -> None:
+    rules = StopRules(Stopping(dominance=Dominance(optimism=0.0, margin=0.0)), n_seeds=2)
+    train(rules, steady([0.9, 0.9]), "a0", "a")
+    train(rules, steady([0.9, 0.9], kg=None), "a1", "a")
+    for seed in "01":
+        assert train(rules, steady([0.1] * 4, kg=9.0), f"b{seed}", "b") is None
+
+
+def test_a_trial_that_ended_before_its_first_epoch_costs_nothing_and_one_that_was_not_measured_ends_no_sweep() -> None:
+    for kg, ends in ((1.0, True), (None, False)):
+        rules = StopRules(Stopping(marginal=Marginal(last=1, min_hypervolume_per_kg=1.0)), n_seeds=1)
+        train(rules, steady([0.5, 0.5]), "a", "a")
+        rules.end_trial("b", "b", "failed")
+        rules.add_epoch("c", "c", 1, 9, 0.4, kg)
+        rules.end_trial("c", "c", "failed")
+        train(rules, steady([0.4, 0.4]), "d", "d")
+        assert (rules.should_end_sweep() is not None) == ends
+    assert StopRules(Stopping(), n_seeds=1).should_end_sweep() is None
+
+
+def test_an_attempt_that_emitted_less_than_the_one_before_costs_nothing_more() -> None:
+    rules = StopRules(Stopping(marginal=Marginal(last=1, min_hypervolume_per_kg=1.0)), n_seeds=1)
+    train(rules, steady([0.5, 0.5]), "a", "a")
+    for kg in (3.0, 1.0, 4.0):
+        rules.add_epoch("b", "b", 1, 2, 0.4, kg)
+        rules.end_trial("b", "b", "failed" if kg < 4.0 else "done")
+    assert "for 4 kg CO2eq" in str(rules.should_end_sweep())
 
 
 def keep_within_bound(curve: Curve, dominance: Dominance) -> Curve:
@@ -272,9 +242,6 @@ def is_on_front(configuration: str, grid: Grid) -> bool:
     accuracy, kg = true_point(grid[configuration])
     others = [true_point(trials) for trials in grid.values()]
     return not any(a >= accuracy and e <= kg and (a, e) != (accuracy, kg) for a, e in others)
-
-
-CRASHES = st.sampled_from([0.0, 0.2])
 
 
 @given(grids(), st.floats(0, 1), st.floats(0, 0.2), st.integers(1, 4), st.integers(0, 99), CRASHES)
@@ -338,19 +305,6 @@ def test_the_other_seeds_of_a_stopped_configuration_end_too() -> None:
     assert (decision.rule, decision.is_end) == ("replicate", False)
 
 
-def test_an_epoch_that_was_trained_again_counts_once() -> None:
-    def told(repeat: bool) -> tuple[Any, ...]:
-        rules = StopRules(EVERY_RULE, n_seeds=1)
-        for number in range(6):
-            rules.add_epoch(f"t{number}", f"c{number}", 1, 9, 0.6 - number / 100, 1.0)
-            if repeat:
-                rules.add_epoch(f"t{number}", f"c{number}", 1, 9, 0.6 - number / 100, 1.0)
-        plateaus = [rules.add_epoch("t0", "c0", epoch, 9, 0.6, epoch) for epoch in (2, 3) for _ in range(1 + repeat)]
-        return [rules.decision(f"t{number}") for number in range(6)], plateaus[-1], rules.decision("t0")
-
-    assert told(repeat=True) == told(repeat=False)
-
-
 def test_a_trial_that_starts_again_from_its_first_epoch_enters_no_rung_twice() -> None:
     rules = StopRules(Stopping(asha=Asha(reduction_factor=2)), n_seeds=1)
     for epoch in (1, 2, 3, 1, 2, 3):
@@ -367,16 +321,6 @@ def test_what_a_trial_reaches_only_in_an_epoch_trained_again_waits_for_the_next(
     assert rules.add_epoch("a", "a", 4, 9, 0.96, 1.0) is not None
 
 
-def test_a_decision_stays_until_it_is_carried_out() -> None:
-    rules = StopRules(Stopping(target=Target(val_accuracy=0.5)), n_seeds=1)
-    first = rules.add_epoch("a", "a", 1, 4, 0.6, 1.0)
-    assert first is not None
-    assert rules.decision("a") == first
-    assert rules.add_epoch("a", "a", 1, 4, 0.4, 1.0) == first
-    assert rules.add_epoch("a", "a", 2, 4, 0.7, 2.0) == first
-    assert rules.decision("unknown") is None
-
-
 def test_a_finished_configuration_counts_with_the_accuracy_and_emissions_of_its_last_row() -> None:
     rules = StopRules(Stopping(dominance=Dominance(optimism=0.0, margin=0.0)), n_seeds=1)
     for epoch, accuracy, kg in [(1, 0.9, 1.0), (2, 0.95, 9.0), (2, 0.8, 2.0)]:  # epoch 2 twice
@@ -385,23 +329,6 @@ def test_a_finished_configuration_counts_with_the_accuracy_and_emissions_of_its_
     decision = train(rules, [(0.7, 2.5), (0.7, 3.0)], "b", "b")
     assert decision is not None
     assert "rival finished with 0.8000 for 2 kg" in decision.reason
-
-
-@given(grids(), st.integers(1, 4), st.integers(0, 99), CRASHES, st.data())
-def test_rules_that_are_told_again_decide_as_the_first_ones_did(
-    drawn: tuple[Grid, int], n_slots: int, seed: int, crash_rate: float, data: st.DataObject
-) -> None:
-    grid, n_seeds = drawn
-    told = run_sweep(StopRules(EVERY_RULE, n_seeds), grid, n_slots, random.Random(seed), crash_rate)
-    again = Told(grid)
-    resumed = StopRules(EVERY_RULE, n_seeds)
-    cut = data.draw(st.integers(0, len(told.events)))
-    for event in told.events[:cut]:
-        tell(resumed, again, event)
-    assert (again.decisions, again.verdicts) == (told.decisions[:cut], told.verdicts[:cut])
-    for event in told.events[cut:]:
-        tell(resumed, again, event)
-    assert (again.decisions, again.verdicts) == (told.decisions, told.verdicts)
 
 
 def test_a_failed_trial_that_ran_again_is_paid_for_once() -> None:

@@ -55,6 +55,32 @@ def test_a_setting_out_of_range_is_named(section: dict[str, Any], where: tuple[s
     assert [problem["loc"] for problem in error.value.errors()] == [where]
 
 
+@pytest.mark.parametrize(
+    ("rule", "key", "accepted", "refused"),
+    [
+        ("asha", "grace_epochs", [1], [0]),
+        ("asha", "reduction_factor", [2], [1]),
+        ("dominance", "optimism", [0, 1], [-0.01, 1.01]),
+        ("dominance", "margin", [0, 1], [-0.01, 1.01]),
+        ("dominance", "grace_epochs", [1], [0]),
+        ("plateau", "epochs", [1], [0]),
+        ("plateau", "min_gain", [1e-9, 1], [0, 1.01]),
+        ("target", "val_accuracy", [1e-9, 1], [0, 1.01]),
+        ("marginal", "last", [1], [0]),
+        ("marginal", "min_hypervolume_per_kg", [1e-9, 1e9], [0]),
+    ],
+)
+def test_a_setting_may_have_the_ends_of_its_range_and_nothing_beyond(
+    rule: str, key: str, accepted: list[float], refused: list[float]
+) -> None:
+    others = {"min_hypervolume_per_kg": 1.0} if rule == "marginal" else {}
+    for value in accepted:
+        assert getattr(getattr(Stopping.model_validate({rule: {**others, key: value}}), rule), key) == value
+    for value in refused:
+        with pytest.raises(ValidationError):
+            Stopping.model_validate({rule: {**others, key: value}})
+
+
 def test_a_rule_that_could_never_act_is_a_problem() -> None:
     stopping = Stopping(asha=Asha(grace_epochs=8), dominance=Dominance(grace_epochs=9), plateau=Plateau(epochs=7))
     problems = check_stopping(stopping, 8, EMISSIONS_FRONT)
@@ -64,6 +90,10 @@ def test_a_rule_that_could_never_act_is_a_problem() -> None:
     ]
     assert "8, got 9" in problems[1]
     assert not check_stopping(stopping, 10, EMISSIONS_FRONT)
+    assert [problem.split(":")[0] for problem in check_stopping(stopping, 7, EMISSIONS_FRONT)][-1] == (
+        "stopping.plateau.epochs"
+    )
+    assert check_stopping(Stopping(), 1, EMISSIONS_FRONT) == [], "rules that are not there have no epochs"
 
 
 def test_rules_over_emissions_do_not_judge_a_front_over_something_else() -> None:

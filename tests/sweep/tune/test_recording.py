@@ -20,9 +20,14 @@ TRIAL = SimpleNamespace(
     config={"job": SimpleNamespace(trial_key=KEY)}, trial_id="ray1", num_failures=3, error_file=None
 )
 ROW = {
-    "trial_key": KEY, "epoch": 1, "config_epochs": 2, "val_accuracy": 0.5, "test_accuracy": 0.5, "energy_kwh": None,
+    "trial_key": KEY,
+    "epoch": 1,
+    "config_epochs": 2,
+    "val_accuracy": 0.5,
+    "test_accuracy": 0.5,
+    "energy_kwh": None,
     "epoch_time_s": 1.0,
-}  # fmt: skip
+}
 
 
 class Recorder:
@@ -72,8 +77,23 @@ def drive(callback: RecordingCallback, *results: dict[str, Any]) -> None:
 
 def test_each_event_is_recorded_once_and_a_result_without_a_row_is_none() -> None:
     recorder = Recorder()
-    drive(callback_of(recorder), {"rows": [{"epoch": 1}]}, {"done": True})
-    assert recorder.calls == [("start", KEY), ("row", KEY, "ray1", {"epoch": 1}), ("end", KEY, "done", None)]
+    row = {"epoch": 1, "hostname": "here"}
+    drive(callback_of(recorder), {"rows": [row]}, {"done": True})
+    assert recorder.calls == [("start", KEY), ("row", KEY, "ray1", row), ("end", KEY, "done", None)]
+
+
+def test_the_log_of_a_rows_host_is_fetched_before_the_row_is_recorded() -> None:
+    recorder = Recorder()
+    progress = PlainProgress({KEY: CONFIG}, io.StringIO(), 2)
+    callback = RecordingCallback(
+        recorder,  # type: ignore[arg-type]
+        progress,
+        control_of(recorder),
+        before_row=lambda hostname: recorder.calls.append(("fetch", hostname)),
+    )
+    drive(callback, {"rows": [{"epoch": 1, "hostname": "node-b"}]})
+    assert [call[0] for call in recorder.calls] == ["start", "fetch", "row", "end"]
+    assert recorder.calls[1] == ("fetch", "node-b")
 
 
 def test_a_failure_inside_a_trial_is_its_end() -> None:
@@ -97,7 +117,7 @@ def test_what_could_not_be_recorded_stops_the_sweep_and_is_not_taken_for_a_faile
         callback = callback_of(Recorder(fail_at))
         stopper = EarlyStop(callback, control_of(Recorder()))
         assert not stopper.stop_all()
-        drive(callback, {"rows": [{"epoch": 1}]})
+        drive(callback, {"rows": [{"epoch": 1, "hostname": "here"}]})
         assert str(callback.error) == "disk full"
         assert stopper.stop_all()
         assert not stopper("ray1", {})
@@ -113,9 +133,10 @@ def test_a_rule_ends_a_trial_with_its_reason() -> None:
     controller = control_of(recorder, target={"val_accuracy": 0.5})
     callback = callback_of(recorder, controller)
     result = {
-        "config": TRIAL.config, "done": False,
-        "rows": [{"epoch": 1, "val_accuracy": 0.6, "cumulative_emissions_kg_co2eq": None}],
-    }  # fmt: skip
+        "config": TRIAL.config,
+        "done": False,
+        "rows": [{"epoch": 1, "hostname": "here", "val_accuracy": 0.6, "cumulative_emissions_kg_co2eq": None}],
+    }
     assert EarlyStop(callback, controller)("ray1", result)
     drive(callback, result)
     assert recorder.calls[-1] == ("end", KEY, "done", "target: val_accuracy 0.6000 at epoch 1 reaches 0.5")

@@ -62,8 +62,9 @@ def test_warnings_of_python_are_in_the_log_while_it_is_open(tmp_path: Path) -> N
         warnings.warn("scales underflow", RuntimeWarning, stacklevel=1)
         log.close()
         captured = warnings.showwarning
-    assert any("WARNING py.warnings: " in line and "RuntimeWarning: scales underflow" in line
-               for line in lines_of(tmp_path))  # fmt: skip
+    assert any(
+        "WARNING py.warnings: " in line and "RuntimeWarning: scales underflow" in line for line in lines_of(tmp_path)
+    )
     assert captured.__module__ == "warnings"
 
 

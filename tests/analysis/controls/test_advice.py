@@ -1,0 +1,70 @@
+"""Which schedules are advised, against least squares written out."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from analysis.controls.advice import schedules_to_add, terms_of
+
+Schedule = tuple[int, ...]
+PRESENT: list[Schedule] = [(2, 3, 4), (4, 3, 2), (3, 3, 3), (2, 4, 3), (4, 2, 3)]
+
+
+def variance_of_order(schedules: list[Schedule]) -> float:
+    rows = []
+    for bits in schedules:
+        shares = [4**stage for stage in range(len(bits))]
+        size = sum(bit * share for bit, share in zip(bits, shares, strict=True)) / sum(shares)
+        mean_square = sum(bit * bit for bit in bits) / len(bits)
+        rows.append([1.0, np.polyfit(range(len(bits)), bits, 1)[0], size, np.log2(mean_square)])
+    design = np.array(rows)
+    return float(np.linalg.inv(design.T @ design)[1, 1])
+
+
+def test_each_schedule_that_is_added_lowers_the_variance_of_order_most() -> None:
+    added = schedules_to_add(PRESENT)
+    assert len(added) == 3
+    chosen = list(PRESENT)
+    for schedule in added:
+        others = [bits for bits in itertools.product((2, 3, 4), repeat=3) if bits not in chosen]
+        least = min(variance_of_order([*chosen, bits]) for bits in others)
+        assert variance_of_order([*chosen, schedule]) == pytest.approx(least, rel=1e-6)
+        chosen.append(schedule)
+
+
+@pytest.mark.parametrize(
+    ("present", "n_added"),
+    [([(2, 3, 4)], 6), (PRESENT[:2], 5), ([*PRESENT[:2], *PRESENT[:2]], 5), (PRESENT[:3], 4), (PRESENT[:4], 3)],
+)
+def test_so_many_are_added_that_three_degrees_of_freedom_are_left_and_three_at_least(
+    present: list[Schedule], n_added: int
+) -> None:
+    added = schedules_to_add(present)
+    assert len(added) == len(set(added)) == n_added
+    assert not set(added) & set(present)
+
+
+@pytest.mark.parametrize(
+    ("present", "bits"),
+    [
+        ([(3, 3, 3)], {3, 4, 5}),  # at least three values
+        ([(2, 2, 2), (2, 2, 6)], {2, 3, 4, 5, 6}),
+        ([bits for bits in itertools.product((2, 3, 4), repeat=2) if bits != (4, 4)], {2, 3, 4, 5}),  # nearly all
+        (list(itertools.product((2, 3, 4), repeat=3))[:-3], {2, 3, 4}),  # three are left
+        (list(itertools.product((2, 3, 4), repeat=3))[:-2], {2, 3, 4, 5}),
+        ([(2, 2, 2, 2, 8), (2, 2, 2, 8, 2)], {2, 3, 4}),  # 7^5 schedules are too many to try
+    ],
+)
+def test_schedules_are_over_the_bits_that_are_there_or_a_few_more(present: list[Schedule], bits: set[int]) -> None:
+    added = schedules_to_add(present)
+    assert {bit for schedule in added for bit in schedule} <= bits
+    assert max(bit for schedule in added for bit in schedule) == max(bits)
+
+
+def test_terms_are_order_mean_bits_and_the_logarithm_of_the_mean_square() -> None:
+    # Weights 1 : 4 : 16 : 64. (8, 2, 2, 4): slope (-1.5 x 8 - 0.5 x 2 + 0.5 x 2 + 1.5 x 4) / 5.
+    (found,) = terms_of([(8, 2, 2, 4)]).tolist()
+    assert found == pytest.approx([-1.2, (8 + 8 + 32 + 256) / 85, np.log2(22)])
