@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pandas as pd
 
+from analysis.energy.ledgers import hardware_of
 from analysis.energy.sources import energy_kind, labels_of
-from analysis.figures.ledgers import MODELLED, ledger_note
+from analysis.figures.ledgers import given_figures, ledger_note, modelled_note
 from analysis.figures.style import Axis, make_axis
 from analysis.report.evidence import Evidence, Missing
 from analysis.report.figures.figure import Figure, Panel, axis_layout, plain, scaled
@@ -16,10 +17,7 @@ from analysis.runs.load import Objective
 
 MOST_ROWS = 40
 MODELLED_AXIS = Axis("", "modelled inference energy per 1,000 images", "J", "m")
-NOT_RECORDED = (
-    "Training energy was not measured, and is not drawn. Modelled inference: 45 nm arithmetic and memory, logarithmic; "
-    "no measurement."
-)
+NOT_RECORDED = "Training energy was not measured, and is not drawn. Inference: "
 MODEL_SYMBOLS = {"compute_mj": "line-ns-open", "on_chip_mj": "circle-open", "dram_mj": "diamond-open"}
 
 
@@ -33,7 +31,7 @@ def draw_ledgers(evidence: Evidence) -> Figure | Missing:
     kind = energy_kind(labels_of(frame["sources"]))
     has_recorded = frame["training_energy_kwh"].notna().any()
     recorded = Panel(1, f"recorded ({kind})")
-    modelled = Panel(2 if has_recorded else 1, "modelled inference (45 nm)")
+    modelled = Panel(2 if has_recorded else 1, f"modelled inference ({hardware_of(frame).title})")
     labels = [plain(label) for label in frame["label"]]
     rows: Values = {"type": "category", "categoryorder": "array", "categoryarray": labels[::-1], "dtick": 1}
     layout = base_layout(margin={"l": 60, "r": 16, "t": 12, "b": 56})
@@ -43,7 +41,9 @@ def draw_ledgers(evidence: Evidence) -> Figure | Missing:
     layout |= axis_layout(modelled, "y", **rows)
     data = [*_recorded_traces(frame, axis, recorded), *_modelled_traces(frame, modelled)]
     shapes = _reference_line(evidence, axis.factor, recorded)
-    note = ledger_note(frame, ("First panel", "Second panel")) if has_recorded else NOT_RECORDED
+    note = (
+        ledger_note(frame, ("First panel", "Second panel")) if has_recorded else f"{NOT_RECORDED}{modelled_note(frame)}"
+    )
     if shapes:
         note += " Dashed: full precision."
     if len(ledgers) > len(frame):
@@ -83,7 +83,7 @@ def _modelled_traces(frame: pd.DataFrame, panel: Panel) -> list[Values]:
             "marker": {"symbol": MODEL_SYMBOLS[column], "size": 10, "color": INK,
                        "line": {"width": 2 if column == "compute_mj" else 1.3, "color": INK}},
         }
-        for column, name, _, _ in MODELLED
+        for column, name, _, _ in given_figures(frame)
     ]  # fmt: skip
 
 
