@@ -122,7 +122,7 @@ def run(parsed: argparse.Namespace) -> int:
     lines += _hypervolumes(done, front, objectives, select)
     with loaded.writing() as out:
         table = out / f"pareto{ending}.csv"
-        front.to_csv(table, index=False)
+        (front.assign(hardware=hardware.label) if hardware is not None else front).to_csv(table, index=False)
         files = [table, *_write_surfaces(surfaces, out / f"attainment{ending}.csv")]
         files += save_figure(figure, out / f"pareto{ending}")
     say(doubts)

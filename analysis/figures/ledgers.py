@@ -43,7 +43,7 @@ def draw_ledgers(frame: pd.DataFrame, *, width_in: float = COLUMN_WIDTH_IN) -> F
             )  # fmt: skip
         inference.set_xscale("log")
         inference.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        inference.set_xlabel(f"modelled inference, {hardware_of(frame).title}\n(mJ per 1,000 images)")
+        inference.set_xlabel(f"modelled, {hardware_of(frame).title}\n(mJ per 1,000 images)")
         training.set_yticks(rows.index, rows["label"])
         training.set_ylim(-0.6, len(rows) - 0.4)
         for axes in (training, inference):

@@ -44,6 +44,9 @@ def test_the_wheel_holds_both_packages_the_spaces_and_the_types(wheel: Path) -> 
     assert len(spaces) >= 4
     assert names >= spaces | {"lwq_tune/py.typed", "analysis/__main__.py", "lwq_tune/sweep/runner.py"}
     assert names >= {"analysis/report/report.css", "analysis/report/report.js"}
+    tables = {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "analysis").rglob("*.yaml")}
+    assert len(tables) == 3
+    assert names >= tables
     assert not any(name.startswith(("tests/", "search_spaces/", "benchmarks/")) for name in names)
 
 

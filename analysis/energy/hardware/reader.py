@@ -57,7 +57,7 @@ Grid = Annotated[dict[Bits, dict[Bits, Cost]], Field(min_length=1), AfterValidat
 class _Source(BaseModel):
     model_config = STRICT
 
-    short: Text
+    short: Annotated[str, Field(min_length=1, max_length=40)]
     citation: Text
     table: Text
     link: Annotated[str, Field(pattern=r"^https?://\S+$")]
@@ -100,7 +100,7 @@ class _File(BaseModel):
 
     version: Literal[1]
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
-    title: Text
+    title: Annotated[str, Field(min_length=1, max_length=24)]  # of an axis
     source: _Source
     technology: Text
     clock_mhz: Cost | None = None

@@ -138,7 +138,7 @@ def test_ledgers_are_written_for_the_hardware(tmp_path: Path, capsys: pytest.Cap
 def test_the_figure_of_ledgers_draws_what_the_table_gives(tmp_path: Path) -> None:
     trials = load_run(write_run(tmp_path / "run", config_changes=QUANTIZED)).trials
     _, inference = draw_ledgers(ledger_frame(trials, find_hardware("bit-fusion"))).axes
-    assert inference.get_xlabel().startswith("modelled inference, Bit Fusion")
+    assert inference.get_xlabel().startswith("modelled, Bit Fusion")
     assert inference.get_legend_handles_labels()[1] == ["compute"]
     _, inference = draw_ledgers(ledger_frame(trials)).axes
     assert inference.get_legend_handles_labels()[1] == ["compute", "all on chip", "DRAM weights"]

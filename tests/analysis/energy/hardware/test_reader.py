@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from analysis.energy.hardware.reader import find_hardware, read_table, shipped
 from analysis.energy.hardware.table import BetweenBits, Figures, NotCoveredError
 from analysis.runs.load import AnalysisError
 from lwq_tune.models import inference_costs
+from tests.conftest import REPOSITORY
 
 SOURCE = {"short": "A 2020", "citation": "A, B, 2020", "table": "Table 3", "link": "https://a.org/b", "verified": "all"}
 GRID = {2: {2: 1.0, 4: 2.0}, 8: {2: 4.0, 4: 8.0}}
@@ -142,6 +144,7 @@ def test_bits_that_are_not_covered_are_refused_by_name(tmp_path: Path, between: 
         ({"leaves_out": []}, "leaves_out: List should have at least 1 item"),
         ({"between_bits": "cubic"}, "between_bits: should be .* got 'cubic'"),
         ({"memory": {"unit": "pJ/byte", "activations": 0.0}}, "memory.activations: should be greater than 0, got 0.0"),
+        ({"title": "An accelerator for networks"}, "title: should have at most 24 characters"),
         ({"name": "My chip"}, "name: should match pattern"),
         ({"colour": "red"}, "colour: Extra inputs are not permitted, got 'red'"),
         ({"version": 2}, "version: should be 1, got 2"),
@@ -237,3 +240,19 @@ def test_the_45_nm_table_is_what_a_sweep_records(weight_bits: int) -> None:
     assert table.memory.weights_on_chip == table.memory.activations == 10 / 8
     assert table.memory.weights_off_chip == 1300 / 8
     assert table.between_bits is BetweenBits.REFUSED
+
+
+def test_the_documented_file_is_read_and_the_documented_costs_are_those_of_the_tables(tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs" / "energy_of_inference.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    file = tmp_path / "example.yaml"
+    file.write_text(example)
+    assert read_table(file).mac_energy_pj(2, 8) == 0.25
+    rows = re.findall(r"^\| (\d+) x (\d+) \| (\S.*?) \| (\S.*?) \| (\S.*?) \|$", page, re.MULTILINE)
+    assert len(rows) == 6
+    for weight_bits, act_bits, *cells in rows:
+        for name, cell in zip(("horowitz45nm-qkeras", "mpic", "bit-fusion"), cells, strict=True):
+            table, bits = find_hardware(name), (int(weight_bits), int(act_bits))
+            is_given = cell != "not covered"
+            assert table.covers(*bits) == is_given
+            assert not is_given or table.mac_energy_pj(*bits) == pytest.approx(float(cell), rel=5e-3)
