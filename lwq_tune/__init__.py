@@ -13,6 +13,7 @@ are what they are made of. They are imported when they are first used, so that `
 - cli/: the command line
 - estimation/: what a sweep will take
 - sweep/: search spaces, search, stopping rules, Ray Tune, clusters
+- deployment/: exported networks, measured where they run
 - training/: one trial, without Ray
 - results/: the run folder
 - energy/: energy per trial that adds up to the host

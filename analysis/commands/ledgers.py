@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from analysis.commands.options import add_run_arguments, add_width_argument, load, say, tell
+from analysis.commands.options import (
+    add_hardware_argument,
+    add_run_arguments,
+    add_width_argument,
+    chosen_hardware,
+    load,
+    say,
+    tell,
+)
+from analysis.energy.inference_axis import uncovered_warnings
 from analysis.energy.ledgers import ledger_frame, ledgers_table, shown_table
 from analysis.energy.sentences import ledger_sentences
 from analysis.runs.comparability import refuse_incomparable
@@ -17,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mixed-sources", action="store_true", help="compare energies that were found in different ways"
     )
+    add_hardware_argument(parser, "model inference for this hardware (default: 45 nm)")
     add_width_argument(parser, 3.5, "default 3.5, one column of two")
 
 
@@ -30,10 +40,12 @@ def run(parsed: argparse.Namespace) -> int:
     from analysis.figures.style import save_print_figure
     from analysis.paper.table3 import caption
 
+    hardware = chosen_hardware(parsed)
     loaded = load(parsed)
     done = loaded.done
     warnings = refuse_incomparable(done, allow=parsed.mixed_sources, objectives=[Objective("energy_kwh", "minimize")])
-    frame = ledger_frame(done)
+    warnings += uncovered_warnings(done, hardware) if hardware is not None else []
+    frame = ledger_frame(done, hardware)
     figure = draw_ledgers(frame, width_in=parsed.width_in)
     sentences = [*ledger_sentences(frame), caption(done)]
     with loaded.writing() as out:

@@ -6,11 +6,13 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
+from analysis.energy.hardware.reader import find_hardware, shipped
+from analysis.energy.hardware.table import HardwareTable
 from analysis.runs.configurations import done_trials
 from analysis.runs.load import AnalysisError, Runs, load_runs
 
@@ -69,6 +71,42 @@ def add_width_argument(parser: argparse.ArgumentParser, default: float | None, e
     parser.add_argument(
         "--width-in", type=_width, default=default, metavar="INCHES", help=f"printed width ({explanation})"
     )
+
+
+def add_hardware_argument(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the hardware that inference is modelled for."""
+    parser.add_argument(
+        "--hardware",
+        metavar="NAME|FILE",
+        help=f"{what}: {', '.join(shipped())}, or a file (docs, Energy of inference)",
+    )
+    parser.add_argument(
+        "--first-last-bits",
+        type=_bits,
+        metavar="BITS",
+        help="with --hardware: take stem and classifier at these bits where they were trained in full precision",
+    )
+
+
+def _bits(text: str) -> int:
+    bits = int(text)
+    if not 1 <= bits <= 32:
+        raise argparse.ArgumentTypeError(f"bits are 1 to 32, got {text}")
+    return bits
+
+
+def chosen_hardware(parsed: argparse.Namespace) -> HardwareTable | None:
+    """Return the table of ``--hardware``, None without it.
+
+    Raises:
+        AnalysisError: There is no such table, or it is refused.
+    """
+    if parsed.hardware is None:
+        if parsed.first_last_bits is not None:
+            raise AnalysisError(f"--first-last-bits goes with --hardware, got {parsed.first_last_bits} alone")
+        return None
+    hardware = find_hardware(parsed.hardware)
+    return hardware if parsed.first_last_bits is None else replace(hardware, first_last_bits=parsed.first_last_bits)
 
 
 def _width(text: str) -> float:

@@ -5,12 +5,23 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from analysis.commands.options import Loaded, add_run_arguments, add_width_argument, load, say, tell
+from analysis.commands.options import (
+    Loaded,
+    add_hardware_argument,
+    add_run_arguments,
+    add_width_argument,
+    chosen_hardware,
+    load,
+    say,
+    tell,
+)
+from analysis.energy.inference_axis import add_inference_axis
 from analysis.findings import Finding
 from analysis.fronts.attainment import attainment_surfaces
 from analysis.fronts.choice import ChoiceKind, choice_sentence, select_objectives, selection_doubts
@@ -44,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_run_arguments(parser)
     add_width_argument(parser, None, "default 7.2; 3.5 is one column of two")
+    add_hardware_argument(parser, "in place of the costs, the inference energy modelled for this hardware")
     flag = parser.add_argument
     flag("--families", action="store_true", help="draw the own front of each family of schedules as a thin line")
     flag("--mixed-sources", action="store_true", help="put energies on one front that were found in different ways")
@@ -76,14 +88,22 @@ def run(parsed: argparse.Namespace) -> int:
     """
     from analysis.figures.front import WIDTH_IN, draw_pareto, save_figure
 
+    hardware = chosen_hardware(parsed)
     loaded = load(parsed)
-    done, objectives = loaded.done, loaded.runs.objectives
+    objectives = loaded.runs.objectives
+    axis = add_inference_axis(loaded.done, objectives, hardware) if hardware is not None else None
+    if axis is not None:
+        loaded, objectives = replace(loaded, done=axis.trials), axis.objectives
+    ending = f"_{hardware.name}" if hardware is not None else ""
+    modelled = axis.columns if axis is not None else ()
+    done = loaded.done
     check_comparable(without_origins(done))
     warnings = refuse_incomparable(done, allow=parsed.mixed_sources, objectives=objectives)
+    warnings = [*warnings, *(axis.warnings if axis is not None else ())]
     select, choice = select_objectives(done, objectives, parsed.select)
     if parsed.select is None:
         warnings = [*warnings, *selection_doubts(done, objectives, select)]
-    summary = summarise_trials(done).assign(label=configuration_names(done))
+    summary = summarise_trials(done, modelled).assign(label=configuration_names(done))
     pareto_front(summary, objectives, select)  # refuses what has no front before anything is computed
     uncertainty = front_uncertainty(
         done,
@@ -99,6 +119,7 @@ def run(parsed: argparse.Namespace) -> int:
     surfaces, why_none = _surfaces(done, objectives)
     has_lines = parsed.families and len(objectives) == 2
     origins = f"{_legend(choice, front, has_lines=has_lines)} {caption(done)}"
+    origins += f"; {axis.sentence}" if axis is not None else ""
     figure = draw_pareto(
         front,
         done,
@@ -109,11 +130,18 @@ def run(parsed: argparse.Namespace) -> int:
         width_in=parsed.width_in or WIDTH_IN,
     )
     doubts = [f"warning: {line}" for line in [*warnings, *_doubts(loaded, front, objectives)]]
-    lines = [_table(front, objectives), choice_sentence(choice), *_verdict_lines(front, parsed)]
+    lines = [
+        _table(front, objectives, modelled),
+        *([axis.sentence] if axis else []),
+        choice_sentence(choice),
+        *_verdict_lines(front, parsed),
+    ]
     lines += _hypervolumes(done, front, objectives, select)
     with loaded.writing() as out:
-        front.to_csv(out / "pareto.csv", index=False)
-        files = [out / "pareto.csv", *_write_surfaces(surfaces, out), *save_figure(figure, out / "pareto")]
+        table = out / f"pareto{ending}.csv"
+        (front.assign(hardware=hardware.label) if hardware is not None else front).to_csv(table, index=False)
+        files = [table, *_write_surfaces(surfaces, out / f"attainment{ending}.csv")]
+        files += save_figure(figure, out / f"pareto{ending}")
     say(doubts)
     tell(lines)
     say([*why_none, *([NO_LINES] if parsed.families and not has_lines else [])])
@@ -157,8 +185,7 @@ def _surfaces(done: pd.DataFrame, objectives: Sequence[Objective]) -> tuple[pd.D
         return None, [f"none written: {error}"]
 
 
-def _write_surfaces(surfaces: pd.DataFrame | None, out: Path) -> list[Path]:
-    file = out / "attainment.csv"
+def _write_surfaces(surfaces: pd.DataFrame | None, file: Path) -> list[Path]:
     file.unlink(missing_ok=True)  # of an earlier call, on other trials
     if surfaces is None:
         return []
@@ -189,8 +216,8 @@ def _doubts(loaded: Loaded, front: pd.DataFrame, objectives: Sequence[Objective]
     return doubts
 
 
-def _table(front: pd.DataFrame, objectives: Sequence[Objective]) -> str:
-    columns = [*SHOWN, *(axis.column for axis in objectives)]
+def _table(front: pd.DataFrame, objectives: Sequence[Objective], modelled: Sequence[str]) -> str:
+    columns = list(dict.fromkeys([*SHOWN, *(axis.column for axis in objectives), *modelled]))
     columns += [column for column in ("on_epsilon_front", "tied_with") if column in front]
     return (
         front[columns]

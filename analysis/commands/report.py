@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from analysis.commands.options import load, say, tell
+from analysis.commands.options import add_hardware_argument, chosen_hardware, load, say, tell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mixed-sources", action="store_true", help="show energies that were found in different ways together"
     )
+    add_hardware_argument(parser, "model inference for this hardware (default: 45 nm)")
 
 
 def run(parsed: argparse.Namespace) -> int:
@@ -28,10 +29,11 @@ def run(parsed: argparse.Namespace) -> int:
     from analysis.report.evidence import gather
     from analysis.report.page import build_page, write_page
 
+    hardware = chosen_hardware(parsed)
     loaded = load(parsed)
     file = parsed.out or loaded.out / "report.html"
     others = loaded.left_out()
-    evidence = gather(loaded.runs, loaded.done, parsed.run_dirs, others, mixed=parsed.mixed_sources)
+    evidence = gather(loaded.runs, loaded.done, parsed.run_dirs, others, mixed=parsed.mixed_sources, hardware=hardware)
     page = build_page(evidence)
     write_page(page, file)
     say([*others, *(f"warning: {line}" for line in evidence.warnings if line not in others)])

@@ -75,7 +75,10 @@ def _find_inference(frame: pd.DataFrame) -> list[Finding[LedgerKind]]:
     quantized = frame[frame["schedule"] != FULL_PRECISION]
     if len(base) != 1 or quantized.empty:
         return []
-    ends = [_ends(column, quantized[column] / base[column].iloc[0]) for column in SHARES]
+    shares = {column: (quantized[column] / base[column].iloc[0]).dropna() for column in SHARES}
+    ends = [_ends(column, share) for column, share in shares.items() if len(share)]
+    if not ends:  # no cost of both
+        return []
     return [Finding(LedgerKind.MODELLED_SHARE, estimates={name: end for each in ends for name, end in each.items()})]
 
 

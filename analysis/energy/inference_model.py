@@ -1,38 +1,32 @@
-"""Modelled energy of one inference: multiply-accumulates, weights and activations, from bits and layer shapes.
+"""Modelled energy and time of one inference: multiply-accumulates, weights and activations, from bits and layer shapes.
 
-A model, not a measurement: `modelled:horowitz45nm-qkeras`. It says what a chip that computes at these bits could
-gain; training, whose quantization is simulated, gains nothing by it. The two are never added.
+A model, not a measurement: layers and bits of the network, costs from a table of `analysis.energy.hardware`. It says
+what hardware that computes at these bits could gain; training, whose quantization is simulated, gains nothing by it.
+The two are never added.
 
-Counted per image at batch 1: the multiply-accumulates as ``modelled_inference_energy_uj`` of the tables counts them
-(32-bit accumulators; where one operand is in full precision, float32), and beside them, which that column leaves
-out, the memory: each weight read once, each layer's inputs read once and its outputs written once, all at the bits of
-the layer. Not counted: batch norm, ReLU, the additions of the shortcuts, control, leakage, values that are read again,
-sparsity. Real hardware gains less than any such model says: on a RISC-V core built for it, 2-bit
-convolutions ran 3.1 times as fast as 8-bit ones, against a factor of 16 in BitOps (MPIC, as recorded in PLiNIO).
+Counted per image at batch 1: the multiply-accumulates, for the default table as ``modelled_inference_energy_uj`` of
+the tables of results counts them; and beside them, which that column leaves out, the memory where the table gives its
+cost: each weight read once, each layer's inputs read once and its outputs written once, all at the bits of the layer.
+Not counted: batch norm, ReLU, the additions of the shortcuts, and what else the table says that it leaves out. Real
+hardware gains less than a count of bits says: on a RISC-V core built for it, 2-bit convolutions ran 3.1 times as fast
+as 8-bit ones, against a factor of 16 in BitOps (the table ``mpic``).
 """
 
 from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from analysis.energy.hardware.reader import default_hardware
+from analysis.energy.hardware.table import HardwareTable
 from analysis.runs.load import AnalysisError
 
-MODEL = "modelled:horowitz45nm-qkeras"
 FULL_PRECISION_BITS = 32
-# 45 nm, 0.9 V, picojoules (Horowitz, ISSCC 2014).
-FP32_MULTIPLY_PJ, FP32_ADD_PJ = 3.7, 0.9
-# Fit of the same table over the bit-width b by QTools (Coelho et al. 2021, `config_public.py`): multiply b^2, b; add b.
-INT_MULTIPLY_PJ_PER_BIT2, INT_MULTIPLY_PJ_PER_BIT, INT_ADD_PJ_PER_BIT = 0.0029948, 0.0010417, 0.003125
-ACCUMULATOR_BITS = 32
-# Horowitz: 10 pJ for 64 bits from 8 KB of SRAM, the least; larger memories cost more.
-SRAM_PJ_PER_BIT = 10 / 64
-# Horowitz: 1.3 to 2.6 nJ for 64 bits from DRAM; QTools takes the lower end.
-DRAM_PJ_PER_BIT = 1300 / 64
 IMAGE_SIZE, IMAGE_CHANNELS, STEM_CHANNELS = 32, 3, 16
 RELATIVE_TOLERANCE = 1e-9
 
@@ -44,14 +38,9 @@ COLUMNS = (
     "on_chip_energy_uj",
     "dram_energy_uj",
 )
-_NEEDED = [
-    "config_blocks",
-    "config_width",
-    "macs",
-    "bit_widths",
-    "act_bit_widths",
-    "config_first_last_bit_width",
-]
+LATENCY = "latency_ms"
+_BITS = ["bit_widths", "act_bit_widths", "config_first_last_bit_width"]
+_NEEDED = ["config_blocks", "config_width", "macs", *_BITS]
 
 
 @dataclass(frozen=True)
@@ -73,27 +62,39 @@ class Layer:
     n_outputs: int
 
 
-def inference_energy(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the modelled energy of one inference of each trial, in microjoules per image.
+def inference_energy(trials: pd.DataFrame, hardware: HardwareTable | None = None) -> pd.DataFrame:
+    """Return the modelled energy of one inference of each trial, in microjoules per image, and its time.
 
     Args:
         trials: Columns ``config_blocks``, ``config_width``, ``macs``, ``bit_widths``, ``act_bit_widths``,
             ``config_first_last_bit_width`` and ``modelled_inference_energy_uj`` of the table of trials.
+        hardware: What computes it; by default the 45 nm model that the last column follows from.
 
     Returns:
-        The index of ``trials``; ``compute_energy_uj`` (the same as ``modelled_inference_energy_uj``),
-        ``weight_sram_energy_uj`` and ``weight_dram_energy_uj`` (each weight once from the one or the other),
-        ``activation_sram_energy_uj``, and the sums of compute, weights and activations with all weights on the chip,
-        ``on_chip_energy_uj``, and in DRAM, ``dram_energy_uj``. NaN where a trial has no recorded shapes.
+        The index of ``trials``; ``compute_energy_uj`` (for the default hardware the same as
+        ``modelled_inference_energy_uj``), ``weight_sram_energy_uj`` and ``weight_dram_energy_uj`` (each weight once
+        from memory on or off the chip), ``activation_sram_energy_uj``, and the sums of compute, weights and activations
+        with all weights on the chip, ``on_chip_energy_uj``, and off it, ``dram_energy_uj``; ``latency_ms`` of the
+        multiply-accumulates of an image where the hardware has times. NaN where the hardware's table does not give a
+        cost, does not cover the bits of a trial (`find_uncovered` says which), or a trial has no recorded shapes.
 
     Raises:
-        AnalysisError: This version knows no network of the recorded MACs, or no constants of the MAC energies.
+        AnalysisError: The recorded MACs or MAC energies are of no network or constants that this version knows.
     """
+    hardware = hardware or default_hardware()
+    columns = [*COLUMNS, *([LATENCY] if hardware.latencies_ns else [])]
     rows = []
     for values in trials[_NEEDED].itertuples(index=False, name=None):
         is_known = not any(isinstance(value, float) and math.isnan(value) for value in values) and bool(values[0])
-        rows.append(_energy(*values) if is_known else (math.nan,) * len(COLUMNS))
-    frame = pd.DataFrame(rows, index=trials.index, columns=list(COLUMNS), dtype=float)
+        costs = _costs(hardware, *values) if is_known else None
+        rows.append(costs or (math.nan,) * (len(COLUMNS) + 1))
+    frame = pd.DataFrame(rows, index=trials.index, columns=[*COLUMNS, LATENCY], dtype=float)[columns]
+    if hardware is default_hardware():
+        _refuse_other_model(trials, frame)
+    return frame
+
+
+def _refuse_other_model(trials: pd.DataFrame, frame: pd.DataFrame) -> None:
     recorded = trials["modelled_inference_energy_uj"].to_numpy(dtype=float)
     computed = frame["compute_energy_uj"].to_numpy()
     is_other = np.abs(recorded - computed) > RELATIVE_TOLERANCE * computed
@@ -103,45 +104,102 @@ def inference_energy(trials: pd.DataFrame) -> pd.DataFrame:
             f"the modelled MAC energy follows from the configuration, {trials['schedule'].iloc[row]} has "
             f"{recorded[row]:.6g} uJ where this version has {computed[row]:.6g} uJ; use the lwq_tune that wrote it"
         )
-    return frame
+
+
+def has_float_first_last(trials: pd.DataFrame) -> bool:
+    """Whether a quantized network has its stem and classifier in full precision."""
+    widths = trials[_BITS].itertuples(index=False, name=None)
+    return any(
+        first_last == FULL_PRECISION_BITS and {*weights, *activations} != {FULL_PRECISION_BITS}
+        for weights, activations, first_last in widths
+    )
+
+
+def find_uncovered(trials: pd.DataFrame, hardware: HardwareTable) -> pd.Series:
+    """Return the bits of each trial that a table does not cover, as text; empty where it covers them all.
+
+    Args:
+        trials: Columns ``bit_widths``, ``act_bit_widths`` and ``config_first_last_bit_width`` of the table of trials.
+        hardware: What would compute it.
+    """
+    found = []
+    for values in trials[_BITS].itertuples(index=False, name=None):
+        bits = dict.fromkeys(_stage_bits(hardware.first_last_bits, *values).values())
+        found.append(", ".join(f"{weight} x {act}" for weight, act in bits if not hardware.covers(weight, act)))
+    return pd.Series(found, index=trials.index, dtype=object)
+
+
+def _stage_bits(
+    float_first_last_bits: int | None,
+    bit_widths: tuple[int, ...],
+    act_bit_widths: tuple[int, ...],
+    first_last_bit_width: int,
+) -> dict[int | None, tuple[int, int]]:
+    """Return the weight and activation bits of each stage by its number, None for stem and classifier.
+
+    >>> _stage_bits(None, (2, 4), (8, 8), 8), _stage_bits(8, (32,), (32,), 8)
+    ({None: (8, 8), 1: (2, 8), 2: (4, 8)}, {None: (32, 32), 1: (32, 32)})
+
+    Where a quantized network has stem and classifier in full precision, they may be taken at other bits:
+
+    >>> _stage_bits(None, (2,), (2,), 32), _stage_bits(8, (2,), (2,), 32)
+    ({None: (32, 32), 1: (2, 2)}, {None: (8, 8), 1: (2, 2)})
+    """
+    is_full_precision = {*bit_widths, *act_bit_widths} == {FULL_PRECISION_BITS}
+    first_last = FULL_PRECISION_BITS if is_full_precision else int(first_last_bit_width)
+    if first_last == FULL_PRECISION_BITS and not is_full_precision and float_first_last_bits is not None:
+        first_last = float_first_last_bits
+    pairs = zip(bit_widths, act_bit_widths, strict=True)
+    return {None: (first_last, first_last), **dict(enumerate(pairs, start=1))}
 
 
 @functools.lru_cache(maxsize=4096)
-def _energy(
+def _costs(
+    hardware: HardwareTable,
     blocks: tuple[int, ...],
     width: float,
     macs: int,
     bit_widths: tuple[int, ...],
     act_bit_widths: tuple[int, ...],
     first_last_bit_width: int,
-) -> tuple[float, ...]:
-    """Return `COLUMNS` of one configuration."""
-    is_full_precision = {*bit_widths, *act_bit_widths} == {FULL_PRECISION_BITS}
-    first_last = FULL_PRECISION_BITS if is_full_precision else int(first_last_bit_width)
-    compute_pj, weight_bits, activation_bits = 0.0, 0, 0
-    for layer in network_layers(blocks, width, count_classes(blocks, width, int(macs))):
-        weight_bit_width = first_last if layer.stage is None else bit_widths[layer.stage - 1]
-        act_bit_width = first_last if layer.stage is None else act_bit_widths[layer.stage - 1]
-        compute_pj += layer.macs * mac_energy_pj(weight_bit_width, act_bit_width)
+) -> tuple[float, ...] | None:
+    """Return `COLUMNS` and the latency of one configuration; None where the hardware does not cover its bits."""
+    bits = _stage_bits(hardware.first_last_bits, bit_widths, act_bit_widths, first_last_bit_width)
+    layers = network_layers(blocks, width, count_classes(blocks, width, int(macs)))
+    if not all(hardware.covers(*pair) for pair in bits.values()):
+        return None
+    return tuple(layer_costs(hardware, ((layer, *bits[layer.stage]) for layer in layers)))
+
+
+def layer_costs(hardware: HardwareTable, layers: Iterator[tuple[Layer, int, int]]) -> Iterator[float]:
+    """Return `COLUMNS` and ``latency_ms`` of a network, NaN for what a table does not give.
+
+    Args:
+        hardware: What computes it.
+        layers: Each layer with its weight bits and its activation bits.
+
+    Raises:
+        NotCoveredError: The table says nothing of the bits of a layer.
+    """
+    compute_pj, latency_ns, weight_bits, activation_bits = 0.0, 0.0 if hardware.latencies_ns else math.nan, 0, 0
+    for layer, weight_bit_width, act_bit_width in layers:
+        compute_pj += layer.macs * hardware.mac_energy_pj(weight_bit_width, act_bit_width)
+        if hardware.latencies_ns:
+            latency_ns += layer.macs * hardware.mac_latency_ns(weight_bit_width, act_bit_width)
         weight_bits += layer.n_weights * weight_bit_width
         activation_bits += (layer.n_inputs + layer.n_outputs) * act_bit_width
+    memory = hardware.memory
     compute = compute_pj * 1e-6
-    sram, dram = (weight_bits * pj_per_bit * 1e-6 for pj_per_bit in (SRAM_PJ_PER_BIT, DRAM_PJ_PER_BIT))
-    activations = activation_bits * SRAM_PJ_PER_BIT * 1e-6
-    return compute, sram, dram, activations, compute + sram + activations, compute + dram + activations
-
-
-def mac_energy_pj(weight_bit_width: int, act_bit_width: int) -> float:
-    """Return the modelled energy of one multiply-accumulate in picojoules, as lwq_tune records it.
-
-    >>> round(mac_energy_pj(8, 8), 3), round(mac_energy_pj(4, 4), 3), round(mac_energy_pj(32, 4), 3)
-    (0.3, 0.152, 4.6)
-    """
-    if FULL_PRECISION_BITS in (weight_bit_width, act_bit_width):
-        return FP32_MULTIPLY_PJ + FP32_ADD_PJ
-    bits = math.sqrt(weight_bit_width * act_bit_width)
-    multiply = INT_MULTIPLY_PJ_PER_BIT2 * bits**2 + INT_MULTIPLY_PJ_PER_BIT * bits
-    return multiply + INT_ADD_PJ_PER_BIT * ACCUMULATOR_BITS
+    sram, dram, activations = (
+        math.nan if pj_per_byte is None else n_bits / 8 * pj_per_byte * 1e-6
+        for n_bits, pj_per_byte in (
+            (weight_bits, memory.weights_on_chip),
+            (weight_bits, memory.weights_off_chip),
+            (activation_bits, memory.activations),
+        )
+    )
+    yield from (compute, sram, dram, activations, compute + sram + activations, compute + dram + activations)
+    yield latency_ns * 1e-6
 
 
 @functools.lru_cache(maxsize=256)
@@ -176,7 +234,7 @@ def _convolution(stage: int | None, c_in: int, c_out: int, kernel: int, size_in:
 
 
 def count_classes(blocks: tuple[int, ...], width: float, macs: int) -> int:
-    """Return the number of classes of a network, which no column holds, from its multiply-accumulates.
+    """Return the classes of a network from its recorded multiply-accumulates, which no column names.
 
     Raises:
         AnalysisError: No number of classes gives them.

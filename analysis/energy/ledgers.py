@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.energy.inference_model import COLUMNS as MODELLED
-from analysis.energy.inference_model import inference_energy
+from analysis.energy.hardware.reader import default_hardware
+from analysis.energy.hardware.table import HardwareTable
+from analysis.energy.inference_model import LATENCY, inference_energy
 from analysis.energy.sources import distinct_sources, sources_text, trial_sources
 from analysis.runs.keys import CONFIGURATION, SETTINGS, first_trials
 from analysis.runs.seeds import configuration_labels, seed_means
@@ -27,14 +28,16 @@ SHOWN = {
     "activation_sram_mj": "activations mJ",
     "on_chip_mj": "all on chip mJ",
     "dram_mj": "DRAM weights, all mJ",
+    LATENCY: "ms per image",
 }
 
 
-def ledger_frame(trials: pd.DataFrame) -> pd.DataFrame:
+def ledger_frame(trials: pd.DataFrame, hardware: HardwareTable | None = None) -> pd.DataFrame:
     """Return one row per configuration, by its key: what its training used, and what the model gives its inference.
 
     Args:
         trials: Finished trials, comparable in how their energy was found (`refuse_incomparable`).
+        hardware: What inference is modelled for; by default the 45 nm model.
 
     Returns:
         ``label``, ``schedule``, ``family``, ``bit_widths``, ``n_seeds``.
@@ -44,12 +47,16 @@ def ledger_frame(trials: pd.DataFrame) -> pd.DataFrame:
         no other column), ``coverage`` (least over trials), ``sources`` (`analysis.energy.sources.Sources`). Null where
         not measured.
         Modelled, in mJ per 1,000 images: ``compute_mj``, ``weight_sram_mj``, ``weight_dram_mj``,
-        ``activation_sram_mj``, ``on_chip_mj``, ``dram_mj``, as `inference_model` defines them; ``bitops``.
+        ``activation_sram_mj``, ``on_chip_mj``, ``dram_mj``, as `inference_model` defines them, and ``latency_ms`` of an
+        image where the hardware has times; null where its table has no cost, or does not cover the bits.
+        ``bitops``; ``hardware``, the table.
 
     Raises:
         AnalysisError: This version does not know the recorded network or its modelled MAC energy.
     """
-    known = pd.concat([trials, inference_energy(trials)], axis=1).assign(label=configuration_labels(trials))
+    hardware = hardware or default_hardware()
+    modelled = inference_energy(trials, hardware)
+    known = pd.concat([trials, modelled], axis=1).assign(label=configuration_labels(trials))
     by_seed = seed_means(trials, ["energy_kwh", "init_energy_kwh"])
     energies = by_seed.groupby(CONFIGURATION)[["energy_kwh", "init_energy_kwh"]]
     ratios = _ratios(by_seed).groupby(by_seed[CONFIGURATION])
@@ -66,7 +73,8 @@ def ledger_frame(trials: pd.DataFrame) -> pd.DataFrame:
         coverage=known["coverage"].astype(float).groupby(known[CONFIGURATION]).min(),
         sources=trial_sources(known).groupby(known[CONFIGURATION]).agg(distinct_sources),
         bitops=first["bitops"],
-        **{column.replace("_energy_uj", "_mj"): first[column] for column in MODELLED},
+        **{column.replace("_energy_uj", "_mj"): first[column] for column in map(str, modelled)},
+        hardware=pd.Series([hardware] * len(first), index=first.index, dtype=object),
     )
     return frame.assign(n_ratio_seeds=frame["n_ratio_seeds"].fillna(0).astype(int))
 
@@ -85,17 +93,26 @@ def _ratios(by_seed: pd.DataFrame) -> pd.Series:
 
 
 def ledgers_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a `ledger_frame` as it is written: its sources as text."""
-    return frame.assign(sources=frame["sources"].map(sources_text))
+    """Return a `ledger_frame` as it is written: its sources and its hardware as text."""
+    labels = frame["hardware"].map(lambda hardware: hardware.label)
+    return frame.assign(sources=frame["sources"].map(sources_text), hardware=labels)
+
+
+def hardware_of(frame: pd.DataFrame) -> HardwareTable:
+    """Return what the inference of a `ledger_frame` is modelled for."""
+    hardware: HardwareTable = frame["hardware"].iloc[0]
+    return hardware
 
 
 def shown_table(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the columns to print, as text."""
-    table = frame[list(SHOWN)].copy()
+    given = frame.dropna(axis="columns", how="all")
+    columns = [name for name in SHOWN if name in given or not (name.endswith("_mj") or name == LATENCY)]
+    table = frame[columns].copy()
     table["ratio"] = frame["ratio"].map("{:.2f}".format).where(frame["ratio"].notna(), "-")
     table["coverage"] = frame["coverage"].map("{:.1%}".format).where(frame["coverage"].notna(), "-")
-    for column in SHOWN:
-        if column.endswith("_mj"):
+    for column in columns:
+        if column.endswith("_mj") or column == LATENCY:
             table[column] = frame[column].map("{:.2f}".format).where(frame[column].notna(), "-")
     energies = zip(frame["training_energy_kwh"], frame["training_energy_kwh_std"], strict=True)
     table.insert(2, "training kWh", [mean_and_spread(mean, spread, ".3e") for mean, spread in energies])

@@ -7,7 +7,9 @@ from typing import Any
 import pandas as pd
 
 from analysis.energy.findings import LedgerKind, find_in_ledgers
-from analysis.energy.inference_model import MODEL
+from analysis.energy.hardware.reader import default_hardware
+from analysis.energy.hardware.table import HardwareTable
+from analysis.energy.ledgers import hardware_of
 from analysis.energy.sources import distinct_sources, energy_kind, labels_of, sources_text
 from analysis.findings import Finding
 from analysis.wording import per_cent
@@ -21,11 +23,7 @@ PLAIN = {
 }
 SHARES = {"compute_mj": "compute", "on_chip_mj": "all on chip", "dram_mj": "DRAM weights"}
 SIMULATED = "quantization is simulated while training: it adds work, and saves none before deployment"
-NOT_ADDED = "the two ledgers are not added: one is of this machine, the other of a modelled chip"
-MODELLED = (
-    f"inference energy, {MODEL}, 45 nm, batch 1: compute is modelled_inference_energy_uj of the tables; added here are "
-    "weights (read once from SRAM or DRAM) and activations (written and read once in SRAM)"
-)
+NOT_ADDED = "the two ledgers are not added: one is of this machine, the other of a chip that is not here"
 
 
 def ledger_sentences(frame: pd.DataFrame) -> list[str]:
@@ -43,7 +41,16 @@ def ledger_sentences(frame: pd.DataFrame) -> list[str]:
     if any(finding.kind is LedgerKind.USED_MORE for finding in found):
         training.append(SIMULATED)
     modelled = [ledger_sentence(finding) for finding in found if finding.kind is LedgerKind.MODELLED_SHARE]
-    return [*training, MODELLED, *modelled, NOT_ADDED]
+    return [*training, _model(hardware_of(frame)), *modelled, NOT_ADDED]
+
+
+def _model(hardware: HardwareTable) -> str:
+    """Return what inference is modelled for, and what is counted."""
+    column = ": compute is modelled_inference_energy_uj of the tables" if hardware is default_hardware() else ""
+    return (
+        f"inference energy, {hardware.label}, {hardware.modelled_for}, {hardware.figures} costs, batch 1{column}"
+        f"{hardware.assumption}; {hardware.counted()}; not measured"
+    )
 
 
 def _recorded(finding: Finding[LedgerKind], frame: pd.DataFrame) -> str:
@@ -58,7 +65,8 @@ def ledger_sentence(finding: Finding[Any]) -> str:
     if finding.kind in PLAIN:
         return PLAIN[finding.kind]
     if finding.kind is LedgerKind.MODELLED_SHARE:
-        shares = [f"{_ends(finding, column, '.1%')} {name}" for column, name in SHARES.items()]
+        given = {column: name for column, name in SHARES.items() if f"least_{column}" in finding.estimates}
+        shares = [f"{_ends(finding, column, '.1%')} {name}" for column, name in given.items()]
         return f"modelled inference, quantized over full precision: {', '.join(shares)}"
     counts = finding.counts
     more = "more" if finding.kind is LedgerKind.USED_MORE else "less"

@@ -30,6 +30,7 @@ MOST_LABELS = 12
 PIXELS_PER_INCH = 200
 WIDTH_IN, NARROW_IN = 7.2, 5.0
 CAPTION_CHARACTERS_PER_INCH = 16.6
+LABEL_CHARACTERS_PER_INCH = 12
 # Type 42: text of the PDF stays text in embedded TrueType fonts, which publishers ask for.
 SAVE_STYLE: dict[Any, Any] = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.hashsalt": "lwq_tune"}
 
@@ -91,7 +92,8 @@ def _finish(
 ) -> None:
     """Set labels, legend and caption."""
     for axis, set_label, own in ((x_axis, axes.set_xlabel, axes.xaxis), (y_axis, axes.set_ylabel, axes.yaxis)):
-        set_label(axis.label, fontsize=8 if is_narrow else 10)
+        label = textwrap.fill(axis.label, int(LABEL_CHARACTERS_PER_INCH * figure.get_figwidth()))
+        set_label(label, fontsize=8 if is_narrow else 10)
         own.set_tick_params(labelsize=7 if is_narrow else 9)
         if axis.is_fraction:
             own.set_major_formatter(PercentFormatter(1.0, symbol=""))

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from analysis.energy.ledgers import hardware_of
 from analysis.energy.sources import EnergyKind, energy_kind, labels_of
 from analysis.figures.style import COLUMN_WIDTH_IN, FAMILY_STYLE, PRINT_STYLE, add_note, make_axis, make_figure
 from analysis.runs.load import Objective
@@ -35,7 +36,7 @@ def draw_ledgers(frame: pd.DataFrame, *, width_in: float = COLUMN_WIDTH_IN) -> F
         figure = make_figure(width_in, 1.05 + ROW_IN * len(rows))
         training, inference = figure.subplots(1, 2, sharey=True)
         _draw_training(training, rows)
-        for column, name, marker, size in MODELLED:
+        for column, name, marker, size in given_figures(frame):
             inference.plot(
                 rows[column],
                 rows.index,
@@ -49,7 +50,7 @@ def draw_ledgers(frame: pd.DataFrame, *, width_in: float = COLUMN_WIDTH_IN) -> F
             )
         inference.set_xscale("log")
         inference.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        inference.set_xlabel("modelled inference\n(mJ per 1,000 images)")
+        inference.set_xlabel(f"modelled, {hardware_of(frame).title}\n(mJ per 1,000 images)")
         training.set_yticks(rows.index, rows["label"])
         training.set_ylim(-0.6, len(rows) - 0.4)
         for axes in (training, inference):
@@ -80,9 +81,19 @@ def ledger_note(frame: pd.DataFrame, places: tuple[str, str] = ("Left", "Right")
     estimated = f" ({kind})" if kind in (EnergyKind.ESTIMATED, EnergyKind.ESTIMATED_IN_PART) else ""
     return (
         f"{places[0]}: recorded{estimated}, mean over {seeds}{spread}. "
-        f"{places[1]}: model of "
-        "45 nm arithmetic and memory, logarithmic; no measurement. The two are not added."
+        f"{places[1]}: {modelled_note(frame)} The two are not added."
     )
+
+
+def modelled_note(frame: pd.DataFrame) -> str:
+    """Return what the modelled inference of a `ledger_frame` rests on, and that it was not measured."""
+    hardware = hardware_of(frame)
+    return f"{hardware.modelled_for}, {hardware.figures} costs{hardware.assumption}, logarithmic; no measurement."
+
+
+def given_figures(frame: pd.DataFrame) -> list[tuple[str, str, str, float]]:
+    """Return the entries of `MODELLED` that the hardware of a `ledger_frame` has costs for."""
+    return [entry for entry in MODELLED if frame[entry[0]].notna().any()]
 
 
 def _draw_training(axes: Axes, rows: pd.DataFrame) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import Enum
 
 import pandas as pd
@@ -55,7 +56,7 @@ def select_objectives(
                 f"--select out, and {axis.column} decides"
             )
         is_recorded = lacking.empty and bool(trials[axis.column].notna().any())
-        deciding.append(Objective(wanted if is_recorded else axis.column, axis.direction))
+        deciding.append(replace(axis, column=wanted if is_recorded else axis.column))
     return tuple(deciding), _find_choice(objectives, deciding)
 
 

@@ -18,6 +18,8 @@ from analysis.effects.curves import FIGURES as CURVE_FIGURES
 from analysis.effects.curves import curves_over_seeds
 from analysis.effects.heatmap import heatmap_frame
 from analysis.effects.sensitivity import Sensitivity, measure_sensitivity
+from analysis.energy.hardware.table import HardwareTable
+from analysis.energy.inference_axis import uncovered_warnings
 from analysis.energy.ledgers import ledger_frame
 from analysis.energy.sources import EnergyKind, distinct_sources, energy_kind, labels_of, trial_sources
 from analysis.findings import Finding
@@ -76,6 +78,7 @@ class Evidence:
         surfaces: From `analysis.fronts.attainment.attainment_surfaces`.
         warnings: On the energies, and on trials that are left out.
         mixed: Whether energies found in different ways are shown together.
+        hardware: What inference is modelled for; None for the 45 nm model.
     """
 
     runs: Runs
@@ -89,6 +92,7 @@ class Evidence:
     surfaces: pd.DataFrame | Missing
     warnings: tuple[str, ...]
     mixed: bool
+    hardware: HardwareTable | None = None
 
     @functools.cached_property
     def shown(self) -> pd.DataFrame:
@@ -148,7 +152,7 @@ class Evidence:
     @functools.cached_property
     def ledgers(self) -> pd.DataFrame | Missing:
         """Both ledgers of all configurations, by their keys."""
-        return attempt(lambda: ledger_frame(self.done))
+        return attempt(lambda: ledger_frame(self.done, self.hardware))
 
     @functools.cached_property
     def images(self) -> str:
@@ -245,7 +249,13 @@ def attempt(compute: Callable[[], Result]) -> Result | Missing:
 
 
 def gather(
-    runs: Runs, done: pd.DataFrame, folders: Sequence[Path], warnings: Sequence[str], *, mixed: bool = False
+    runs: Runs,
+    done: pd.DataFrame,
+    folders: Sequence[Path],
+    warnings: Sequence[str],
+    *,
+    mixed: bool = False,
+    hardware: HardwareTable | None = None,
 ) -> Evidence:
     """Return the evidence of some runs.
 
@@ -255,6 +265,7 @@ def gather(
         folders: Their folders.
         warnings: What else a reader must know, such as how many trials are left out.
         mixed: Whether energies that were found in different ways may stand together.
+        hardware: What inference is modelled for; None for the 45 nm model.
 
     Raises:
         AnalysisError: The records cannot be compared, or no accuracy was measured.
@@ -264,6 +275,7 @@ def gather(
     objectives = runs.objectives
     axes = (objectives, *([Objective(column, "minimize")] for column in ENERGIES))
     doubts = dict.fromkeys(line for axis in axes for line in refuse_incomparable(done, allow=mixed, objectives=axis))
+    lacking = uncovered_warnings(done, hardware) if hardware is not None else []
     named = done.assign(label=configuration_labels(done), dataset=dataset_names(done))
     front, no_front, choice, n_resamples, selection = _front(named, objectives)
     surfaces = Missing(no_front) if no_front else attempt(lambda: attainment_surfaces(named, objectives))
@@ -277,8 +289,9 @@ def gather(
         choice,
         n_resamples,
         surfaces,
-        (*warnings, *doubts, *selection),
+        (*warnings, *doubts, *selection, *lacking),
         mixed,
+        hardware,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -96,7 +97,7 @@ def dataset_names(trials: pd.DataFrame) -> pd.Series:
     return names.where(digests.isna(), "sha256:" + digests.astype(str))
 
 
-def summarise_trials(trials: pd.DataFrame) -> pd.DataFrame:
+def summarise_trials(trials: pd.DataFrame, added: Sequence[str] = ()) -> pd.DataFrame:
     """Return one row per configuration: mean over its seeds, ``_std`` (ddof 1, null for one seed), ``n_seeds``.
 
     A seed that several runs trained counts once, by the mean of its repetitions. Where a figure was not measured
@@ -104,13 +105,14 @@ def summarise_trials(trials: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         trials: Finished trials, comparable with one another.
+        added: Columns that are not of the schema, summarised as well.
 
     Returns:
         Configurations by their key, in the order in which they come first: the columns of `NAMES`, of `SETTINGS` those
-        that differ, ``n_seeds``, and for each column of `FIGURES` the mean and ``COLUMN_std``, in the unit of the
-        trial's column.
+        that differ, ``n_seeds``, and of each column of `FIGURES` and of ``added`` the mean and ``COLUMN_std``, in the
+        unit of the trial's column.
     """
-    by_seed = trials.groupby([CONFIGURATION, "config_seed"], sort=False)[FIGURES].mean(skipna=False)
+    by_seed = trials.groupby([CONFIGURATION, "config_seed"], sort=False)[[*FIGURES, *added]].mean(skipna=False)
     groups = by_seed.groupby(CONFIGURATION)
     means, spreads = groups.mean(skipna=False), groups.std(ddof=1, skipna=False).add_suffix("_std")
     named = first_trials(trials)[configuration_keys(trials)]

@@ -33,10 +33,14 @@ class Objective:
     Attributes:
         column: Column of the table of trials.
         direction: ``maximize`` or ``minimize``.
+        own_unit: Unit of a column that is not of the schema.
+        own_meaning: Meaning of one.
     """
 
     column: str
     direction: str
+    own_unit: str | None = None
+    own_meaning: str | None = None
 
     @property
     def sign(self) -> float:
@@ -45,13 +49,13 @@ class Objective:
 
     @property
     def unit(self) -> str:
-        """Unit of the column, from the schema."""
-        return COLUMNS[self.column].unit
+        """Unit of the column, from the schema where it is of it."""
+        return COLUMNS[self.column].unit if self.own_unit is None else self.own_unit
 
     @property
     def meaning(self) -> str:
-        """Meaning of the column, from the schema."""
-        return COLUMNS[self.column].meaning
+        """Meaning of the column, from the schema where it is of it."""
+        return COLUMNS[self.column].meaning if self.own_meaning is None else self.own_meaning
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@
 Start at `main.main`.
 
 - completion: ``python -m lwq_tune completion``.
+- deploy: ``python -m lwq_tune deploy``: what trained networks cost where they run, measured.
 - exit_codes: Exit codes of the command line.
-- export: ``python -m lwq_tune export``: the network of a finished trial, its weights packed.
+- export: ``python -m lwq_tune export``: the network of a finished trial as a file, ONNX or NumPy.
 - main: The command line: flags to calls to exit codes. A command's module is imported once the command is known.
 - messages: Messages at the end of a session: statuses, energies, and the command to resume.
 - options: Flags that are derived from settings, and flags that commands share.

@@ -13,6 +13,7 @@ Start at `export.export_trial` for a file, at `session.deploy_run` for measureme
 - reference: The forward pass in torch, step by step.
 - records: Rows of ``inference.parquet`` and the log that they are written from.
 - runtimes/: what executes the files.
+- selection: Which networks of a run are measured.
 - session: `deploy_run`: exports, measures and records the networks of a run.
 - trained: The networks of finished trials, from the checkpoints of a run folder.
 - worker: A process that loads and measures one network.

@@ -45,14 +45,19 @@ class Agreement:
         """Return the rules that it breaks, each with its figure."""
         found = []
         if self.same_class < MIN_SAME_CLASS:
-            found.append(f"the class must be the same on at least {MIN_SAME_CLASS:.1%} of the images, it is on "
-                         f"{self.same_class:.2%}")  # fmt: skip
+            found.append(
+                f"the class must be the same on at least {MIN_SAME_CLASS:.1%} of the images, it is on "
+                f"{self.same_class:.2%}"
+            )
         if not self.median_difference < MAX_MEDIAN:
-            found.append(f"the median difference of logits must be below {MAX_MEDIAN:g}, it is "
-                         f"{self.median_difference:.2g}")  # fmt: skip
+            found.append(
+                f"the median difference of logits must be below {MAX_MEDIAN:g}, it is {self.median_difference:.2g}"
+            )
         if self.same_rows < self.same_rows_float64 - MAX_ROW_GAP:
-            found.append(f"images with equal logits must be as many as with float64, {self.same_rows_float64:.1%}, "
-                         f"they are {self.same_rows:.1%}")  # fmt: skip
+            found.append(
+                f"images with equal logits must be as many as with float64, {self.same_rows_float64:.1%}, "
+                f"they are {self.same_rows:.1%}"
+            )
         return found
 
 
@@ -79,7 +84,7 @@ def _same_rows(differences: np.ndarray) -> float:
 @torch.no_grad()
 def simulated_logits(model: nn.Module, images: Tensor, batch_size: int = 500) -> np.ndarray:
     """Return the logits of the network as it was trained, in torch float32."""
-    return torch.cat([model(part) for part in images.split(batch_size)]).numpy()
+    return torch.cat([model(part) for part in torch.split(images, batch_size)]).numpy()
 
 
 def check_equality(
@@ -96,7 +101,7 @@ def check_equality(
         n_threads: Threads of the runtime.
     """
     loaded = runtime.load(content, n_threads=n_threads)
-    deployed = np.concatenate([loaded.run(part.numpy()) for part in images.split(500)])
+    deployed = np.concatenate([loaded.run(part.numpy()) for part in torch.split(images, 500)])
     return compare_logits(deployed, simulated_logits(model, images), logits_of(network, images).numpy())
 
 

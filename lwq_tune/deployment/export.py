@@ -78,7 +78,7 @@ def export_trial(
         from lwq_tune.deployment.archive import export_network
 
         sizes = export_network(trained.config, dict(trained.state), file, data=dict(trained.data))
-        return Exported(file, trained.config, **sizes)
+        return Exported(file, trained.config, sizes["packed_bytes"], sizes["float_bytes"])
     return write_onnx(trained, trials.dataset(), file, make_runtime())
 
 

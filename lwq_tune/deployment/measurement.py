@@ -1,4 +1,4 @@
-"""Measures one compiled network: warm-up until its speed is steady, then a window of energy and speed. No torch, no Ray.
+"""Measures one compiled network: warm-up until its speed is steady, then a window. No torch, no Ray.
 
 After MLPerf's Power rules: energy and speed from the same window, which holds inference alone; loading and compiling
 are apart; images are in memory and taken in turn.
@@ -7,6 +7,7 @@ are apart; images are in memory and taken in turn.
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -153,6 +154,4 @@ class OtherLoad:
 
 
 def _ticks_per_s() -> int:
-    import os
-
     return os.sysconf("SC_CLK_TCK")

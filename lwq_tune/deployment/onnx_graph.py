@@ -5,10 +5,10 @@ Written step by step from the traced forward pass, opset 21:
 - A grid of activations is a ``Clip`` in float (below 8 bits), ``QuantizeLinear`` to uint8 and ``DequantizeLinear``;
   each consumer has a ``DequantizeLinear`` of its own, the form in which runtimes look for integer kernels.
 - A quantized weight is int8 with zero point 0 and a ``DequantizeLinear``, per tensor or per output channel: its levels
-  less the zero point; where that is half an integer (DoReFa), twice that at half the scale. What does not fit int8 (8-bit
-  affine weights) stays in float32 and is listed in `OnnxNetwork.layers`.
-- A convolution has no bias, and batch norm stays a ``Mul`` and an ``Add`` behind it. Folded into the convolution it would
-  be rounded to a multiple of the product of both scales, which is coarse at few bits.
+  less the zero point; where that is half an integer (DoReFa), twice that at half the scale. What does not fit int8, as
+  8-bit affine weights do not, stays in float32 and is listed in `OnnxNetwork.layers`.
+- A convolution has no bias, and batch norm stays a ``Mul`` and an ``Add`` behind it. Folded into the convolution it
+  would be rounded to a multiple of the product of both scales, which is coarse at few bits.
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ class _Writer:
         kind = self._integer_kind(levels)
         inputs = [self._integers(levels, kind, name), self._constant(scale.reshape(zero_point.shape), "scale")]
         inputs.append(self._integers(zero_point, kind, "zero_point"))
-        attributes = {} if n_channels is None else {"axis": 0}
+        attributes: dict[str, Any] = {} if n_channels is None else {"axis": 0}
         return self._node("DequantizeLinear", inputs, **attributes), weight.bit_width, True
 
     def _integer_kind(self, levels: np.ndarray) -> int:
@@ -255,9 +255,13 @@ class _Writer:
         rows, columns = step["padding"]
         shape = self._network.shape_of(step["weight"])
         self._node(
-            "Conv", [x, weight], step["output"], kernel_shape=list(shape[2:]), strides=stride,
+            "Conv",
+            [x, weight],
+            step["output"],
+            kernel_shape=list(shape[2:]),
+            strides=stride,
             pads=[rows, columns, rows, columns],
-        )  # fmt: skip
+        )
         self._nodes[-1].name = name
 
     def _linear(self, step: Step) -> None:
@@ -267,8 +271,10 @@ class _Writer:
         self._nodes[-1].name = name
 
     def _batch_norm(self, step: Step) -> None:
-        parts = (self._network.arrays[f"{step['name']}.{part}"].astype(float) for part in
-                 ("weight", "bias", "running_mean", "running_var"))  # fmt: skip
+        parts = (
+            self._network.arrays[f"{step['name']}.{part}"].astype(float)
+            for part in ("weight", "bias", "running_mean", "running_var")
+        )
         gamma, beta, mean, variance = parts
         factor = gamma / np.sqrt(variance + step["eps"])
         scaled = self._node("Mul", [self._value(step["inputs"][0]), self._constant(_per_channel(factor))])

@@ -29,7 +29,7 @@ def run_steps(network: Network, images: Tensor, dtype: torch.dtype = torch.float
 
 def logits_of(network: Network, images: Tensor, dtype: torch.dtype = torch.float64, batch_size: int = 500) -> Tensor:
     """Return the logits of many images, shape (n, classes)."""
-    return torch.cat([list(run_steps(network, part, dtype).values())[-1] for part in images.split(batch_size)])
+    return torch.cat([list(run_steps(network, part, dtype).values())[-1] for part in torch.split(images, batch_size)])
 
 
 def _tensor(values: np.ndarray, like: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ def choose_networks(
     which: str,
     keys: Sequence[str] = (),
 ) -> dict[str, TrialConfig]:
-    """Return the trials whose networks are measured, by key; a full-precision trial is always among them if there is one.
+    """Return the trials whose networks are measured, by key; with a full-precision trial, if there is one.
 
     Args:
         folder: Run folder.

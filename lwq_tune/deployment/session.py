@@ -1,4 +1,4 @@
-"""Exports, measures and records the networks of a run: `deploy_run`, what ``python -m lwq_tune deploy`` calls. No torch.
+"""Exports, measures and records the networks of a run: `deploy_run`, which ``lwq_tune deploy`` calls. No torch.
 
 One network at a time, each load in a process of its own, in an order that is shuffled over networks and repetitions.
 Every measurement is in a log as soon as it is done; a session that was killed goes on after the last of them.
@@ -48,7 +48,7 @@ from lwq_tune.host.hardware import available_cpus, cpu_model, governor, instruct
 from lwq_tune.results.earlier_runs import read_trials
 from lwq_tune.results.energy_tables import EnergyLog
 from lwq_tune.results.manifest import Manifest, read_manifest
-from lwq_tune.results.run_folder import RunFolder
+from lwq_tune.results.run_folder import RunFolder, run_lock
 
 MAX_OTHER_LOAD = 0.05  # of all CPUs, on a host that counts as idle
 _LOAD_CHECK_S = 2.0
@@ -97,8 +97,6 @@ def deploy_run(
     make_runtime(settings.runtime)
     folder = RunFolder(Path(run_dir).expanduser().resolve())
     manifest = read_manifest(folder.path)
-    from lwq_tune.results.run_folder import run_lock
-
     with run_lock(folder.path), _host_to_itself():
         return measure_networks(folder, manifest, settings, trials=trials, is_strict=is_strict, tell=tell)
 
@@ -201,12 +199,11 @@ class _Session:
         self._tell(f"deploying {len(keys)} networks with {self._conditions['runtime']}: {len(left)} measurements")
         prepared = self._prepare(keys, chosen)
         self._measure_idle()
-        begin, n_done = time.monotonic(), 0
-        for position, turn in left:
+        begin = time.monotonic()
+        for n_done, (position, turn) in enumerate(left, start=1):
             network = prepared.get(turn.trial_key)
             if network is not None and network.error is None:
                 self._measure_turn(turn, position, network, chosen[turn.trial_key])
-            n_done += 1
             remaining_s = (time.monotonic() - begin) / n_done * (len(left) - n_done)
             self._tell(f"measured {n_done}/{len(left)}, about {duration(remaining_s)} left")
         self._measure_idle()
@@ -254,8 +251,11 @@ class _Session:
         settings = self._settings
         log = self._folder.path / "logs" / f"deploy-{turn.trial_key}-{turn.precision}-{turn.repetition}.log"
         log.parent.mkdir(exist_ok=True)
-        known = {record["trial_key"] for record in self._log.read() if record["kind"] == "accuracy"
-                 and record["float_precision"] == turn.precision}  # fmt: skip
+        known = {
+            record["trial_key"]
+            for record in self._log.read()
+            if record["kind"] == "accuracy" and record["float_precision"] == turn.precision
+        }
         task = MeasureTask(
             trial_key=turn.trial_key,
             file=network_file(self._folder.path, turn.trial_key),
@@ -348,8 +348,8 @@ class _Session:
                 self._idle_w.append(reading.idle_energy_kwh * 3.6e6 / reading.time_s)
         finally:
             meter.close()
-        self._log.append([{"kind": "idle", "session": self._session, "idle_power_w": sum(self._idle_w) / len(self._idle_w)
-                           if self._idle_w else None}])  # fmt: skip
+        idle_w = sum(self._idle_w) / len(self._idle_w) if self._idle_w else None
+        self._log.append([{"kind": "idle", "session": self._session, "idle_power_w": idle_w}])
 
     def finish(self, configs: Mapping[str, TrialConfig]) -> Deployed:
         """Write the tables and return what is in them."""

@@ -58,7 +58,7 @@ class TrainedTrials:
     """
 
     def __init__(self, run_dir: Path) -> None:
-        from lwq_tune.sweep.worker.checkpoints import checkpoints_of_run
+        from lwq_tune.training.run_checkpoints import checkpoints_of_run
 
         self.folder = RunFolder(run_dir.expanduser().resolve())
         self.manifest: Manifest = read_manifest(self.folder.path)
@@ -88,8 +88,8 @@ class TrainedTrials:
         Raises:
             ResultsError: It has not finished, or its checkpoint was removed or is damaged.
         """
-        from lwq_tune.sweep.worker.checkpoints import local_copy
         from lwq_tune.training.checkpoint import CheckpointError, load_checkpoint
+        from lwq_tune.training.run_checkpoints import local_copy
 
         last_epoch = self._epochs.get(config.trial_key, config.n_rows)
         found = self._checkpoints.final(config.trial_key, last_epoch)

@@ -1,4 +1,4 @@
-"""A process of its own that loads, checks and measures one network; a runtime that crashes takes down no more. No torch."""
+"""A process of its own that loads and measures one network; a runtime that crashes takes down no more. No torch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import datetime
 import os
 import resource
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -170,7 +171,7 @@ def _meter(task: MeasureTask) -> EnergyMeter:
     try:
         return LedgerMeter(task.spec, task.trial_key, os.getpid(), float(available_cpus()))
     except EnergyMeterError as error:
-        print(f"no energy is measured: {error}", flush=True)
+        sys.stderr.write(f"no energy is measured: {error}\n")
         return NullMeter()
 
 
@@ -180,8 +181,9 @@ def _sources(meter: EnergyMeter) -> Mapping[str, Any]:
 
 
 def _logits(loaded: LoadedNetwork, images: np.ndarray) -> np.ndarray:
-    return np.concatenate([loaded.run(np.ascontiguousarray(images[start : start + 256])) for start in
-                           range(0, len(images), 256)])  # fmt: skip
+    return np.concatenate(
+        [loaded.run(np.ascontiguousarray(images[start : start + 256])) for start in range(0, len(images), 256)]
+    )
 
 
 def _per_image_uj(energy_kwh: float | None, n_images: int) -> float | None:

@@ -19,7 +19,7 @@ from lwq_tune.sweep.dashboard import Dashboard
 from lwq_tune.sweep.space.file_models import Search
 from lwq_tune.sweep.space.search_space import SearchSpace
 from lwq_tune.sweep.stopping.settings import Stopping
-from lwq_tune.sweep.worker.checkpoints import RunCheckpoints, checkpoints_of_run
+from lwq_tune.training.run_checkpoints import RunCheckpoints, checkpoints_of_run
 
 NO_RULES = Stopping()
 

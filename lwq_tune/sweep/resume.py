@@ -27,7 +27,7 @@ from lwq_tune.sweep.plan import Plan, find_checkpoints, make_search
 from lwq_tune.sweep.session import Run, run_session
 from lwq_tune.sweep.space.prerequisites import n_together
 from lwq_tune.sweep.space.trial_list import make_trial_list
-from lwq_tune.sweep.worker.checkpoints import checkpoints_of_run
+from lwq_tune.training.run_checkpoints import checkpoints_of_run
 
 
 def resume_sweep(

@@ -48,6 +48,9 @@ def test_the_wheel_holds_both_packages_the_spaces_and_the_types(wheel: Path) -> 
     page = {name for name in report if name.endswith((".css", ".js", ".j2"))}
     assert len(page) == 4
     assert names >= page
+    tables = {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "analysis").rglob("*.yaml")}
+    assert len(tables) == 3
+    assert names >= tables
     assert not any(name.startswith(("tests/", "search_spaces/", "benchmarks/")) for name in names)
 
 

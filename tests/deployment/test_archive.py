@@ -24,6 +24,8 @@ from torch import Tensor, nn
 from lwq_tune.config.trial import Quantizer, TrialConfig
 from lwq_tune.data.batches import Normalizer
 from lwq_tune.data.images import Dataset
+from lwq_tune.deployment.archive import FORMAT_VERSION, export_network, load_export
+from lwq_tune.deployment.forward_steps import forward_steps
 from lwq_tune.energy.meter import NullMeter
 from lwq_tune.errors import ResultsError
 from lwq_tune.models.cifar_resnet import CifarResNet
@@ -31,8 +33,6 @@ from lwq_tune.quantization.calibrate import calibrate
 from lwq_tune.quantization.quantizers.lsq import LSQQuantizer
 from lwq_tune.quantization.quantizers.minmax import MinMaxActQuantizer
 from lwq_tune.quantization.quantizers.pact import PACTQuantizer
-from lwq_tune.deployment.archive import FORMAT_VERSION, export_network, load_export
-from lwq_tune.deployment.forward_steps import forward_steps
 from lwq_tune.training.model import build_model
 from lwq_tune.training.trial import Trial
 from tests.conftest import REPOSITORY, small_config

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from analysis.energy.ledgers import hardware_of
 from analysis.energy.sources import energy_kind, labels_of
-from analysis.figures.ledgers import MODELLED, ledger_note
+from analysis.figures.ledgers import given_figures, ledger_note, modelled_note
 from analysis.figures.style import Axis, make_axis
 from analysis.report.evidence import Evidence
 from analysis.report.figures.figure import AxisTitle, Figure, Panel, axis_layout
@@ -15,10 +16,7 @@ from analysis.runs.load import Objective
 
 MOST_ROWS = 40
 MODELLED_AXIS = Axis("", "modelled inference energy per 1,000 images", "J", "m")
-NOT_RECORDED = (
-    "Training energy was not measured, and is not drawn. Modelled inference: 45 nm arithmetic and memory, logarithmic; "
-    "no measurement."
-)
+NOT_RECORDED = "Training energy was not measured, and is not drawn. Inference: "
 MODEL_SYMBOLS = {"compute_mj": "line-ns-open", "on_chip_mj": "circle-open", "dram_mj": "diamond-open"}
 
 
@@ -31,7 +29,7 @@ def draw_ledgers(evidence: Evidence, ledgers: pd.DataFrame) -> Figure:
     per_trial = AxisTitle("training energy per trial", axis.drawn_unit)
     per_images = AxisTitle("energy per 1,000 images", MODELLED_AXIS.drawn_unit, "logarithmic")
     recorded = Panel(1, f"recorded ({kind})", per_trial)
-    modelled = Panel(2 if has_recorded else 1, "modelled inference (45 nm)", per_images)
+    modelled = Panel(2 if has_recorded else 1, f"modelled inference ({hardware_of(frame).title})", per_images)
     labels = [plain(label) for label in frame["label"]]
     rows: Values = {"type": "category", "categoryorder": "array", "categoryarray": labels[::-1], "dtick": 1}
     layout = base_layout(margin={"l": 60, "r": 16, "t": 12, "b": 56})
@@ -39,7 +37,9 @@ def draw_ledgers(evidence: Evidence, ledgers: pd.DataFrame) -> Figure:
     layout |= axis_layout(modelled, "x", type="log", dtick="D2") | axis_layout(modelled, "y", **rows)
     data = [*_recorded_traces(frame, axis, recorded), *_modelled_traces(frame, modelled)]
     shapes = _reference_line(ledgers, axis.factor, recorded)
-    note = ledger_note(frame, ("First panel", "Second panel")) if has_recorded else NOT_RECORDED
+    note = (
+        ledger_note(frame, ("First panel", "Second panel")) if has_recorded else f"{NOT_RECORDED}{modelled_note(frame)}"
+    )
     if shapes:
         note += " Dashed: full precision."
     if len(ledgers) > len(frame):
@@ -104,7 +104,7 @@ def _modelled_traces(frame: pd.DataFrame, panel: Panel) -> list[Values]:
                 "line": {"width": 2 if column == "compute_mj" else 1.3, "color": INK},
             },
         }
-        for column, name, _, _ in MODELLED
+        for column, name, _, _ in given_figures(frame)
     ]
 
 

@@ -16,7 +16,7 @@ from lwq_tune.errors import ConfigError, DatasetError, ResultsError
 from lwq_tune.results.storage.storage import Storage
 from lwq_tune.sweep.cluster.node_versions import name_of, refuse
 from lwq_tune.sweep.plan import Plan
-from lwq_tune.sweep.worker.checkpoints import checkpoints_of_run
+from lwq_tune.training.run_checkpoints import checkpoints_of_run
 
 CHECK_TIMEOUT_S = 600.0  # decoding a data set, once per node
 SEEN_TIMEOUT_S = 10.0  # a network file system may show a new file seconds later

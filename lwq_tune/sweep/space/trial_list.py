@@ -79,7 +79,7 @@ def _all_trials(trials: Iterable[TrialConfig], config: SweepConfig) -> tuple[Tri
     if config.init_run is None:
         return with_initial_trials(trials)
     from lwq_tune.results.earlier_runs import trained_energies
-    from lwq_tune.sweep.worker.checkpoints import checkpoints_of_run
+    from lwq_tune.training.run_checkpoints import checkpoints_of_run
 
     trained_energies(config.init_run)  # raises if it is no run
     checkpoints = checkpoints_of_run(config.init_run)

@@ -21,9 +21,9 @@ from lwq_tune.host.hardware import cpu_model
 from lwq_tune.host.threads import let_idle_threads_sleep
 from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.sweep.tune.job import TrialJob
-from lwq_tune.sweep.worker.checkpoints import RunCheckpoints, local_copy
 from lwq_tune.sweep.worker.time_limit import time_limit
 from lwq_tune.sweep.worker.trial_log import TrialLog
+from lwq_tune.training.run_checkpoints import RunCheckpoints, local_copy
 
 if TYPE_CHECKING:
     from lwq_tune.training.trial import Trial
