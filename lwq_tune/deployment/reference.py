@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -77,7 +79,7 @@ def _subsample(_network: Network, step: Step, inputs: list[Tensor]) -> Tensor:
     return inputs[0][:, :, ::rows, ::columns]
 
 
-_STEPS = {
+_STEPS: dict[str, Callable[[Network, Step, list[Tensor]], Tensor]] = {
     "quantize": _quantize,
     "conv": _conv,
     "linear": _linear,
