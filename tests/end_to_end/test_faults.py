@@ -13,13 +13,19 @@ from pathlib import Path
 
 import pytest
 
+from lwq_tune import load_space
+from lwq_tune.data.catalog import describe_dataset
+from lwq_tune.data.loading import load_dataset
+from lwq_tune.energy.meter import NullMeter
 from lwq_tune.results.row_log import read_log
 from lwq_tune.training.checkpoint import STATE_FILE, find_in_run
-from tests.conftest import run_python
+from lwq_tune.training.trial import Trial
 from tests.end_to_end.conftest import Undisturbed
 from tests.support.hub_folders import write_hub_folder
 from tests.support.sweeps import (
     FAULT_EPOCHS,
+    SMALL,
+    HangingTrial,
     assert_whole,
     fault_arguments,
     hold,
@@ -29,7 +35,6 @@ from tests.support.sweeps import (
     read_trials,
     release,
     resume,
-    stop_until_given_up,
     sweep_arguments,
     sweeping,
     training_numbers,
@@ -50,13 +55,14 @@ def flip_bytes(file: Path) -> None:
     file.write_bytes(content)
 
 
-def test_a_damaged_checkpoint_is_left_out_with_a_warning_and_the_one_before_is_used(
+def test_a_driver_that_is_killed_takes_its_trials_along_and_of_a_damaged_checkpoint_the_one_before_is_used(
     tmp_path: Path, undisturbed: Undisturbed
 ) -> None:
     run = tmp_path / "run"
     with sweeping(fault_arguments(tmp_path), tmp_path) as process:
         held = hold(run, process, n_epochs=3)
-        kill_driver(process)
+        kill_driver(process, held)
+    assert process.returncode == -signal.SIGKILL
     damaged = {}
     for damage, key in zip((cut_short, flip_bytes), held, strict=True):
         newest, before = (info.folder for info in find_in_run(run / "ray", key)[:2])
@@ -72,6 +78,7 @@ def test_a_damaged_checkpoint_is_left_out_with_a_warning_and_the_one_before_is_u
     assert_whole(run, FAULT_EPOCHS)
     repeated = read_epochs(run).groupby("trial_key")["attempt"].apply(lambda attempts: len(attempts) - FAULT_EPOCHS)
     assert repeated.between(1, 2).all(), "the epoch of the damaged checkpoint, and one that had none yet"
+    assert read_trials(run)["attempts"].tolist() == [2, 2]
 
 
 def fill(folder: Path) -> Path:
@@ -118,32 +125,45 @@ def test_a_full_disk_ends_the_sweep_and_with_room_it_goes_on(small_disk: Path, u
     assert_whole(run, FAULT_EPOCHS)
 
 
-def test_a_checkpoint_that_finds_no_room_fails_its_trial_and_no_other(tmp_path: Path, undisturbed: Undisturbed) -> None:
-    run = tmp_path / "run"
-    with sweeping(fault_arguments(tmp_path), tmp_path) as process:
+def test_a_trial_that_hangs_and_one_without_room_for_its_checkpoint_are_given_up_and_a_paused_one_is_done(
+    tmp_path: Path, undisturbed: Undisturbed
+) -> None:
+    run, limit_s = tmp_path / "run", max(6.0, undisturbed.time_s / 3)
+    schedules = "[full_precision,ascending_234,fixed_4]"
+    arguments = fault_arguments(tmp_path, "--max-concurrent", "2", "--epoch-limit", f"{limit_s:g}", schedules=schedules)
+    with sweeping(arguments, tmp_path) as process:
         held = hold(run, process)
-        key = next(iter(held))
-        checkpoints = run / "ray" / "session_001" / key
+        hung, crowded = held
+        hanging = HangingTrial(run, hung, held[hung])
+        checkpoints = run / "ray" / "session_001" / crowded
         shutil.copytree(checkpoints, tmp_path / "copy")
         mount(checkpoints, "1m")
         try:
             shutil.copytree(tmp_path / "copy", checkpoints, dirs_exist_ok=True)
             fill(checkpoints)
-            release(held)
+            release({crowded: held[crowded]})
+            paused = hold(run, process, 1, 1, besides=held, meanwhile=hanging.stop_again)
+            end_s = time.monotonic() + limit_s / 8
+            wait_for(lambda: hanging.stop_again() or time.monotonic() > end_s, process)
+            release(paused)
+            wait_for(hanging.stop_again, process, timeout_s=900)
             _, err = process.communicate(timeout=600)
         finally:
             subprocess.run(["umount", "--lazy", str(checkpoints)], check=True)
     assert process.returncode == 1, err
     trials = read_trials(run).set_index("trial_key")
-    assert trials["status"].to_dict() == {other: "failed" if other == key else "done" for other in held}
-    assert trials.loc[key, "error"].startswith(
+    assert trials["status"].to_dict() == {hung: "failed", crowded: "failed", **dict.fromkeys(paused, "done")}
+    assert trials["attempts"].drop(crowded).to_dict() == {hung: 3, **dict.fromkeys(paused, 1)}
+    assert f"an epoch may take {limit_s:g} s (--epoch-limit)" in trials.loc[hung, "error"]
+    assert trials.loc[crowded, "error"].startswith(
         "given up after 3 failures of its process; the last: OSError: [Errno 28]"
     )
-    assert trials.loc[key, "error"] in err
+    assert trials.loc[crowded, "error"] in err
     assert "Traceback" not in err
     result = resume(run, "--retry-failed")
     assert result.returncode == 0, result.stderr
-    assert training_numbers(run) == undisturbed.numbers
+    numbers = training_numbers(run)
+    assert {key: numbers[key] for key in held} == undisturbed.numbers
     assert_whole(run, FAULT_EPOCHS)
 
 
@@ -154,13 +174,26 @@ def has_ended(run: Path, key: str) -> bool:
     return any(record["kind"] == "end" and record["trial_key"] == key for record in read_log(run / "rows.jsonl"))
 
 
+DATA_SETTINGS = (f"epochs={N_DATA_EPOCHS}", "batch_size=32")
+DATA_SCHEDULES = "[full_precision,fixed_4,ascending_234]"
+
+
 def data_arguments(results: Path, data: Path) -> list[str]:
-    settings = (f"dataset={data}", f"epochs={N_DATA_EPOCHS}", "batch_size=32")
-    schedules = "[full_precision,fixed_4,ascending_234]"
-    return [
-        *sweep_arguments(results, *settings, schedules=schedules),
-        *("--cpus-per-trial", "1", "--max-concurrent", "2"),
-    ]
+    arguments = sweep_arguments(results, f"dataset={data}", *DATA_SETTINGS, schedules=DATA_SCHEDULES)
+    return [*arguments, "--cpus-per-trial", "1", "--max-concurrent", "2"]
+
+
+def numbers_without_ray(data: Path) -> dict[str, list[list[float]]]:
+    """Return the training numbers of the sweep of `data_arguments`, from trials that are trained in this process."""
+    space = load_space("named_schedules", (*SMALL, "seeds=[0]", f"schedules={DATA_SCHEDULES}", *DATA_SETTINGS))
+    trials = space.with_dataset(str(data), describe_dataset(str(data)).digest).trials
+    return {
+        trial.trial_key: [
+            [row.epoch, row.train_loss, row.val_loss, row.test_loss, row.test_accuracy]
+            for row in Trial(trial, load_dataset(str(data), data), NullMeter()).epochs()
+        ]
+        for trial in trials
+    }
 
 
 def test_a_data_file_that_disappears_fails_the_trial_that_reads_it_and_one_that_comes_back_mends_it(
@@ -168,9 +201,7 @@ def test_a_data_file_that_disappears_fails_the_trial_that_reads_it_and_one_that_
 ) -> None:
     data, run = tmp_path / "data", tmp_path / "run"
     write_hub_folder(data, n_train=200)
-    shutil.copytree(data, tmp_path / "copy")
-    whole = run_python(*data_arguments(tmp_path / "whole", tmp_path / "copy"), cwd=tmp_path)
-    assert whole.returncode == 0, whole.stderr
+    expected = numbers_without_ray(data)
     (file,) = data.glob("train-*.parquet")
     with sweeping(data_arguments(tmp_path, data), tmp_path) as process:
         held = hold(run, process)
@@ -194,25 +225,5 @@ def test_a_data_file_that_disappears_fails_the_trial_that_reads_it_and_one_that_
     (tmp_path / "elsewhere").rename(file)
     result = resume(run, "--retry-failed")
     assert result.returncode == 0, result.stderr
-    assert training_numbers(run) == training_numbers(tmp_path / "whole" / "run")
+    assert training_numbers(run) == expected
     assert_whole(run, N_DATA_EPOCHS)
-
-
-def test_a_trial_that_hangs_is_ended_and_a_pause_does_no_harm(tmp_path: Path, undisturbed: Undisturbed) -> None:
-    run, limit_s = tmp_path / "run", max(8.0, undisturbed.time_s / 3)
-    arguments = fault_arguments(tmp_path, "--max-concurrent", "1", "--epoch-limit", f"{limit_s:g}")
-    with sweeping(arguments, tmp_path) as process:
-        hung = stop_until_given_up(run, process)
-        paused = hold(run, process, n_trials=1, n_epochs=1, besides=hung)
-        time.sleep(limit_s / 8)
-        release(paused)
-        _, err = process.communicate(timeout=600)
-    assert process.returncode == 1, err
-    trials = read_trials(run).set_index("trial_key")
-    assert trials["status"].to_dict() == {hung: "failed", **dict.fromkeys(paused, "done")}
-    assert trials["attempts"].to_dict() == {hung: 3, **dict.fromkeys(paused, 1)}
-    assert f"an epoch may take {limit_s:g} s (--epoch-limit)" in trials.loc[hung, "error"]
-    result = resume(run, "--retry-failed")
-    assert result.returncode == 0, result.stderr
-    assert training_numbers(run) == undisturbed.numbers
-    assert_whole(run, FAULT_EPOCHS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import shlex
@@ -11,13 +12,14 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import pandas as pd
 import psutil
 import pytest
 
+from analysis.__main__ import main as analyse
 from lwq_tune.results.energy_tables import EnergyLog
 from lwq_tune.results.row_log import read_log
 from lwq_tune.sweep.stopping.controller import used_by_sweep
@@ -25,20 +27,22 @@ from tests.conftest import REPOSITORY, run_python
 
 # Half of the images are for validation: evaluating costs a quarter of training.
 SMALL = ["model=resnet", "blocks=[1,1,1]", "width=0.25", "epochs=3", "batch_size=64", "validation_fraction=0.5"]
+SCHEDULES = "[full_precision,ascending_234]"
 FAULT_EPOCHS = 6
 LONGER = (f"epochs={FAULT_EPOCHS}",)  # long enough to be cut off in between
 
 
-def sweep_arguments(folder: Path, *settings: str, schedules: str = "[full_precision,ascending_234]") -> list[str]:
+def sweep_arguments(folder: Path, *settings: str, schedules: str = SCHEDULES) -> list[str]:
     settings = (*SMALL, "seeds=[0]", f"schedules={schedules}", *settings)
     flags = [part for setting in settings for part in ("--set", setting)]
     fixed = shlex.split("-m lwq_tune sweep --space named_schedules --run run --country FRA")
     return [*fixed, "--results", str(folder), *flags]
 
 
-def fault_arguments(folder: Path, *flags: str) -> list[str]:
+def fault_arguments(folder: Path, *flags: str, schedules: str = SCHEDULES) -> list[str]:
     """Return the sweep in which faults occur; its numbers are the same whatever runs at a time."""
-    return [*sweep_arguments(folder, f"epochs={FAULT_EPOCHS}"), "--cpus-per-trial", "1", *flags]
+    arguments = sweep_arguments(folder, f"epochs={FAULT_EPOCHS}", schedules=schedules)
+    return [*arguments, "--cpus-per-trial", "1", *flags]
 
 
 def read_trials(run: Path) -> pd.DataFrame:
@@ -49,12 +53,14 @@ def read_epochs(run: Path) -> pd.DataFrame:
     return pd.concat([pd.read_parquet(file) for file in sorted((run / "epochs").glob("*.parquet"))])
 
 
-def audit(run: Path, folder: Path) -> str:
+def audit(run: Path) -> str:
     """Return what the audit says, which must be that everything adds up."""
-    result = run_python("-m", "analysis", "audit", str(run), cwd=folder)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stdout.splitlines()[-1] == "audit: everything adds up"
-    return result.stdout
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = analyse(["audit", str(run)])
+    assert code == 0, out.getvalue() + err.getvalue()
+    assert out.getvalue().splitlines()[-1] == "audit: everything adds up"
+    return out.getvalue()
 
 
 def assert_whole(run: Path, n_epochs: int, gaps: bool = False) -> None:
@@ -75,7 +81,7 @@ def assert_whole(run: Path, n_epochs: int, gaps: bool = False) -> None:
         sums = rows["energy_kwh"].cumsum(skipna=False).tolist()
         assert rows["cumulative_energy_kwh"].tolist() == pytest.approx(sums, rel=1e-9, nan_ok=True)
         assert trial.energy_kwh == pytest.approx(sums[-1], rel=1e-9, nan_ok=True)
-    audit(run, run.parent)
+    audit(run)
 
 
 def start(arguments: list[str], cwd: Path) -> subprocess.Popen[str]:
@@ -147,17 +153,18 @@ def sweeping(arguments: list[str], cwd: Path) -> Iterator[subprocess.Popen[str]]
         process.communicate()
 
 
-def kill_driver(process: subprocess.Popen[str]) -> None:
-    """Kill the process of a sweep, and wait until nothing that it had started is left.
+def kill_driver(process: subprocess.Popen[str], held: dict[str, int]) -> None:
+    """Kill the process of a sweep and release its trials; they, and all else that it had started, end by themselves.
 
     Ray's agents notice only after a minute that their node is gone; nothing of the run depends on them.
     """
     family = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     process.wait()
+    release(held)
     for other in family:
-        if is_trial(other) or is_agent(other):
-            other.kill()  # held trials notice nothing by themselves
+        if is_agent(other):
+            other.kill()
     _, alive = psutil.wait_procs(family, timeout=120)
     assert not alive
 
@@ -181,14 +188,29 @@ def process_of(run: Path, trial_key: str) -> int:
 
 
 def hold(
-    run: Path, process: subprocess.Popen[str], n_trials: int = 2, n_epochs: int = 2, besides: str | None = None
+    run: Path,
+    process: subprocess.Popen[str],
+    n_trials: int = 2,
+    n_epochs: int = 2,
+    besides: Collection[str] = (),
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> dict[str, int]:
-    """Stop the process of each trial that has so many rows, wait for so many trials, and return their processes."""
+    """Stop the process of each trial that has so many rows, wait for so many trials, and return their processes.
+
+    Args:
+        run: The run.
+        process: The sweep.
+        n_trials: Number of trials.
+        n_epochs: Rows of each.
+        besides: Trials that are left alone.
+        meanwhile: Is called again and again.
+    """
     held: dict[str, int] = {}
 
     def are_held() -> bool:
+        meanwhile()
         for key, count in rows_of(run).items():
-            if count >= n_epochs and key not in {*held, besides}:
+            if count >= n_epochs and key not in {*held, *besides}:
                 held[key] = process_of(run, key)
                 os.kill(held[key], signal.SIGSTOP)
         return len(held) >= n_trials
@@ -197,22 +219,27 @@ def hold(
     return held
 
 
-def stop_until_given_up(run: Path, process: subprocess.Popen[str]) -> str:
-    """Stop every process of the first trial that has a row, until the sweep gives it up; return its key."""
-    (key,) = held = hold(run, process, n_trials=1, n_epochs=1)
-    stopped = {held[key]}
+class HangingTrial:
+    """A trial all of whose processes are stopped.
 
-    def is_given_up() -> bool:
-        events = [record["kind"] for record in read_log(run / "rows.jsonl") if record["trial_key"] == key]
-        if events.count("start") > len(stopped):
-            stopped.add(process_of(run, key))
-            for pid in stopped:
+    Args:
+        run: The run.
+        key: The trial.
+        pid: Its first process, which is stopped already.
+    """
+
+    def __init__(self, run: Path, key: str, pid: int) -> None:
+        self._run, self._key, self._stopped = run, key, {pid}
+
+    def stop_again(self) -> bool:
+        """Stop the process that has taken the place of one that was ended; return whether the trial was given up."""
+        events = [record["kind"] for record in read_log(self._run / "rows.jsonl") if record["trial_key"] == self._key]
+        if events.count("start") > len(self._stopped):
+            self._stopped.add(process_of(self._run, self._key))
+            for pid in self._stopped:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGSTOP)
         return "end" in events
-
-    wait_for(is_given_up, process, timeout_s=900)
-    return key
 
 
 def release(held: dict[str, int]) -> None:
