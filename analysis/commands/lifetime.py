@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     flag("--share-search", action="store_true",
          help="add to each quantized configuration an equal share of what the rest of the sweep emitted")  # fmt: skip
     flag("--floors", type=_fractions, metavar="A,A…",
-         help="accuracies, in [0, 1], that the best schedule is looked for above (default: below full precision)")  # fmt: skip
+         help="accuracies in [0, 1] to find the best schedule above (default: some below full precision)")  # fmt: skip
     flag("--mixed-hosts", action="store_true", help="put inferences of several hosts on one axis")
     flag("--mixed-sources", action="store_true", help="and training emissions that were found in different ways")
 
@@ -68,7 +68,7 @@ def run(parsed: argparse.Namespace) -> int:
         for name, table in tables.items():
             table.to_csv(out / name, index=False)
         files = [*(out / name for name in tables), *save_print_figure(figure, out / "lifetime", " ".join(sentences))]
-    say(f"warning: {line}" for line in found.notes)
+    say(f"note: {line}" for line in found.notes)
     tell([
         "Training and use of each deployed network (± half of the 95 % interval; deployed of trained seeds)",
         variants_table(found).to_string(index=False), "",

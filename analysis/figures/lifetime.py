@@ -41,7 +41,7 @@ def draw_lifetime(lifetime: Lifetime, *, width_in: float = 7.2) -> Figure:
         total.set_yscale("log")
         total.set_ylabel("lifetime emissions\n(kg CO2eq)")
         _draw_relative(relative, lifetime, styles)
-        _draw_best(best, lifetime, styles)
+        _draw_best(best, lifetime, styles, width_in)
         for axes in (total, relative):
             axes.grid(visible=True)
         best.set_xlabel("inferences (images)")
@@ -51,6 +51,7 @@ def draw_lifetime(lifetime: Lifetime, *, width_in: float = 7.2) -> Figure:
             *total.get_legend_handles_labels(), loc="outside upper left", frameon=False,
             ncols=2 if width_in < NARROW_IN else 4, handlelength=3.2,
         )  # fmt: skip
+        figure.align_ylabels()
         add_note(figure, lifetime_note(lifetime))
     return figure
 
@@ -58,12 +59,13 @@ def draw_lifetime(lifetime: Lifetime, *, width_in: float = 7.2) -> Figure:
 def lifetime_note(lifetime: Lifetime) -> str:
     """Return what the panels show, and where the energy of use comes from."""
     axis = lifetime.axis
+    base = _base(lifetime)
     search = "with its share of the search, " if lifetime.search_kg else ""
     return (
         f"Training ({search}energy {axis.training_kind}) plus inferences by {axis.runtime}, batch size "
         f"{axis.batch_size}, {energy_words(axis)}, {axis.g_per_kwh:g} g/kWh. Lines of one precision class share one "
         "pooled cost per image where that is shown to be right. Middle: bars at 1 are 95 % intervals of the break-even "
-        "with the first full precision. Bottom: what emits least among networks of at least that test accuracy; of "
+        f"with {base.label}. Bottom: what emits least among networks of at least that test accuracy; of "
         "those that are not told apart, the most accurate."
     )
 
@@ -83,14 +85,14 @@ def _draw_line(
 
 
 def _draw_relative(axes: Axes, lifetime: Lifetime, styles: dict[str, LineStyle]) -> None:
-    full = [variant for variant in lifetime.variants if variant.is_full_precision]
-    # f32 where it was measured: what everybody knows.
-    base = next((variant for variant in full if variant.float_precision == "f32"), (full or lifetime.variants)[0])
+    base = _base(lifetime)
     for place, variant in enumerate(lifetime.variants):
         _draw_line(axes, lifetime, variant, styles[variant.label], place, base)
-    bars = [each for each in lifetime.with_full_precision if each.other.key == base.key and each.outcome is Outcome.FROM]
+    bars = [
+        each for each in lifetime.with_full_precision if each.other.key == base.key and each.outcome is Outcome.FROM
+    ]
     for place, each in enumerate(bars):
-        style, y = styles[each.variant.label], 1 + 0.025 * (place - (len(bars) - 1) / 2)
+        style, y = styles[each.variant.label], 1 + 0.04 * (place - (len(bars) - 1) / 2)
         high = min(each.high, lifetime.numbers[-1]) if not math.isnan(each.high) else each.n_images
         low = max(each.low, lifetime.numbers[0]) if not math.isnan(each.low) else each.n_images
         axes.plot([low, high], [y, y], color=style.colour, linewidth=2.4, solid_capstyle="butt", zorder=4)
@@ -98,12 +100,16 @@ def _draw_relative(axes: Axes, lifetime: Lifetime, styles: dict[str, LineStyle])
     axes.set_ylabel(f"over {base.label}")
 
 
-def _draw_best(axes: Axes, lifetime: Lifetime, styles: dict[str, LineStyle]) -> None:
+def _base(lifetime: Lifetime) -> Variant:
+    """Return what the others are drawn over: full precision in f32 where it was measured."""
+    full = [variant for variant in lifetime.variants if variant.is_full_precision]
+    return next((variant for variant in full if variant.float_precision == "f32"), (full or lifetime.variants)[0])
+
+
+def _draw_best(axes: Axes, lifetime: Lifetime, styles: dict[str, LineStyle], width_in: float) -> None:
     """Draw a strip for each floor, a part of it for each best schedule, with its name where it fits."""
     strips = [(floor, own) for floor, own in sorted(lifetime.segments.items()) if own]
     span = math.log10(lifetime.numbers[-1] / lifetime.numbers[0])
-    figure = axes.get_figure()
-    width_in = 7.2 if figure is None else figure.get_figwidth()
     for place, (_, own) in enumerate(strips):
         for segment in own:
             colour = styles[segment.variant.label].colour

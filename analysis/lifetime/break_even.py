@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -92,4 +93,4 @@ def break_evens_of_neighbours(variants: Sequence[Variant]) -> list[BreakEven]:
         variants: Those that are on a front for some number of images.
     """
     ordered = sorted(variants, key=lambda variant: (-variant.accuracy.value, variant.key))
-    return [find_break_even(lower, higher) for higher, lower in zip(ordered, ordered[1:], strict=False)]
+    return [find_break_even(lower, higher) for higher, lower in itertools.pairwise(ordered)]

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -82,14 +82,16 @@ def find_classes(rows: pd.DataFrame, margin: float = MARGIN) -> list[PrecisionCl
         rows: From `analysis.lifetime.load.choose_measurements`.
         margin: Largest difference between members of a pooled class, a share of their cost.
     """
-    keyed = rows.assign(precision=rows["precision_class"].fillna("").where(lambda text: text != "", rows["float_precision"]))
+    keyed = rows.assign(
+        precision=rows["precision_class"].fillna("").where(lambda text: text != "", rows["float_precision"])
+    )
     keyed = keyed.assign(float_fallbacks=keyed["float_fallbacks"].fillna(""))
     groups = keyed.groupby(["precision", *SHAPE], sort=False, dropna=False)
     return [_make_class(own, margin) for _, own in groups]
 
 
 def _make_class(rows: pd.DataFrame, margin: float) -> PrecisionClass:
-    by_member = {int(member): values.to_numpy(dtype=float) for member, values in rows.groupby(VARIANT)[ENERGY]}
+    by_member = {int(str(member)): values.to_numpy(dtype=float) for member, values in rows.groupby(VARIANT)[ENERGY]}
     first = rows.drop_duplicates(VARIANT).set_index(VARIANT).loc[list(by_member)]
     variance, df = _measurement_variance(list(by_member.values()))
     differences = _differences(list(by_member.values()), variance, df)
@@ -170,7 +172,21 @@ def _costs(by_member: dict[int, Array], pooling: Pooling, variance: float, df: i
     return tuple(Mean(float(values.mean()), variance / len(values), df or math.nan) for values in by_member.values())
 
 
-def group_numbers(classes: list[PrecisionClass]) -> dict[int, int]:
-    """Return the number of each variant's group; groups of different classes have different numbers."""
-    every: list[Any] = [group for each in classes for group in each.groups]
-    return {member: number for number, group in enumerate(every) for member in group}
+def group_costs(classes: Sequence[PrecisionClass]) -> dict[int, tuple[int, Mean]]:
+    """Return the number of each variant's group, and the energy per image in uJ by which it is ranked.
+
+    Members of a group have one: where they are not pooled, the mean of their means, with the variance of a member's
+    own mean and that of the means about theirs, so that its interval is no narrower than one of a member.
+    """
+    found: dict[int, tuple[int, Mean]] = {}
+    numbers = itertools.count()
+    for each in classes:
+        costs = dict(zip(each.members, each.costs, strict=True))
+        for group in each.groups:
+            own, number = [costs[member] for member in group], next(numbers)
+            values = np.array([cost.value for cost in own])
+            least_sure = max(own, key=lambda cost: cost.variance)
+            variance = least_sure.variance + float(values.var())
+            cost = own[0] if len(set(own)) == 1 else Mean(float(values.mean()), variance, least_sure.df)
+            found |= dict.fromkeys(group, (number, cost))
+    return found

@@ -10,6 +10,7 @@ from analysis.lifetime.choices import Segment
 from analysis.lifetime.classes import Pooling, PrecisionClass
 from analysis.lifetime.lifetime import Lifetime
 from analysis.lifetime.means import ratio
+from analysis.lifetime.variants import Variant
 from analysis.paper.published import REDUCTION
 
 
@@ -73,25 +74,22 @@ def find_class(each: PrecisionClass) -> list[Finding[LifetimeKind]]:
 
 
 def _find_savings(lifetime: Lifetime) -> list[Finding[LifetimeKind]]:
-    """Return by how much quantized classes use less energy per image than each full precision."""
+    """Return by how much quantized groups use less energy per image than each full precision."""
     found = []
-    for each in lifetime.classes:
-        own = [variant for variant in lifetime.variants if variant.key in each.members]
-        if own[0].is_full_precision:
-            continue
-        shown = own[:1] if each.pooling is Pooling.POOLED else own
-        for variant in shown:
-            subjects = each.labels if each.pooling is Pooling.POOLED else (variant.label,)
-            estimates = {}
-            for base in lifetime.variants:
-                if base.is_full_precision:
-                    share = ratio(variant.energy_uj, base.energy_uj)
-                    estimates[base.label] = Estimate(1 - share.value, 1 - share.high, 1 - share.low)
-            if estimates:
-                named = Finding(LifetimeKind.SAVING, subjects=(each.precision,))
-                found.append(
-                    Finding(LifetimeKind.SAVING, False, "energy_per_image_uj", subjects, estimates, parts=(named,))
-                )
+    bases = [variant for variant in lifetime.variants if variant.is_full_precision]
+    groups: dict[int, list[Variant]] = {}
+    for variant in lifetime.variants:
+        if not variant.is_full_precision:
+            groups.setdefault(variant.group, []).append(variant)
+    for members in groups.values() if bases else []:
+        shares = {base.label: ratio(members[0].use, base.use) for base in bases}
+        found.append(
+            Finding(
+                LifetimeKind.SAVING, False, "energy_per_image_uj", tuple(variant.label for variant in members),
+                {name: Estimate(1 - share.value, 1 - share.high, 1 - share.low) for name, share in shares.items()},
+                parts=(Finding(LifetimeKind.SAVING, subjects=(members[0].precision,)),),
+            )
+        )  # fmt: skip
     return found
 
 
@@ -119,13 +117,13 @@ def _with_before(segments: Sequence[Segment]) -> list[tuple[Segment, Segment | N
 
 def _segment(segment: Segment, before: Segment | None) -> Finding[LifetimeKind]:
     estimates = {"begin": Estimate(segment.begin), "end": Estimate(segment.end)}
-    since = segment.since
+    since, is_same_group = segment.since, False
     if since is not None and before is not None:
-        has_interval = since.n_images == since.n_images
-        estimates["begin"] = Estimate(segment.begin, since.low, since.high) if has_interval else estimates["begin"]
+        is_same_group = before.variant.group == segment.variant.group
+        if not is_same_group:
+            estimates["begin"] = Estimate(segment.begin, since.low, since.high)
         lost = before.variant.accuracy.value - segment.variant.accuracy.value
         estimates["accuracy_lost"] = Estimate(lost)
-    is_same_group = before is not None and before.variant.group == segment.variant.group
     return Finding(
         LifetimeKind.BEST, since is not None and not since.is_certain, "n_images", (segment.variant.label,), estimates,
         {"is_same_group": int(is_same_group)},

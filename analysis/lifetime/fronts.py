@@ -53,11 +53,11 @@ def replicate_frame(rows: pd.DataFrame, done: pd.DataFrame, variants: Sequence[V
                 "config_seed": accuracy.index,
                 ACCURACY: accuracy.to_numpy(),
                 TRAINING: training.loc[accuracy.index].to_numpy() + share,
-                USE: variant.group_use_kg * (1 + (energy / energy.mean() - 1).to_numpy()),
+                USE: variant.use.value * (1 + (energy / energy.mean() - 1).to_numpy()),
             })
         )  # fmt: skip
     frame = pd.concat(frames, ignore_index=True)
-    bits: list[tuple[int, ...]] = [()] * len(frame)
+    bits = pd.Series([()] * len(frame), dtype=object)  # the label is all that tells variants apart
     return frame.assign(bit_widths=bits, act_bit_widths=bits)
 
 
@@ -77,9 +77,9 @@ def fronts_over_images(
     Returns:
         One row per number and variant: ``n_images``, ``variant``, ``label``, ``deployed_test_accuracy``,
         ``training_kg_co2eq``, ``use_kg_co2eq`` (of all images), ``lifetime_kg_co2eq`` with ends of its 95 % interval,
-        ``on_front`` by the means, ``as_cheap`` (more accurate variants of the same group that count as emitting no more,
-        joined by "; "), ``is_choice`` (on the front and none as cheap), ``on_front_probability``, ``verdict``, ``dominated_by`` (see
-        `analysis.uncertainty.front.front_uncertainty`).
+        ``on_front`` by the means, ``as_cheap`` (more accurate variants of the same group that count as emitting no
+        more, joined by "; "), ``is_choice`` (on the front and none as cheap), ``on_front_probability``, ``verdict``,
+        ``dominated_by`` (see `analysis.uncertainty.front.front_uncertainty`).
     """
     frames = []
     for number in numbers:

@@ -17,8 +17,8 @@ from analysis.lifetime.fronts import fronts_over_images, replicate_frame
 from analysis.lifetime.load import VARIANT, choose_measurements, load_inference
 from analysis.lifetime.training import TRAINING, search_kg, search_shares, training_kg
 from analysis.lifetime.variants import Variant, make_variants
-from analysis.runs.configurations import check_comparable, stated_intensities
 from analysis.runs.comparability import refuse_incomparable
+from analysis.runs.configurations import check_comparable, stated_intensities
 from analysis.runs.keys import CONFIGURATION, first_trials
 from analysis.runs.load import AnalysisError, Objective, Runs
 

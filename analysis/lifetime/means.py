@@ -170,7 +170,7 @@ def _number(share: float, scale: float) -> float:
 
 
 def _excess(shares: Array, intercept: Mean, slope: Mean, scale: float, tail: float) -> Array:
-    """Return by how much the sum is farther from 0 than its interval is wide, each divided by what n = infinity needs.
+    """Return how much farther the sum is from 0 than half of its interval, both shrunk by 1 - u.
 
     With u = n / (n + scale), the sum times (1 - u) is (1 - u) * intercept + u * scale * slope, finite for u = 1.
     """
@@ -182,7 +182,8 @@ def _excess(shares: Array, intercept: Mean, slope: Mean, scale: float, tail: flo
     squares = np.where(is_part, parts**2 / np.where(is_part, dfs, 1.0), 0.0).sum(axis=0)
     variance = parts.sum(axis=0)
     df = np.where(squares > 0, variance**2 / np.where(squares > 0, squares, 1.0), 1.0)
-    return np.abs(value) - student_quantiles(tail, df) * np.sqrt(variance)
+    excess: Array = np.abs(value) - student_quantiles(tail, df) * np.sqrt(variance)
+    return excess
 
 
 def ratio(first: Mean, second: Mean) -> Estimate:

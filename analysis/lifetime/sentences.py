@@ -36,6 +36,20 @@ def images_text(number: float) -> str:
     return f"{rounded:,.0f}"
 
 
+def images_range(low: float, high: float) -> str:
+    """Return two numbers of images, the unit once where it is the same.
+
+    >>> images_range(46e6, 72e6), images_range(2.1e6, 1.3e9), images_range(3e6, math.inf)
+    ('46 to 72 million', '2.1 million to 1.3 billion', '3 million or more')
+    """
+    first, second = images_text(low), images_text(high)
+    if math.isinf(high):
+        return f"{first} or more"
+    if first.partition(" ")[2] == second.partition(" ")[2]:
+        first = first.partition(" ")[0]
+    return f"{first} to {second}"
+
+
 def energy_words(axis: Axis) -> str:
     """Return how the energy of use was found, in words."""
     if axis.is_power_estimated:
@@ -84,51 +98,56 @@ def lifetime_sentence(finding: Finding[LifetimeKind], axis: Axis) -> str:
     return tell[finding.kind](finding, axis)
 
 
-def _executes(finding: Finding[LifetimeKind], axis: Axis, verb: str) -> str:
+def _runtime_and_bits(finding: Finding[LifetimeKind], axis: Axis) -> tuple[str, str]:
+    """Return the runtime with its host, and the bits of a class."""
     least, most = finding.counts["least_bits"], finding.counts["most_bits"]
     bits = f"{least} bits" if least == most else f"{least} to {most} bits"
     on = "on this host" if len(axis.hosts) < 2 else f"on {join_words(axis.hosts)}"
-    return f"{axis.runtime} {on} {verb} {bits} alike ({finding.parts[0].subjects[0]})"
+    return f"{axis.runtime} {on}", bits
 
 
 def _range(estimate: Estimate, scale: float = 100.0, style: str = ".1f") -> str:
     return f"{scale * estimate.low:{style}} to {scale * estimate.high:{style}}"
 
 
-def _widest(finding: Finding[LifetimeKind]) -> tuple[str, Estimate]:
-    """Return the member that is farthest from the others."""
-    members = {name: finding.estimates[name] for name in finding.subjects}
-    return max(members.items(), key=lambda item: abs(item[1].value))
-
-
 def _alike(finding: Finding[LifetimeKind], axis: Axis) -> str:
+    runtime, bits = _runtime_and_bits(finding, axis)
     ends = [end for name in finding.subjects for end in (finding.estimates[name].low, finding.estimates[name].high)]
-    cost = finding.estimates["energy_per_image_uj"]
+    cost, members = finding.estimates["energy_per_image_uj"], counted(finding.counts["members"], "configuration")
+    saved = "; fewer bits save size here, not energy of use" if finding.counts["is_integer"] else ""
     return (
-        f"{_executes(finding, axis, 'executes')}: each of {counted(finding.counts['members'], 'network')} takes the "
-        f"energy of the others within {MARGIN:.0%} (90 % intervals from {100 * min(ends):.1f} to {100 * max(ends):.1f} "
-        f"%), so their {finding.counts['measurements']} measurements are pooled: {cost.value / 1000:.3g} mJ per image "
-        f"({_range(cost, 1e-3, '.3g')}; {energy_words(axis)}); fewer bits save size here, not energy of use"
+        f"{runtime} executes {bits} alike ({finding.parts[0].subjects[0]}): each of {members} takes the energy of the "
+        f"others within {per_cent(MARGIN)} (90 % intervals from {100 * min(ends):.1f} to {100 * max(ends):.1f} %), so "
+        f"their {finding.counts['measurements']} measurements are pooled: {cost.value / 1000:.3g} mJ per image "
+        f"({_range(cost, 1e-3, '.3g')}; {energy_words(axis)}){saved}"
     )
 
 
+def _one_precision(finding: Finding[LifetimeKind], axis: Axis) -> str:
+    runtime, bits = _runtime_and_bits(finding, axis)
+    return f"{runtime} computes {bits} with one precision ({finding.parts[0].subjects[0]}), but"
+
+
+def _farthest(finding: Finding[LifetimeKind], axis: Axis) -> str:
+    """Return the member that is farthest from the others, in words."""
+    members = {name: finding.estimates[name] for name in finding.subjects}
+    name, estimate = max(members.items(), key=lambda item: abs(item[1].value))
+    interval = "unknown, nothing was repeated" if math.isnan(estimate.low) else f"{_range(estimate)} %"
+    return f"{name} {100 * estimate.value:+.1f} % from the others, 90 % interval {interval}; {energy_words(axis)}"
+
+
 def _differ(finding: Finding[LifetimeKind], axis: Axis) -> str:
-    name, farthest = _widest(finding)
     return (
-        f"{_executes(finding, axis, 'computes')}, but the energies per image differ ({name} {100 * farthest.value:+.1f} "
-        f"% from the others, 90 % interval {_range(farthest)} %; {energy_words(axis)}): not pooled, each network keeps "
-        f"its own cost; {counted(finding.counts['groups'], 'group')} of networks are told apart"
+        f"{_one_precision(finding, axis)} the energies per image differ ({_farthest(finding, axis)}): not pooled; "
+        f"{counted(finding.counts['groups'], 'group')} of configurations are told apart"
     )
 
 
 def _not_shown(finding: Finding[LifetimeKind], axis: Axis) -> str:
-    name, farthest = _widest(finding)
-    interval = "unknown, nothing was repeated" if math.isnan(farthest.low) else f"{_range(farthest)} %"
     return (
-        f"{_executes(finding, axis, 'computes')}, but that the energies per image agree within {MARGIN:.0%} is not shown "
-        f"({name} {100 * farthest.value:+.1f} % from the others, 90 % interval {interval}; {energy_words(axis)}): not "
-        "pooled; nor are they told apart, so that nothing among them is ranked by the energy of use; more repetitions "
-        "on a quiet host show more"
+        f"{_one_precision(finding, axis)} that their energies per image agree within {per_cent(MARGIN)} is not shown "
+        f"({_farthest(finding, axis)}): not pooled; nor are they told apart, so that nothing among them is ranked by "
+        "the energy of use; more repetitions on a quiet host show more"
     )
 
 
@@ -154,8 +173,8 @@ def _saving(finding: Finding[LifetimeKind], axis: Axis) -> str:
 
 def _published(finding: Finding[LifetimeKind], axis: Axis) -> str:
     return (
-        f"published, not measured here: up to {per_cent(finding.estimates['saving'].value)} less energy consumption and "
-        f"memory usage ({REDUCTION_SOURCE}), which measures no inference by a runtime that executes few bits"
+        f"published, not measured here: up to {per_cent(finding.estimates['saving'].value)} less energy consumption "
+        f"and memory usage ({REDUCTION_SOURCE}), which measures no inference by a runtime that executes few bits"
     )
 
 
@@ -171,24 +190,24 @@ def _best(finding: Finding[LifetimeKind], axis: Axis) -> str:
             f"{images_text(ends['begin'].value)} to {images_text(ends['end'].value)} ({energy_words(axis)})"
         )
     words = f"{floor}: below {_change(others[0])} {first.subjects[0]} emits least over its lifetime"
-    return f"{words}; {'; '.join(_step(part) for part in others)} ({energy_words(axis)})"
+    steps = [_step(part, "above" if place == 0 else f"above {_change(part)}") for place, part in enumerate(others)]
+    return f"{words}; {'; '.join(steps)} ({energy_words(axis)})"
 
 
 def _change(part: Finding[LifetimeKind]) -> str:
     begin = part.estimates["begin"]
     if math.isnan(begin.low):
         return f"{images_text(begin.value)} images"
-    if math.isinf(begin.high):
-        return f"{images_text(begin.value)} images (95 %: {images_text(begin.low)} or more, or never)"
-    return f"{images_text(begin.value)} images (95 %: {images_text(begin.low)} to {images_text(begin.high)})"
+    never = ", or never" if math.isinf(begin.high) else ""
+    return f"{images_text(begin.value)} images (95 %: {images_range(begin.low, begin.high)}{never})"
 
 
-def _step(part: Finding[LifetimeKind]) -> str:
+def _step(part: Finding[LifetimeKind], above: str) -> str:
     lost = 100 * part.estimates["accuracy_lost"].value
     accuracy = f"at {abs(lost):.1f} points {'less' if lost >= 0 else 'more'} accuracy"
     if part.counts["is_same_group"]:
-        return f"above {_change(part)} {part.subjects[0]}, which then emits as much within {MARGIN:.0%}, {accuracy}"
-    return f"above {_change(part)} {part.subjects[0]}, {accuracy}"
+        return f"{above}, {part.subjects[0]}, which then emits as much within {per_cent(MARGIN)}, {accuracy}"
+    return f"{above}, {part.subjects[0]}, {accuracy}"
 
 
 def _never(finding: Finding[LifetimeKind], axis: Axis) -> str:

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 import pandas as pd
 
 from analysis.lifetime.break_even import BreakEven, Outcome
 from analysis.lifetime.lifetime import Lifetime
 from analysis.lifetime.means import Mean
-from analysis.lifetime.sentences import images_text
+from analysis.lifetime.sentences import ESTIMATED_POWER, images_range, images_text
 from analysis.lifetime.variants import Variant
 
 
 def break_even_text(found: BreakEven) -> str:
     """Return a break-even in a few words."""
+    if found.low == 0 and math.isinf(found.high):
+        return "not told apart"
     doubt = "" if found.is_certain else ", not certain"
     if found.outcome is Outcome.NEVER:
         later = f" (if ever: {images_text(found.low)} or more)" if not found.is_certain and found.low > 0 else ""
         return f"never{doubt}{later}"
     if found.outcome is Outcome.ALWAYS:
         return f"from the first{doubt}"
-    interval = "no interval" if math.isnan(found.low) else f"{images_text(found.low)} to {images_text(found.high)}"
+    interval = "no interval" if math.isnan(found.low) else images_range(found.low, found.high)
     word = "from" if found.outcome is Outcome.FROM else "until"
     return f"{word} {images_text(found.n_images)} ({interval})"
 
@@ -39,7 +40,8 @@ def variants_table(lifetime: Lifetime) -> pd.DataFrame:
             "seeds": f"{variant.n_deployed_seeds}/{variant.n_seeds}",
             "accuracy %": _with_interval(variant.accuracy.scaled(100), ".2f"),
             "training g": _with_interval(variant.training.scaled(1000), ".3g"),
-            "mJ/image": _with_interval(variant.energy_uj.scaled(1e-3), ".3g") + (" pooled" if variant.is_pooled else ""),
+            "mJ/image": _with_interval(variant.energy_uj.scaled(1e-3), ".3g")
+            + (" pooled" if variant.is_pooled else ""),
             "use g/million": _with_interval(variant.use.scaled(1e9), ".3g"),
         }
         for base in sorted(bases):
@@ -93,7 +95,7 @@ def written_fronts(lifetime: Lifetime) -> pd.DataFrame:
     is_best = [pair in best for pair in zip(frame["variant"], frame["n_images"], strict=True)]
     return frame.drop(columns="variant").assign(
         is_best_of_a_floor=is_best, runtime=axis.runtime, batch_size=axis.batch_size, use_g_per_kwh=axis.g_per_kwh,
-        use_energy="measured time, estimated power" if axis.is_power_estimated else str(axis.kind),
+        use_energy=ESTIMATED_POWER if axis.is_power_estimated else str(axis.kind),
         training_energy=str(axis.training_kind),
     )  # fmt: skip
 
@@ -118,15 +120,3 @@ def _costs(prefix: str, variant: Variant) -> dict[str, object]:
         f"{prefix}energy_per_image_uj": variant.energy_uj.value,
         f"{prefix}is_pooled": variant.is_pooled,
     }
-
-
-def classes_table(lifetime: Lifetime) -> pd.DataFrame:
-    """Return what each member of a precision class cost, and how far it lies from the others, in the unit of the table."""
-    rows: Iterable[dict[str, object]] = (
-        {"precision": each.precision, "label": label, "pooling": each.pooling.name.lower(), "own_energy_uj": own,
-         "energy_per_image_uj": cost.value, "difference": difference.value, "difference_low": difference.low,
-         "difference_high": difference.high}
-        for each in lifetime.classes if each.differences
-        for label, own, cost, difference in zip(each.labels, each.own, each.costs, each.differences, strict=True)
-    )  # fmt: skip
-    return pd.DataFrame(rows)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.energy.ledgers import FULL_PRECISION
-from analysis.lifetime.classes import MARGIN, Pooling, PrecisionClass, group_numbers
+from analysis.lifetime.classes import MARGIN, Pooling, PrecisionClass, group_costs
 from analysis.lifetime.load import VARIANT
 from analysis.lifetime.means import Mean, difference, mean_of
 from analysis.lifetime.training import TRAINING
@@ -35,9 +35,8 @@ class Variant:
         is_pooled: Whether ``energy_uj`` is that of its class.
         accuracy: Test accuracy of the deployed network, over seeds.
         training: Emissions of training in kg, over seeds, with its share of the search where asked for.
-        energy_uj: Energy per image.
-        use: Emissions per image in kg.
-        group_use_kg: Mean emissions per image of its group, by which it is ranked.
+        energy_uj: Energy per image, its own or that of its pooled class.
+        use: Emissions per image in kg by which it is ranked, the same for its whole group.
         n_seeds: Seeds that were trained.
         n_deployed_seeds: Seeds that were deployed.
     """
@@ -55,7 +54,6 @@ class Variant:
     training: Mean
     energy_uj: Mean
     use: Mean
-    group_use_kg: float
     n_seeds: int
     n_deployed_seeds: int
 
@@ -66,7 +64,7 @@ class Variant:
 
     def lifetime_kg(self, n_images: float) -> float:
         """Return the emissions of training and of a number of inferences in kg, by which it is ranked."""
-        return self.training.value + n_images * self.group_use_kg
+        return self.training.value + n_images * self.use.value
 
 
 def make_variants(
@@ -87,9 +85,7 @@ def make_variants(
         shares_kg: Share of the search of each configuration, none without it.
     """
     costs = {member: (each, cost) for each in classes for member, cost in zip(each.members, each.costs, strict=True)}
-    groups = group_numbers(list(classes))
-    kg_per_uj = g_per_kwh / 1000 / MICROJOULES_PER_KWH
-    of_group = pd.Series({member: cost.value for member, (_, cost) in costs.items()}).groupby(groups).mean()
+    groups = group_costs(classes)
     by_seed = done.groupby([CONFIGURATION, "config_seed"])[TRAINING].mean()
     variants = []
     for key, own in rows.groupby(VARIANT):
@@ -100,6 +96,7 @@ def make_variants(
         share = 0.0 if shares_kg is None else float(shares_kg[configuration])
         accuracies = own.groupby("config_seed")[ACCURACY].mean()
         its_class, cost = costs[int(str(key))]
+        group, group_cost = groups[int(str(key))]
         variants.append(
             Variant(
                 key=int(str(key)),
@@ -109,13 +106,12 @@ def make_variants(
                 family=str(first["family"]),
                 float_precision=str(first["float_precision"]),
                 precision=its_class.precision,
-                group=groups[int(str(key))],
+                group=group,
                 is_pooled=its_class.pooling is Pooling.POOLED,
                 accuracy=mean_of(accuracies),
                 training=Mean(training.value + share, training.variance, training.df),
                 energy_uj=cost,
-                use=cost.scaled(kg_per_uj),
-                group_use_kg=float(of_group[groups[int(str(key))]]) * kg_per_uj,
+                use=group_cost.scaled(g_per_kwh / 1000 / MICROJOULES_PER_KWH),
                 n_seeds=len(trained),
                 n_deployed_seeds=len(accuracies),
             )

@@ -107,7 +107,9 @@ def inference_rows(
     for ((trial, precision), batch_size, repetition), position in zip(cases, positions, strict=True):
         is_full = trial["schedule"] == "full_precision"
         ran_with = precision if is_full else "u8"
-        energy_uj = energies_uj[ran_with] * (factors or {}).get(trial["schedule"], 1.0) * (1.0 if batch_size == 1 else 0.5)
+        energy_uj = (
+            energies_uj[ran_with] * (factors or {}).get(trial["schedule"], 1.0) * (1.0 if batch_size == 1 else 0.5)
+        )
         energy_uj *= 1 + spread * float(drawn.standard_normal())
         rows.append({
             **{name: trial[name] for name in OF_TRIALS}, **SETTINGS,
