@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import math
-from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from analysis.commands.options import add_run_arguments, add_width_argument, load, say, tell
 from analysis.runs.load import AnalysisError
@@ -44,7 +44,7 @@ def run(parsed: argparse.Namespace) -> int:
     from analysis.figures.style import save_print_figure
     from analysis.lifetime.lifetime import analyse_lifetime
     from analysis.lifetime.load import load_inference
-    from analysis.lifetime.sentences import lifetime_sentences
+    from analysis.lifetime.sentences import energy_words, lifetime_sentences
     from analysis.lifetime.tables import (
         fronts_table,
         neighbours_table,
@@ -61,7 +61,7 @@ def run(parsed: argparse.Namespace) -> int:
         mixed_hosts=parsed.mixed_hosts, mixed_sources=parsed.mixed_sources,
         use_intensity_g_per_kwh=parsed.use_intensity, share_search=parsed.share_search, floors=parsed.floors,
     )  # fmt: skip
-    sentences = lifetime_sentences(found)
+    sentences, words = lifetime_sentences(found), energy_words(found.axis)
     figure = draw_lifetime(found, width_in=parsed.width_in)
     with loaded.writing() as out:
         tables = {"lifetime.csv": written_fronts(found), "break_even.csv": written_break_evens(found)}
@@ -70,18 +70,18 @@ def run(parsed: argparse.Namespace) -> int:
         files = [*(out / name for name in tables), *save_print_figure(figure, out / "lifetime", " ".join(sentences))]
     say(f"note: {line}" for line in found.notes)
     tell([
-        "Training and use of each deployed network (± half of the 95 % interval; deployed of trained seeds)",
+        f"Training and use of each deployed network ({words}; ± half of the 95 % interval; deployed/trained seeds)",
         variants_table(found).to_string(index=False), "",
-        "Front of accuracy and lifetime emissions", fronts_table(found).to_string(index=False), "",
-        *_neighbours(neighbours_table(found)), *sentences, *files,
+        f"Front of accuracy and lifetime emissions ({words})", fronts_table(found).to_string(index=False), "",
+        *_neighbours(neighbours_table(found), words), *sentences, *files,
     ])  # fmt: skip
     return 0
 
 
-def _neighbours(table: Any) -> list[str]:
+def _neighbours(table: pd.DataFrame, words: str) -> list[str]:
     if table.empty:
         return []
-    return ["Break-even of neighbours on the fronts, by accuracy", table.to_string(index=False), ""]
+    return [f"Break-even of neighbours on the fronts, by accuracy ({words})", table.to_string(index=False), ""]
 
 
 def _asked_numbers(parsed: argparse.Namespace) -> list[float]:

@@ -82,10 +82,12 @@ def find_classes(rows: pd.DataFrame, margin: float = MARGIN) -> list[PrecisionCl
         rows: From `analysis.lifetime.load.choose_measurements`.
         margin: Largest difference between members of a pooled class, a share of their cost.
     """
-    keyed = rows.assign(
-        precision=rows["precision_class"].fillna("").where(lambda text: text != "", rows["float_precision"])
+    needed = rows[[VARIANT, ENERGY, "label", "bit_widths", "act_bit_widths", "precision_class", *SHAPE]]
+    text = needed["precision_class"].fillna("")
+    keyed = needed.assign(
+        precision=text.where(text != "", needed["float_precision"]),
+        float_fallbacks=needed["float_fallbacks"].fillna(""),
     )
-    keyed = keyed.assign(float_fallbacks=keyed["float_fallbacks"].fillna(""))
     groups = keyed.groupby(["precision", *SHAPE], sort=False, dropna=False)
     return [_make_class(own, margin) for _, own in groups]
 

@@ -16,6 +16,7 @@ from analysis.lifetime.training import TRAINING
 from analysis.runs.keys import CONFIGURATION
 
 ACCURACY = "deployed_test_accuracy"
+_NAMES = [VARIANT, CONFIGURATION, "label", "schedule", "family", "float_precision"]
 MICROJOULES_PER_KWH = 3.6e12
 
 
@@ -88,7 +89,7 @@ def make_variants(
     groups = group_costs(classes)
     by_seed = done.groupby([CONFIGURATION, "config_seed"])[TRAINING].mean()
     variants = []
-    for key, own in rows.groupby(VARIANT):
+    for key, own in rows[[*_NAMES, ACCURACY, "config_seed"]].groupby(VARIANT):
         first = own.iloc[0]
         configuration = int(first[CONFIGURATION])
         trained = by_seed.loc[configuration]
