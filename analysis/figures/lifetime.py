@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from analysis.figures.style import PRINT_STYLE, LineStyle, add_note, line_styles, make_figure
-from analysis.lifetime.break_even import Outcome
+from analysis.lifetime.break_even import BreakEvenKind
 from analysis.lifetime.lifetime import Lifetime
 from analysis.lifetime.sentences import energy_words
 from analysis.lifetime.variants import Variant
@@ -89,7 +89,9 @@ def _draw_relative(axes: Axes, lifetime: Lifetime, styles: dict[str, LineStyle])
     for place, variant in enumerate(lifetime.variants):
         _draw_line(axes, lifetime, variant, styles[variant.label], place, base)
     bars = [
-        each for each in lifetime.with_full_precision if each.other.key == base.key and each.outcome is Outcome.FROM
+        each
+        for each in lifetime.with_full_precision
+        if each.other.key == base.key and each.outcome is BreakEvenKind.FROM
     ]
     for place, each in enumerate(bars):
         style, y = styles[each.variant.label], 1 + 0.04 * (place - (len(bars) - 1) / 2)

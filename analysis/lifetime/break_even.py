@@ -12,7 +12,7 @@ from analysis.lifetime.means import equal_cost_range
 from analysis.lifetime.variants import Variant, training_difference, use_difference
 
 
-class Outcome(StrEnum):
+class BreakEvenKind(StrEnum):
     """How two variants compare over the number of images."""
 
     FROM = "cheaper from"
@@ -38,7 +38,7 @@ class BreakEven:
 
     variant: Variant
     other: Variant
-    outcome: Outcome
+    outcome: BreakEvenKind
     is_certain: bool
     n_images: float
     low: float
@@ -55,23 +55,23 @@ def find_break_even(variant: Variant, other: Variant) -> BreakEven:
     low, high = equal_cost_range(before, per_image)
     crossing = -before.value / per_image.value if per_image.value else math.nan
     outcome = _outcome(before.value, per_image.value, per_image.sign)
-    n_images = crossing if outcome in (Outcome.FROM, Outcome.UNTIL) else math.nan
+    n_images = crossing if outcome in (BreakEvenKind.FROM, BreakEvenKind.UNTIL) else math.nan
     return BreakEven(variant, other, outcome, _is_certain(outcome, variant, other, low, high), n_images, low, high)
 
 
-def _outcome(before: float, per_image: float, shown: int) -> Outcome:
+def _outcome(before: float, per_image: float, shown: int) -> BreakEvenKind:
     if shown < 0:
-        return Outcome.FROM if before > 0 else Outcome.ALWAYS
+        return BreakEvenKind.FROM if before > 0 else BreakEvenKind.ALWAYS
     if before < 0 or (before == 0 and per_image <= 0 and not shown):
-        return Outcome.UNTIL if shown > 0 else Outcome.ALWAYS
-    return Outcome.NEVER
+        return BreakEvenKind.UNTIL if shown > 0 else BreakEvenKind.ALWAYS
+    return BreakEvenKind.NEVER
 
 
-def _is_certain(outcome: Outcome, variant: Variant, other: Variant, low: float, high: float) -> bool:
+def _is_certain(outcome: BreakEvenKind, variant: Variant, other: Variant, low: float, high: float) -> bool:
     before, per_image = training_difference(variant, other), use_difference(variant, other)
     if math.isnan(before.variance) or math.isnan(per_image.variance):
         return False
-    if outcome in (Outcome.FROM, Outcome.UNTIL):
+    if outcome in (BreakEvenKind.FROM, BreakEvenKind.UNTIL):
         return low > 0 and math.isfinite(high)
     # Always or never: nothing within reach is equal, but for the first image where the training is the same.
     return math.isnan(low) or (low == high == 0)

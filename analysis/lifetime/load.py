@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from analysis.energy.ledgers import FULL_PRECISION
+from analysis.runs.comparability import MIN_COVERAGE
 from analysis.runs.keys import CONFIGURATION
 from analysis.runs.load import INFERENCE_FILE, AnalysisError, read_tables
 from analysis.runs.seeds import configuration_labels, name_trials
@@ -99,7 +100,22 @@ def choose_measurements(
     notes = [_other_batches(done, rows)] if batch_size is None else []
     notes += _check_alike(rows, mixed_hosts=mixed_hosts)
     rows, lacking = _join(rows, trials)
-    return Measurements(rows, tuple(filter(None, [*notes, *lacking, _count_failed(failed)])))
+    return Measurements(rows, tuple(filter(None, [*notes, *lacking, *_doubts(rows), _count_failed(failed)])))
+
+
+def _doubts(rows: pd.DataFrame) -> list[str]:
+    """Return a line on windows that were not steady, and on those that the meter saw in part."""
+    n_unsteady = int((rows["is_steady"] == 0).sum())
+    n_partly = int((rows["coverage"] < MIN_COVERAGE).sum())
+    doubts = []
+    if n_unsteady:
+        doubts.append(f"{n_unsteady} of {len(rows)} measurements began before the speed was steady (is_steady)")
+    if n_partly:
+        doubts.append(
+            f"of {n_partly} of {len(rows)} measurements the meter saw less than {MIN_COVERAGE:.0%} of the window, down "
+            f"to {rows['coverage'].min():.1%} (coverage)"
+        )
+    return doubts
 
 
 def _choose(

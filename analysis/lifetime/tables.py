@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from analysis.lifetime.break_even import BreakEven, Outcome
+from analysis.lifetime.break_even import BreakEven, BreakEvenKind
 from analysis.lifetime.lifetime import Lifetime
 from analysis.lifetime.means import Mean
 from analysis.lifetime.sentences import ESTIMATED_POWER, images_range, images_text
@@ -18,13 +18,13 @@ def break_even_text(found: BreakEven) -> str:
     if found.low == 0 and math.isinf(found.high):
         return "not told apart"
     doubt = "" if found.is_certain else ", not certain"
-    if found.outcome is Outcome.NEVER:
+    if found.outcome is BreakEvenKind.NEVER:
         later = f" (if ever: {images_text(found.low)} or more)" if not found.is_certain and found.low > 0 else ""
         return f"never{doubt}{later}"
-    if found.outcome is Outcome.ALWAYS:
+    if found.outcome is BreakEvenKind.ALWAYS:
         return f"from the first{doubt}"
     interval = "no interval" if math.isnan(found.low) else images_range(found.low, found.high)
-    word = "from" if found.outcome is Outcome.FROM else "until"
+    word = "from" if found.outcome is BreakEvenKind.FROM else "until"
     return f"{word} {images_text(found.n_images)} ({interval})"
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from analysis.lifetime.break_even import Outcome, find_break_even
+from analysis.lifetime.break_even import BreakEvenKind, find_break_even
 from analysis.lifetime.means import Mean
 from analysis.lifetime.variants import Variant
 from tests.analysis.lifetime.conftest import Tables
@@ -53,7 +53,7 @@ def test_where_use_costs_more_it_is_never_and_certain_in_95_of_100_tables(tables
     for _ in range(N_TABLES):
         variants = tables.planted(TRAINING_KG, COSTS_MORE, **SPREADS, generator=generator)
         found = find_break_even(variants["fixed_4"], variants["full_precision (bf16)"])
-        assert found.outcome is Outcome.NEVER
+        assert found.outcome is BreakEvenKind.NEVER
         certain += found.is_certain
     assert certain >= 90, "8 g of training are shown with three seeds that spread by 5 % in nine of ten tables"
 
@@ -68,8 +68,8 @@ def test_where_use_costs_the_same_it_is_never_and_a_claim_to_pay_is_rare(tables:
         variants = tables.planted(TRAINING_KG, energies, **SPREADS, generator=generator)
         found = find_break_even(variants["fixed_4"], variants["full_precision (bf16)"])
         outcomes.append(found.outcome)
-        assert found.outcome is not Outcome.NEVER or found.is_certain or math.isinf(found.high)
-    assert outcomes.count(Outcome.NEVER) >= 95
+        assert found.outcome is not BreakEvenKind.NEVER or found.is_certain or math.isinf(found.high)
+    assert outcomes.count(BreakEvenKind.NEVER) >= 95
 
 
 def test_schedules_of_one_class_have_no_break_even_by_noise(tables: Tables) -> None:
@@ -77,24 +77,24 @@ def test_schedules_of_one_class_have_no_break_even_by_noise(tables: Tables) -> N
     for _ in range(20):
         variants = tables.planted(TRAINING_KG, PAYS, **SPREADS, generator=generator)
         found = find_break_even(variants["fixed_2"], variants["fixed_4"])
-        assert found.outcome in (Outcome.ALWAYS, Outcome.NEVER)
+        assert found.outcome in (BreakEvenKind.ALWAYS, BreakEvenKind.NEVER)
         assert math.isnan(found.n_images)
 
 
 @pytest.mark.parametrize(
     ("training", "use", "outcome", "n_images", "is_certain"),
     [
-        (8.0, -2.0, Outcome.FROM, 4.0, True),
-        (8.0, 2.0, Outcome.NEVER, math.nan, True),
-        (-8.0, -2.0, Outcome.ALWAYS, math.nan, True),
-        (-8.0, 2.0, Outcome.UNTIL, 4.0, True),
-        (8.0, -0.001, Outcome.NEVER, math.nan, False),
-        (-8.0, 0.001, Outcome.ALWAYS, math.nan, False),
-        (0.01, -2.0, Outcome.FROM, 0.005, False),
+        (8.0, -2.0, BreakEvenKind.FROM, 4.0, True),
+        (8.0, 2.0, BreakEvenKind.NEVER, math.nan, True),
+        (-8.0, -2.0, BreakEvenKind.ALWAYS, math.nan, True),
+        (-8.0, 2.0, BreakEvenKind.UNTIL, 4.0, True),
+        (8.0, -0.001, BreakEvenKind.NEVER, math.nan, False),
+        (-8.0, 0.001, BreakEvenKind.ALWAYS, math.nan, False),
+        (0.01, -2.0, BreakEvenKind.FROM, 0.005, False),
     ],
 )
 def test_the_outcome_follows_from_training_and_from_what_is_shown_of_use(
-    training: float, use: float, outcome: Outcome, n_images: float, is_certain: bool
+    training: float, use: float, outcome: BreakEvenKind, n_images: float, is_certain: bool
 ) -> None:
     base = variant(0, Mean(20.0, 0.0, 9), Mean(10.0, 0.0, 9))
     other = variant(1, Mean(20.0 + training, 0.01, 9), Mean(10.0 + use, 0.0001, 9))
@@ -106,13 +106,19 @@ def test_the_outcome_follows_from_training_and_from_what_is_shown_of_use(
 def test_the_same_network_in_another_precision_pays_from_the_first_image() -> None:
     base = variant(0, Mean(20.0, 4.0, 2), Mean(10.0, 0.01, 9), configuration=7)
     cheaper = variant(1, Mean(20.0, 4.0, 2), Mean(6.0, 0.01, 9), configuration=7)
-    assert (find_break_even(cheaper, base).outcome, find_break_even(cheaper, base).is_certain) == (Outcome.ALWAYS, True)
-    assert (find_break_even(base, cheaper).outcome, find_break_even(base, cheaper).is_certain) == (Outcome.NEVER, True)
+    assert (find_break_even(cheaper, base).outcome, find_break_even(cheaper, base).is_certain) == (
+        BreakEvenKind.ALWAYS,
+        True,
+    )
+    assert (find_break_even(base, cheaper).outcome, find_break_even(base, cheaper).is_certain) == (
+        BreakEvenKind.NEVER,
+        True,
+    )
 
 
 def test_one_seed_gives_a_break_even_without_interval() -> None:
     base, other = variant(0, Mean(20.0), Mean(10.0, 0.01, 9)), variant(1, Mean(28.0), Mean(8.0, 0.01, 9))
     found = find_break_even(other, base)
-    assert (found.outcome, found.n_images, found.is_certain) == (Outcome.FROM, 4.0, False)
+    assert (found.outcome, found.n_images, found.is_certain) == (BreakEvenKind.FROM, 4.0, False)
     assert math.isnan(found.low)
     assert math.isnan(found.high)

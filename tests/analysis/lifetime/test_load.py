@@ -97,6 +97,15 @@ def test_a_failed_network_is_left_out_and_told_in_its_words(tmp_path: Path) -> N
     assert measured.notes[0].endswith("Illegal instruction)")
 
 
+def test_windows_that_were_not_steady_or_seen_in_part_are_told(tmp_path: Path) -> None:
+    run = changed_run(tmp_path / "run", {"is_steady": 0, "coverage": 0.9}, where=is_quantized)
+    measured = choose_measurements(load_inference([run]), done_trials(load_run(run).trials))
+    assert measured.notes == (
+        "4 of 12 measurements began before the speed was steady (is_steady)",
+        "of 4 of 12 measurements the meter saw less than 99% of the window, down to 90.0% (coverage)",
+    )
+
+
 def test_measurements_without_energy_are_refused_where_none_has_one(tmp_path: Path) -> None:
     with pytest.raises(AnalysisError, match="no measurement has both"):
         tables_of(changed_run(tmp_path / "run", {"energy_per_image_uj": None}))
