@@ -20,6 +20,8 @@ from analysis.lifetime.variants import Variant
 NARROW_IN = 5.0
 ROW_IN = 0.26
 MARKS = 14
+MOST_NAMED = 8
+OTHERS = LineStyle((0.75, 0.75, 0.75), "", "-", is_filled=True)
 
 
 def draw_lifetime(lifetime: Lifetime, *, width_in: float = 7.2) -> Figure:
@@ -29,18 +31,25 @@ def draw_lifetime(lifetime: Lifetime, *, width_in: float = 7.2) -> Figure:
         lifetime: From `analysis.lifetime.lifetime.analyse_lifetime`.
         width_in: Printed width in inches.
     """
-    variants = lifetime.variants
+    variants = _named(lifetime)
+    others = [variant for variant in lifetime.variants if variant not in variants]
     styles = line_styles([variant.label for variant in variants], [variant.family for variant in variants])
     strips = {floor: own for floor, own in sorted(lifetime.segments.items()) if own}
     heights = [2.2, 1.8, max(1, len(strips)) * ROW_IN]
     with mpl.rc_context(PRINT_STYLE):
         figure = make_figure(width_in, sum(heights) + 1.5)
         total, relative, best = figure.subplots(3, 1, sharex=True, height_ratios=heights)
-        for place, variant in enumerate(variants):
-            _draw_line(total, lifetime, variant, styles[variant.label], place, None)
+        for axes, base in ((total, None), (relative, _base(lifetime))):
+            for variant in others:
+                _draw_line(axes, lifetime, variant, OTHERS, 0, base)
+            for place, variant in enumerate(variants):
+                _draw_line(axes, lifetime, variant, styles[variant.label], place, base)
+                axes.lines[-1].set_label(variant.label)
+        if others:
+            total.plot([], [], color=OTHERS.colour, label=f"{len(others)} others")
         total.set_yscale("log")
         total.set_ylabel("lifetime emissions\n(kg CO2eq)")
-        _draw_relative(relative, lifetime, styles)
+        _draw_break_evens(relative, lifetime, styles)
         _draw_best(best, lifetime, styles, width_in)
         for axes in (total, relative):
             axes.grid(visible=True)
@@ -80,19 +89,24 @@ def _draw_line(
     axes.plot(
         lifetime.numbers, costs, color=style.colour, linestyle=style.line, marker=style.marker, markersize=3,
         markerfacecolor=style.colour if style.is_filled else "white", markeredgewidth=0.6, linewidth=0.9,
-        markevery=(place * n_between // max(1, len(lifetime.variants)), n_between), label=variant.label,
+        markevery=(place * n_between // max(1, len(lifetime.variants)), n_between),
     )  # fmt: skip
 
 
-def _draw_relative(axes: Axes, lifetime: Lifetime, styles: dict[str, LineStyle]) -> None:
+def _named(lifetime: Lifetime) -> list[Variant]:
+    """Return the variants with a line of their own: all, or of many full precision and what is ever chosen."""
+    if len(lifetime.variants) <= MOST_NAMED:
+        return list(lifetime.variants)
+    chosen = set(lifetime.fronts.loc[lifetime.fronts["is_choice"], "variant"])
+    chosen |= {segment.variant.key for own in lifetime.segments.values() for segment in own}
+    return [variant for variant in lifetime.variants if variant.is_full_precision or variant.key in chosen]
+
+
+def _draw_break_evens(axes: Axes, lifetime: Lifetime, styles: dict[str, LineStyle]) -> None:
+    """Draw the interval of the break-even of each named variant."""
     base = _base(lifetime)
-    for place, variant in enumerate(lifetime.variants):
-        _draw_line(axes, lifetime, variant, styles[variant.label], place, base)
-    bars = [
-        each
-        for each in lifetime.with_full_precision
-        if each.other.key == base.key and each.outcome is BreakEvenKind.FROM
-    ]
+    compared = [each for each in lifetime.with_full_precision if each.other.key == base.key]
+    bars = [each for each in compared if each.outcome is BreakEvenKind.FROM and each.variant.label in styles]
     for place, each in enumerate(bars):
         style, y = styles[each.variant.label], 1 + 0.04 * (place - (len(bars) - 1) / 2)
         high = min(each.high, lifetime.numbers[-1]) if not math.isnan(each.high) else each.n_images

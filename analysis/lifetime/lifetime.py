@@ -161,14 +161,6 @@ _OF_TRAINING = (
 )  # fmt: skip
 
 
-def load_and_analyse(runs: Runs, done: pd.DataFrame, numbers: Sequence[float], **options: object) -> Lifetime:
-    """Return `analyse_lifetime` of the measurements in the folders of the runs."""
-    from pathlib import Path
-
-    folders = [Path(folder) for folder in dict.fromkeys(runs.trials["folder"])]
-    return analyse_lifetime(runs, done, numbers, inference=load_inference(folders), **options)  # type: ignore[arg-type]
-
-
 def number_grid(least: float, greatest: float) -> NDArray[np.float64]:
     """Return numbers of images between two, evenly on a logarithmic axis.
 

@@ -11,6 +11,7 @@ from analysis.lifetime.lifetime import Lifetime
 from analysis.lifetime.means import Mean
 from analysis.lifetime.sentences import ESTIMATED_POWER, images_range, images_text
 from analysis.lifetime.variants import Variant
+from analysis.wording import join_words
 
 
 def break_even_text(found: BreakEven) -> str:
@@ -68,7 +69,7 @@ def fronts_table(lifetime: Lifetime) -> pd.DataFrame:
         "lifetime g": own["lifetime_kg_co2eq"].map(lambda value: f"{1000 * value:.4g}"),
         "P(front)": own["on_front_probability"].map(lambda value: "-" if math.isnan(value) else f"{value:.2f}"),
         "verdict": own["verdict"].map(str),
-        "as cheap, more accurate": own["as_cheap"].where(own["as_cheap"] != "", "-"),
+        "as cheap, more accurate": own["as_cheap"].map(lambda names: join_words(names.split("; "), most=3) or "-"),
     })  # fmt: skip
 
 

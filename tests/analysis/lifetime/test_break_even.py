@@ -106,14 +106,9 @@ def test_the_outcome_follows_from_training_and_from_what_is_shown_of_use(
 def test_the_same_network_in_another_precision_pays_from_the_first_image() -> None:
     base = variant(0, Mean(20.0, 4.0, 2), Mean(10.0, 0.01, 9), configuration=7)
     cheaper = variant(1, Mean(20.0, 4.0, 2), Mean(6.0, 0.01, 9), configuration=7)
-    assert (find_break_even(cheaper, base).outcome, find_break_even(cheaper, base).is_certain) == (
-        BreakEvenKind.ALWAYS,
-        True,
-    )
-    assert (find_break_even(base, cheaper).outcome, find_break_even(base, cheaper).is_certain) == (
-        BreakEvenKind.NEVER,
-        True,
-    )
+    there, back = find_break_even(cheaper, base), find_break_even(base, cheaper)
+    assert (there.outcome, there.is_certain) == (BreakEvenKind.ALWAYS, True)
+    assert (back.outcome, back.is_certain) == (BreakEvenKind.NEVER, True)
 
 
 def test_one_seed_gives_a_break_even_without_interval() -> None:
