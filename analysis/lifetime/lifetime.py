@@ -14,7 +14,7 @@ from analysis.lifetime.break_even import BreakEven, break_evens_of_neighbours, b
 from analysis.lifetime.choices import Segment, default_floors, segments
 from analysis.lifetime.classes import PrecisionClass, find_classes
 from analysis.lifetime.fronts import fronts_over_images, replicate_frame
-from analysis.lifetime.load import VARIANT, choose_measurements, load_inference
+from analysis.lifetime.load import VARIANT, choose_measurements
 from analysis.lifetime.training import TRAINING, search_kg, search_shares, training_kg
 from analysis.lifetime.variants import Variant, make_variants
 from analysis.runs.comparability import refuse_incomparable
