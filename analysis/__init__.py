@@ -11,6 +11,7 @@ Start at `runs` (folders to frames) and `fronts` (frames to fronts); `commands` 
 - controls/: more bits, or bits in the right place
 - effects/: accuracy by schedule, stage and epoch
 - energy/: training energy as recorded, inference energy as modelled
+- lifetime/: training and measured use on one axis
 - audit/: adding up again what a run recorded
 - paper/: the paper's figures beside ours
 - figures/: plots for print

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from analysis.commands import audit, controls, curves, heatmap, ledgers, pareto, report, sensitivity, table
+from analysis.commands import audit, controls, curves, heatmap, ledgers, lifetime, pareto, report, sensitivity, table
 from analysis.runs.load import AnalysisError
 from lwq_tune.output_streams import lost_output, make_output_optional
 
@@ -19,6 +19,7 @@ COMMANDS = {
     "heatmap": (heatmap, "accuracy and emissions of every schedule of three stages, a cell for each"),
     "sensitivity": (sensitivity, "what lowering the bits of one stage alone does to accuracy"),
     "ledgers": (ledgers, "training energy as recorded and inference energy as modelled, side by side"),
+    "lifetime": (lifetime, "training and N inferences on one axis, as measured: fronts, break-even, the best per N"),
     "controls": (controls, "more bits, or bits in the right place: pairs of equal cost, and a regression"),
     "report": (report, "all of it in one HTML file without network: interactive front, curves, tables, audit, sources"),
     "audit": (audit, "add up the recorded energies again; exit code 1 where something does not add up"),

@@ -7,6 +7,7 @@ Start at `pareto`; `python -m analysis COMMAND` calls it.
 - curves: ``python -m analysis curves``: the paper's Figures 2 and 3.
 - heatmap: ``python -m analysis heatmap``: accuracy and emissions of every schedule of three stages.
 - ledgers: ``python -m analysis ledgers``: recorded training energy beside modelled inference energy.
+- lifetime: ``python -m analysis lifetime``: training and N inferences on one axis, and where schedules pay.
 - options: What the commands share: arguments, the trials they are about, and where lines and files go.
 - pareto: ``python -m analysis pareto``: the front between the objectives, how sure it is, and its plot.
 - report: ``python -m analysis report``: one HTML file that shows what the runs found.

@@ -7,6 +7,7 @@ Start at `front.draw_pareto`.
 - front_lines: The boundary that a front attains, drawn as steps.
 - heatmap: Heat maps of all schedules of three stages.
 - ledgers: Drawing of `analysis.energy.ledgers`.
+- lifetime: Drawing of `analysis.lifetime`.
 - point_labels: Names beside the points of a plot, each where it covers least of what is drawn.
 - sensitivity: Drawing of `analysis.effects.sensitivity`.
 - style: What figures share: axes with their units, families' colours and marks, type sizes, and files.

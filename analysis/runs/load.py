@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from analysis.runs.keys import number_configurations
 from lwq_tune.results.schema import COLUMNS, EPOCH_COLUMNS, SCHEMA_VERSION, TRIAL_COLUMNS, read_metadata
 
-TRIALS_FILE = "trials.parquet"
+TRIALS_FILE, INFERENCE_FILE = "trials.parquet", "inference.parquet"
 TRIAL_TYPES = pa.schema([(column.name, column.arrow_type) for column in TRIAL_COLUMNS])
 
 
@@ -214,11 +214,12 @@ def _check_schema(schema: pa.Schema, file: Path, columns: Sequence[str]) -> None
 
 
 def _refuse(file: Path, rule: str) -> AnalysisError:
-    """Return the error on a table that no sweep writes, with the way out."""
-    run_dir = file.parent if file.name == TRIALS_FILE else file.parent.parent
+    """Return the error on a table that lwq_tune does not write, with the way out."""
+    run_dir = file.parent if file.name in (TRIALS_FILE, INFERENCE_FILE) else file.parent.parent
+    writer, owner = ("deploy", "deploy") if file.name == INFERENCE_FILE else ("resume", "sweep")
     return AnalysisError(
-        f"{rule}; where another program saved it, put the sweep's own file back, or delete it and let `python -m "
-        f"lwq_tune resume {shlex.quote(str(run_dir))}` write it again"
+        f"{rule}; where another program saved it, put the {owner}'s own file back, or delete it and let `python -m "
+        f"lwq_tune {writer} {shlex.quote(str(run_dir))}` write it again"
     )
 
 
@@ -227,7 +228,7 @@ def _first_line(error: Exception) -> str:
 
 
 def read_tables(files: Sequence[Path], columns: pa.Schema) -> pd.DataFrame:
-    """Return some columns of several tables as one frame; of a figure, null is NaN.
+    """Return some columns of several tables as one frame; of a figure, null is NaN, lists are tuples.
 
     Args:
         files: Parquet files.
@@ -236,8 +237,7 @@ def read_tables(files: Sequence[Path], columns: pa.Schema) -> pd.DataFrame:
     Raises:
         AnalysisError: A file is damaged, of another schema version, or lacks a column or has it in another type.
     """
-    frame: pd.DataFrame = pa.concat_tables([columns.empty_table(), *_read_all(files, columns)]).to_pandas()
-    return frame
+    return _to_frame(pa.concat_tables([columns.empty_table(), *_read_all(files, columns)]))
 
 
 def _read_all(files: Sequence[Path], columns: pa.Schema) -> list[pa.Table]:

@@ -20,6 +20,7 @@ from analysis.runs.configurations import summarise_trials
 from analysis.runs.load import load_run
 from lwq_tune.quantization.schedules import schedule_name
 from lwq_tune.results.schema import SCHEMA_VERSION
+from tests.support.synthetic_inference import inference_rows, write_inference
 from tests.support.synthetic_runs import OBJECTIVES, POINTS, change_trials, ledger_run, write_run
 
 
@@ -527,7 +528,9 @@ def grid_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     points = {schedule_name(triple): ([0.1 * sum(triple) / 2, 0.5], 1e-6 * sum(triple)) for triple in triples}
     run = write_run(tmp_path_factory.mktemp("grid") / "run", {**points, "fixed_3": ([0.5, 0.5], 1e-6)})
     change_trials(run, "fixed_3", 0, status="failed")
-    return run
+    trials = pq.read_table(run / "trials.parquet").to_pylist()
+    rows = inference_rows([trial for trial in trials if trial["status"] == "done"], n_repetitions=2, spread=0.01)
+    return write_inference(run, rows)
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
