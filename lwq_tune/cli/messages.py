@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lwq_tune.cli import exit_codes
+from lwq_tune.cli.deploy import summary
 from lwq_tune.estimation.messages import compare
 from lwq_tune.formatting import duration, wh
 from lwq_tune.output_streams import say
@@ -38,6 +39,9 @@ def report_end(run: Run) -> int:
             say(f"failed: {row['schedule']} seed {row['config_seed']}: {row['error']} (logs/{row['trial_key']}.log)")
         elif row["status"] == "stopped" or row.get("stop_reason"):
             say(f"{row['status']} early: {row['schedule']} seed {row['config_seed']}: {row['stop_reason']}")
+    if run.deployed is not None:
+        for line in summary(run.deployed.rows):
+            say(line)
     code = exit_codes.DONE
     if run.end.ended_by is not None:
         say(f"the sweep ended early: {run.end.ended_by}")
@@ -48,6 +52,9 @@ def report_end(run: Run) -> int:
         code = exit_codes.TRIAL_FAILED if run.end.stopped_by else exit_codes.INTERRUPTED
     elif "failed" in statuses:
         code = exit_codes.TRIAL_FAILED
+    if run.deployed is not None and run.deployed.is_interrupted:
+        say(f"interrupted; what was measured is kept, continue with:\n  python -m lwq_tune deploy {_quoted(run.path)}")
+        code = exit_codes.INTERRUPTED
     print(run.path, flush=True)
     return code
 

@@ -78,6 +78,7 @@ def deploy_run(
     *,
     trials: Sequence[str] = (),
     is_strict: bool = False,
+    is_locked: bool = False,
     tell: Callable[[str], object] = print,
 ) -> Deployed:
     """Export networks of a run, measure each, and write ``inference.parquet`` into its folder.
@@ -87,6 +88,7 @@ def deploy_run(
         settings: How to measure.
         trials: Keys of the trials, or their beginnings, in place of the choice of the settings.
         is_strict: Whether a host that is not idle is refused.
+        is_locked: Whether the caller holds the lock of the run folder.
         tell: Takes one line on what is done.
 
     Raises:
@@ -97,29 +99,16 @@ def deploy_run(
     make_runtime(settings.runtime)
     folder = RunFolder(Path(run_dir).expanduser().resolve())
     manifest = read_manifest(folder.path)
-    with run_lock(folder.path), _host_to_itself():
-        return measure_networks(folder, manifest, settings, trials=trials, is_strict=is_strict, tell=tell)
-
-
-def measure_networks(
-    folder: RunFolder,
-    manifest: Manifest,
-    settings: DeploySettings,
-    *,
-    trials: Sequence[str] = (),
-    is_strict: bool = False,
-    tell: Callable[[str], object] = print,
-) -> Deployed:
-    """Do what `deploy_run` does, in a run folder that is locked; see there."""
-    configs = read_trials(manifest, folder).all
-    chosen = choose_networks(folder, manifest, configs, settings.networks, trials)
-    _check_idle(is_strict=is_strict, tell=tell)
-    session = _Session(folder, manifest, settings, tell)
-    try:
-        session.measure(chosen)
-    except KeyboardInterrupt:
-        session.is_interrupted = True
-    return session.finish(configs)
+    with contextlib.nullcontext() if is_locked else run_lock(folder.path), _host_to_itself():
+        configs = read_trials(manifest, folder).all
+        chosen = choose_networks(folder, manifest, configs, settings.networks, trials)
+        _check_idle(is_strict=is_strict, tell=tell)
+        session = _Session(folder, manifest, settings, tell)
+        try:
+            session.measure(chosen)
+        except KeyboardInterrupt:
+            session.is_interrupted = True
+        return session.finish(configs)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from lwq_tune.carbon.intensity import IntensitySeries
+from lwq_tune.config.deploy import DeploySettings
 from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.energy.ledger.run_ledger import RunSpec
@@ -67,6 +68,7 @@ class Plan:
         n_seeds: Trials of each configuration.
         failed_before: Trials that an earlier session recorded as failed and that this one trains again.
         dashboard: Ray's dashboard, None without one.
+        deploy: How the networks are measured once all are trained; None if they are not.
         session: Identifies this session in the energy logs.
     """
 
@@ -82,6 +84,7 @@ class Plan:
     n_seeds: int = 1
     failed_before: frozenset[str] = frozenset()
     dashboard: Dashboard | None = None
+    deploy: DeploySettings | None = None
     session: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def started_from(self) -> frozenset[str]:

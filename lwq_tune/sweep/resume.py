@@ -24,7 +24,7 @@ from lwq_tune.sweep.dashboard import find_dashboard
 from lwq_tune.sweep.edited_space import extend, recorded_space, space_now
 from lwq_tune.sweep.loggers.choice import check_installed, choose_loggers
 from lwq_tune.sweep.plan import Plan, find_checkpoints, make_search
-from lwq_tune.sweep.session import Run, run_session
+from lwq_tune.sweep.session import Run, deploy_at_end, run_session
 from lwq_tune.sweep.space.prerequisites import n_together
 from lwq_tune.sweep.space.trial_list import make_trial_list
 from lwq_tune.training.run_checkpoints import checkpoints_of_run
@@ -74,7 +74,8 @@ def resume_sweep(
             say(f"nothing to do: all {len(recorder.statuses())} trials of {folder.path} have ended")
             with mirrored(folder.path, config):
                 recorder.finish()
-            return Run(folder.path, recorder.trial_rows())
+                run = Run(folder.path, recorder.trial_rows())
+                return replace(run, deployed=deploy_at_end(plan, run))
         check_installed(choose_loggers(config))
         plan = replace(plan, dashboard=find_dashboard(dashboard, config.address, say))
         _check_data(manifest, config, dataset)
@@ -122,6 +123,7 @@ def _prepare(
         initial=frozenset(manifest.initial_trials),
         search=make_search(trial_list.space, trial_list.costs_of, asked.lag),
         stopping=trial_list.space.stopping,
+        deploy=trial_list.space.deploy,
         n_seeds=len({*trial_list.space.seeds, *(trial.seed for trial in asked.all.values())}),
         failed_before=retried,
     )

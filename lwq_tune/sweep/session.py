@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,7 @@ from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.config.carbon_budget import parse_budget
 from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.data.preparation import prepare_images, report_dataset
-from lwq_tune.errors import ConfigError
+from lwq_tune.errors import ConfigError, UserInputError
 from lwq_tune.output_streams import say
 from lwq_tune.results.recorded_dataset import check_init_run
 from lwq_tune.results.schema import ENDED
@@ -36,6 +37,7 @@ from lwq_tune.sweep.space.search_space import SearchSpace, load_space
 from lwq_tune.sweep.space.trial_list import TrialList, count_trials, make_trial_list
 
 if TYPE_CHECKING:
+    from lwq_tune.deployment.session import Deployed
     from lwq_tune.results.energy_tables import EnergyLog
     from lwq_tune.results.manifest import Manifest, SpaceRecord
     from lwq_tune.results.recorder import RunRecorder
@@ -73,6 +75,7 @@ class Run:
         end: Why the session ended before all its trials did, if so.
         time_s: Seconds the session took.
         estimate: The estimate made before it started, if one was asked for.
+        deployed: What its networks cost where they run, if the space asks for that and all trials have ended.
     """
 
     path: Path
@@ -81,6 +84,7 @@ class Run:
     end: SessionEnd = field(default_factory=SessionEnd)
     time_s: float = 0.0
     estimate: dict[str, Any] | None = None
+    deployed: Deployed | None = None
 
     @property
     def statuses(self) -> list[str]:
@@ -227,8 +231,27 @@ def run_session(plan: Plan, recorder: RunRecorder) -> Run:
         # Tune handles Ctrl-C itself; before it has set its handler, trials are left unfinished in the same way.
         with contextlib.suppress(KeyboardInterrupt):
             end = run_trials(plan, recorder, say)
+        time_s = time.monotonic() - begin_s
         read_manifest(plan.folder.path).after_session(recorder.trial_rows(), utc_now()).write(plan.folder)
-    return Run(plan.folder.path, recorder.trial_rows(), recorder.energy(), end, time.monotonic() - begin_s)
+        run = Run(plan.folder.path, recorder.trial_rows(), recorder.energy(), end, time_s)
+        return replace(run, deployed=deploy_at_end(plan, run))
+
+
+def deploy_at_end(plan: Plan, run: Run) -> Deployed | None:
+    """Measure the networks of a run whose trials have all ended, if its space asks for that.
+
+    What keeps them from being measured is told and ends nothing: what was trained is kept, ``deploy`` does it later.
+    """
+    if plan.deploy is None or not run.has_ended or "done" not in run.statuses:
+        return None
+    from lwq_tune.deployment.session import deploy_run
+
+    try:
+        return deploy_run(plan.folder.path, plan.deploy, tell=say, is_locked=True)
+    except UserInputError as error:
+        later = f"python -m lwq_tune deploy {shlex.quote(str(plan.folder.path))}"
+        say(f"the networks were not measured: {error}; then: {later}")
+        return None
 
 
 def _plan(prepared: PreparedSweep, folder: RunFolder) -> Plan:
@@ -246,6 +269,7 @@ def _plan(prepared: PreparedSweep, folder: RunFolder) -> Plan:
         stopping=trial_list.space.stopping,
         n_seeds=len(trial_list.space.seeds),
         dashboard=prepared.dashboard,
+        deploy=trial_list.space.deploy,
     )
 
 

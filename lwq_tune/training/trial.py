@@ -133,14 +133,14 @@ class Trial:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that a continuation or an export needs: tensors and plain values."""
+        """Return what a continuation needs, tensors and plain values; after the last epoch, what an export needs."""
+        unfinished = {"optimizer": self._optimizer.state_dict(), "generator": self._generator.get_state()}
         return {
             "trial_key": self.config.trial_key,
             "epoch": self.epochs_done,
             "data": self._about_data,
             "model": self._model.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "generator": self._generator.get_state(),
+            **({} if self.is_finished else unfinished),
             "engine": self._engine.kind,
             "cumulative_energy_kwh": self._totals.energy_kwh,
             "cumulative_emissions_kg_co2eq": self._totals.emissions_kg_co2eq,
@@ -157,8 +157,9 @@ class Trial:
                 f"a checkpoint continues its own trial, {self.config.trial_key}, got one of {state['trial_key']}"
             )
         self._model.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._generator.set_state(state["generator"].cpu())
+        if "optimizer" in state:  # a finished trial has none
+            self._optimizer.load_state_dict(state["optimizer"])
+            self._generator.set_state(state["generator"].cpu())
         self._totals = EnergyTotals(state["cumulative_energy_kwh"], state["cumulative_emissions_kg_co2eq"])
         self.epochs_done = state["epoch"]
         self._is_calibrated = True

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
+from lwq_tune.config.deploy import DeploySettings
 from lwq_tune.config.trial import STRICT, BitWidth
 from lwq_tune.errors import near_miss
 from lwq_tune.quantization.schedules import Constraint
@@ -138,7 +139,10 @@ def _known_version(version: int) -> int:
 
 
 class SpaceFile(BaseModel):
-    """The content of a search-space file. ``fixed`` holds the settings that all trials share."""
+    """The content of a search-space file.
+
+    ``fixed`` holds the settings that all trials share; with ``deploy``, the networks are measured at the end.
+    """
 
     model_config = STRICT
 
@@ -150,6 +154,7 @@ class SpaceFile(BaseModel):
     limits: Limits = Limits()
     search: Search = Search()
     stopping: Stopping = Stopping()
+    deploy: DeploySettings | None = None
     seeds: Annotated[list[Seed], BeforeValidator(_as_list), Field(min_length=1)] = [0]
     objectives: Annotated[list[ObjectiveSpec], Field(min_length=2, max_length=3), AfterValidator(_distinct)] = [
         ObjectiveSpec(column="test_accuracy", direction="maximize"),
@@ -169,5 +174,6 @@ NESTED: dict[str, type[BaseModel]] = {
     "stopping.plateau": Plateau,
     "stopping.target": Target,
     "stopping.marginal": Marginal,
+    "deploy": DeploySettings,
     "objectives": ObjectiveSpec,
 }

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 import lwq_tune
+from lwq_tune.config.deploy import DeploySettings
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.errors import ConfigError, near_miss
 from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS
@@ -54,6 +55,7 @@ class SearchSpace:
         limits: What the other schedules may cost.
         search: Which of them are trained.
         stopping: Rules that end trials and the sweep early.
+        deploy: How the networks are measured once they are trained; None if they are not.
         seeds: Seeds of the replicates.
         candidates: Trials of each schedule that the search may propose while the sweep runs, one per seed.
         path: The file, empty where the text came from elsewhere.
@@ -69,6 +71,7 @@ class SearchSpace:
     search: Search
     stopping: Stopping
     seeds: tuple[int, ...]
+    deploy: DeploySettings | None = None
     path: str = ""
     candidates: Mapping[BitWidths, tuple[TrialConfig, ...]] = field(default_factory=dict)
 
@@ -173,6 +176,7 @@ def parse_space(name: str, text: str, overrides: tuple[str, ...] = (), origin: s
         search=file.search,
         stopping=file.stopping,
         seeds=tuple(dict.fromkeys(file.seeds)),
+        deploy=file.deploy,
         path=origin,
     )
 
