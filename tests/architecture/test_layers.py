@@ -89,13 +89,17 @@ def test_a_packages_docstring_names_each_of_its_files(package: Path) -> None:
             "torch ray",
         ),
         ("import lwq_tune.sweep.search.proposer", "torch ray optuna"),
-        ("import lwq_tune.training.trial", "ray codecarbon pyarrow"),
+        pytest.param(
+            "import lwq_tune.training.trial, lwq_tune.estimation.probe",
+            "ray codecarbon pyarrow pandas",
+            marks=pytest.mark.slow,
+        ),
         ("import lwq_tune.estimation.estimate", "torch ray codecarbon pyarrow optuna"),
-        ("import lwq_tune.estimation.probe", "ray codecarbon pyarrow pandas"),
         ("import lwq_tune.estimation.probe_pool", "torch ray codecarbon pyarrow pandas"),
-        (
+        pytest.param(
             "import lwq_tune.sweep.runner, lwq_tune.sweep.tune.recording, lwq_tune.sweep.tune.trainable",
             "torch codecarbon",
+            marks=pytest.mark.slow,
         ),
     ],
 )

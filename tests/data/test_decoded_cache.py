@@ -83,6 +83,7 @@ print(len(load_dataset("digits", Path()).train.images), "sklearn" in sys.modules
 """
 
 
+@pytest.mark.slow
 def test_only_the_first_process_of_a_node_imports_scikit_learn_for_the_digits(tmp_path: Path) -> None:
     said = [run_python("-c", LOAD_DIGITS, cwd=tmp_path, **{FOLDER_VARIABLE: str(tmp_path / "cache")}) for _ in range(2)]
     assert [result.stdout.split() for result in said] == [["1437", "True"], ["1437", "False"]]

@@ -30,6 +30,7 @@ def run(tmp_path: Path) -> Path:
     return write_run(tmp_path / "run", POINTS | {"fixed_3": ((0.75, 0.78), 2.5e-6)})
 
 
+@pytest.mark.slow
 def test_the_frames_of_the_example_are_what_the_commands_write(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -80,6 +80,7 @@ def mutants_of(file: str, source: str) -> list[Mutant]:
     for text in raw.splitlines(keepends=True):
         starts.append(starts[-1] + len(text))
     found: dict[tuple[int, str], Mutant] = {}
+    n_alike: dict[tuple[str, str, str], int] = {}
     for scope, node, replacement in walk.found:
         begin = starts[node.lineno - 1] + node.col_offset
         end = starts[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
@@ -87,8 +88,12 @@ def mutants_of(file: str, source: str) -> list[Mutant]:
         if isinstance(replacement, ast.BinOp | ast.BoolOp | ast.UnaryOp | ast.Compare):
             new = f"({new})"
         change = f"{' '.join(old.split())} -> {' '.join(new.split())}"
-        changed = raw[:begin].decode() + new + raw[end:].decode()
-        found.setdefault((begin, change), Mutant(file, scope, lines[node.lineno - 1].strip(), change, changed))
+        if (begin, change) in found:
+            continue
+        line, changed = lines[node.lineno - 1].strip(), raw[:begin].decode() + new + raw[end:].decode()
+        place = n_alike[scope, line, change] = n_alike.get((scope, line, change), 0) + 1
+        told = change if place == 1 else f"{change} (place {place})"
+        found[begin, change] = Mutant(file, scope, line, told, changed)
     return list(found.values())
 
 

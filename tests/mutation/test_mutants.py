@@ -67,6 +67,10 @@ def test_a_mutant_changes_its_own_line_and_keeps_characters_beyond_ascii() -> No
     assert mutant.text == 'a/b.py:f\nreturn g("η²", eta * 2)  # η\neta * 2 -> (eta / 2)'
 
 
+def test_the_same_change_twice_in_a_line_has_two_names() -> None:
+    assert changes_of("x = f(a + b, a + b)") == ["a + b -> (a - b)", "a + b -> (a - b) (place 2)"]
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_mutant_of_the_packages_parses_and_differs_and_the_seed_gives_the_sample(package: str) -> None:
     found = mutants_in(package)

@@ -27,6 +27,7 @@ print(json.dumps(readings))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the resident high-water mark is reset through /proc")
 @pytest.mark.parametrize("prepare", ["", "keep_freed_memory()"])
 def test_the_peak_rises_with_an_allocation_and_falls_after_a_reset(prepare: str, tmp_path: Path) -> None:

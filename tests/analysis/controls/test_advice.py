@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
+from analysis.controls import advice
 from analysis.controls.advice import schedules_to_add, terms_of
 
 Schedule = tuple[int, ...]
@@ -62,6 +63,15 @@ def test_schedules_are_over_the_bits_that_are_there_or_a_few_more(present: list[
     added = schedules_to_add(present)
     assert {bit for schedule in added for bit in schedule} <= bits
     assert max(bit for schedule in added for bit in schedule) == max(bits)
+
+
+@pytest.mark.parametrize(("most", "top"), [(64, 5), (63, 4)])
+def test_all_schedules_over_the_bits_are_tried_up_to_the_most_that_are(
+    most: int, top: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(advice, "MOST_CANDIDATES", most)  # 2 to 5 bits in three stages: 64
+    added = schedules_to_add([(2, 2, 5), (5, 2, 2), (2, 5, 2), (3, 3, 3)])
+    assert max(bit for schedule in added for bit in schedule) == top
 
 
 def test_terms_are_order_mean_bits_and_the_logarithm_of_the_mean_square() -> None:

@@ -96,6 +96,15 @@ def test_what_was_not_measured_has_no_rank() -> None:
         pareto_front(frame.iloc[[1]], [ACCURACY, EMISSIONS])
 
 
+@pytest.mark.parametrize("lacking", ["test_accuracy", "val_accuracy"])
+def test_a_configuration_needs_the_figures_that_decide_and_those_that_are_reported(lacking: str) -> None:
+    frame = pd.DataFrame({"test_accuracy": [0.9, 0.99], "val_accuracy": [0.9, 0.99], "emissions_kg_co2eq": [1.0, 1.0]})
+    frame.loc[1, lacking] = np.nan
+    front = pareto_front(frame, [ACCURACY, EMISSIONS], [Objective("val_accuracy", "maximize"), EMISSIONS])
+    assert front["on_front"].tolist() == [True, False]
+    assert front["rank"].isna().tolist() == [False, True]
+
+
 def test_signs_are_flipped_once() -> None:
     frame = pd.DataFrame({"test_accuracy": [0.9], "emissions_kg_co2eq": [2.0]})
     assert to_costs(frame, [ACCURACY, EMISSIONS]).tolist() == [[-0.9, 2.0]]
@@ -127,6 +136,7 @@ def test_what_is_no_number_is_refused_and_no_points_have_no_front() -> None:
     with pytest.raises(ValueError, match="got NaN in 1 points"):
         is_nondominated(np.array([[0.0, np.nan], [1.0, 1.0]]))
     assert is_nondominated(np.zeros((0, 2))).tolist() == []
+    assert pareto_rank(np.zeros((0, 2))).tolist() == []
 
 
 @pytest.mark.parametrize("n", [1, 3000])

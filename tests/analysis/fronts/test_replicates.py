@@ -55,7 +55,14 @@ def test_configurations_with_all_objectives_are_kept_with_the_seeds_that_any_of_
 
 @pytest.mark.parametrize(
     ("values", "step"),
-    [([], 0.0), ([2.0, 2.0], 0.0), ([1.0, 1.5], 0.5), ([0.0, 4.0, 5.0, NAN, np.inf], 1.0), ([0.0, 1e-10, 1.0], 1.0)],
+    [
+        ([], 0.0),
+        ([2.0, 2.0], 0.0),
+        ([1.0, 1.5], 0.5),
+        ([0.0, 4.0, 5.0, NAN, np.inf], 1.0),
+        ([0.0, 1e-10, 1.0], 1.0),
+        ([0.0, 1e-9, 1.0], 1.0),
+    ],
 )
 def test_the_smallest_step_is_between_finite_values_and_more_than_rounding(values: list[float], step: float) -> None:
     assert smallest_step(np.array(values)) == pytest.approx(step)

@@ -33,7 +33,10 @@ def families_of(run: Path, select: Sequence[Objective] | None = None) -> pd.Data
     summary = summarise_trials(trials).assign(label=configuration_names(trials))
     front = pareto_front(summary, AXES, select)
     reference = reference_point(to_costs(front[front["rank"].notna()], AXES))
-    return family_fronts(trials, front, AXES, reference, select).set_index("family")
+    found = family_fronts(trials, front, AXES, reference, select)
+    if select is None:
+        pd.testing.assert_frame_equal(found, family_fronts(trials, front, AXES, reference))
+    return found.set_index("family")
 
 
 def test_each_family_has_a_front_a_volume_and_an_interval_of_its_own(tmp_path: Path) -> None:

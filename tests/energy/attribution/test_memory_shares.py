@@ -120,11 +120,11 @@ def test_where_the_memory_of_the_host_is_not_known_no_account_has_a_share() -> N
     assert MemoryShares(host, clock=lambda: 0.0).shares(["a"], lambda _: [10]) == {"a": 0.0}  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("now_s", "n_read"), [(24.995, 1), (25.0, 2)])
+@pytest.mark.parametrize(("now_s", "n_read"), [(24.99, 1), (25.01, 2)])
 def test_the_next_reading_is_after_2000_times_what_the_last_one_took(now_s: float, n_read: int) -> None:
     host = SharingHost()
     host.start(10, memory=400)
-    clock = iter([0.0, 0.0, 0.0125, now_s, now_s, now_s])
+    clock = iter([100.0, 100.0, 100.0125, 100 + now_s, 100 + now_s, 100 + now_s])
     memory = MemoryShares(host, clock=lambda: next(clock))  # type: ignore[arg-type]
     for _ in range(2):
         memory.shares(["a"], lambda _: [10])

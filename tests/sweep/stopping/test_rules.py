@@ -167,6 +167,15 @@ def test_of_a_seed_that_failed_nothing_is_known() -> None:
     assert rules.add_epoch("b0", "b", 2, 4, 0.1, 9.5) is not None
 
 
+def test_a_seed_that_failed_can_reach_1_at_most() -> None:
+    rules = StopRules(Stopping(dominance=Dominance(optimism=0.0, margin=0.0)), n_seeds=2)
+    for seed in "01":
+        train(rules, steady([0.7, 0.7]), f"rival{seed}", "rival")  # 2 kg
+    rules.end_trial("b0", "b", "failed")
+    assert rules.add_epoch("b1", "b", 1, 4, 0.39, 4.0) is None  # (0 + 4) / 2 is not more than 2 kg
+    assert rules.add_epoch("b1", "b", 2, 4, 0.39, 4.1) is not None  # (1 + 0.39) / 2 is below 0.7
+
+
 @pytest.mark.parametrize(("accuracy", "stops"), [(0.7, True), (0.7001, False)])
 def test_what_can_just_reach_the_accuracy_of_a_cheaper_one_stops(accuracy: float, stops: bool) -> None:
     rules = StopRules(Stopping(dominance=Dominance(optimism=0.0, margin=0.0)), n_seeds=1)

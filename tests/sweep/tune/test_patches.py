@@ -69,12 +69,13 @@ with local_ray(1):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "printed"),
     [
         (SNAPSHOTS, "[True, True] True [False, False]\n"),
         (WORKERS, "True {}\n"),
-        pytest.param(HELPERS, "True False False False\n", marks=pytest.mark.slow),
+        (HELPERS, "True False False False\n"),
     ],
     ids=["snapshots are left out", "trials use the processes that wait", "a local Ray starts no helpers"],
 )
