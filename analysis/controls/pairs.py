@@ -24,6 +24,7 @@ TOLERANCE = 0.02
 # A full-precision network has whole channels, so few cost the same as a schedule. One that costs more by up to this
 # share is compared all the same: a schedule that beats it beats more than an equal.
 FULL_PRECISION_REACH = 0.5
+_ROUNDING = 1e-12
 MEASURES = {"weight_bits": "weight bits", "bitops": "BitOps"}
 STATISTICS = [
     "n_seeds",
@@ -88,7 +89,8 @@ def _reasons(table: pd.DataFrame, i: Indices, j: Indices, tolerance: float) -> d
     value = {name: table[name].to_numpy() for name in ("width", "sum_of_bits", *MEASURES)}
     is_same_shape = (value["width"][i] == value["width"][j]) & (_n_stages(table)[i] == _n_stages(table)[j])
     reasons: dict[str, NDArray[np.bool_]] = {
-        name: excess(value[measure][i], value[measure][j]) <= tolerance + 1e-12 for measure, name in MEASURES.items()
+        name: excess(value[measure][i], value[measure][j]) <= tolerance + _ROUNDING
+        for measure, name in MEASURES.items()
     }
     reasons["sum of bits"] = (value["sum_of_bits"][i] == value["sum_of_bits"][j]) & is_same_shape
     for measure, name in MEASURES.items():
@@ -109,8 +111,10 @@ def _next_full_precision(table: pd.DataFrame, measure: str, tolerance: float) ->
     found = np.full(len(table), -1, dtype=np.int64)
     for row in np.flatnonzero(table["is_quantized"]):
         ratio = cost / cost[row]
-        fits = is_full & (group == group[row]) & (ratio > 1 + tolerance) & (ratio <= 1 + FULL_PRECISION_REACH)
-        if fits.any() and not (is_full & (excess(cost, cost[row : row + 1]) <= tolerance)).any():
+        is_rival = is_full & (group == group[row])
+        is_equal = excess(cost, cost[row : row + 1]) <= tolerance + _ROUNDING
+        fits = is_rival & ~is_equal & (ratio > 1) & (ratio <= 1 + FULL_PRECISION_REACH)
+        if fits.any() and not (is_rival & is_equal).any():
             found[row] = np.flatnonzero(fits)[np.argmin(ratio[fits])]
     return found
 

@@ -173,3 +173,16 @@ def test_a_spread_is_at_least_that_of_rounding_both_to_a_step_and_no_spread_at_a
     equal = paired_statistics(np.full((2, 3), 0.5), np.array([0]), np.array([1])).loc[0]
     assert (equal["difference"], equal["std"]) == (0.0, 0.0)
     assert equal[["t_low", "t_high", "p", "p_holm", "cohens_dz", "hedges_gz", "detectable"]].isna().all()
+
+
+def test_a_full_precision_network_of_other_settings_takes_no_pair_away() -> None:
+    other = FULL | {"weight_bits": 101.0, "group": 1}
+    table = table_of({"weight_bits": 100.0}, FULL | {"weight_bits": 120.0, "bitops": 1e8}, other)
+    assert list(reasons_of(table).values()) == ["full precision above in weight bits"]
+
+
+def test_a_full_precision_network_that_costs_just_the_tolerance_more_is_equal_and_none_above_is_compared() -> None:
+    table = table_of(
+        {"weight_bits": 100.0}, FULL | {"weight_bits": 102.0}, FULL | {"weight_bits": 120.0, "bitops": 1e8}
+    )
+    assert list(reasons_of(table).values()) == ["weight bits"]
