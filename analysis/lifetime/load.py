@@ -49,6 +49,11 @@ class Measurements:
     notes: tuple[str, ...]
 
 
+def has_inference(run_dir: Path) -> bool:
+    """Return whether inference of a run was measured."""
+    return (run_dir.resolve() / INFERENCE_FILE).is_file()
+
+
 def load_inference(run_dirs: Sequence[Path]) -> pd.DataFrame:
     """Return the measured inferences of several runs, failed ones included, and their ``folder``.
 
@@ -58,7 +63,7 @@ def load_inference(run_dirs: Sequence[Path]) -> pd.DataFrame:
     frames = []
     for run_dir in run_dirs:
         file = run_dir.resolve() / INFERENCE_FILE
-        if not file.is_file():
+        if not has_inference(run_dir):
             raise AnalysisError(
                 f"a lifetime needs measured inference, {run_dir} has no {INFERENCE_FILE}; run `python -m lwq_tune "
                 f"deploy {run_dir}` first"
