@@ -12,6 +12,7 @@ from analysis.commands.options import (
     add_inference_arguments,
     add_run_arguments,
     add_width_argument,
+    chosen_inference,
     load,
     positive,
     say,
@@ -61,9 +62,8 @@ def run(parsed: argparse.Namespace) -> int:
     inference = load_inference(parsed.run_dirs)
     loaded = load(parsed)
     found = analyse_lifetime(
-        loaded.runs, loaded.done, numbers, inference=inference, batch_size=parsed.batch, runtime=parsed.runtime,
-        mixed_hosts=parsed.mixed_hosts, mixed_sources=parsed.mixed_sources,
-        use_intensity_g_per_kwh=parsed.use_intensity, share_search=parsed.share_search, floors=parsed.floors,
+        loaded.runs, loaded.done, numbers, inference=inference, mixed_sources=parsed.mixed_sources,
+        share_search=parsed.share_search, floors=parsed.floors, **chosen_inference(parsed),
     )  # fmt: skip
     sentences, words = lifetime_sentences(found), energy_words(found.axis)
     figure = draw_lifetime(found, width_in=parsed.width_in)

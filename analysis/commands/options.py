@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -97,6 +98,14 @@ def add_inference_arguments(parser: argparse._ActionsContainer) -> None:
     flag("--use-intensity", type=positive, metavar="G_PER_KWH",
          help="carbon intensity where the networks are used (default: that of the measurements)")  # fmt: skip
     flag("--mixed-hosts", action="store_true", help="put inferences of several hosts on one axis")
+
+
+def chosen_inference(parsed: argparse.Namespace) -> dict[str, Any]:
+    """Return what `add_inference_arguments` took, as arguments of `analysis.lifetime.use.measure_use`."""
+    return {
+        "batch_size": parsed.batch, "runtime": parsed.runtime, "mixed_hosts": parsed.mixed_hosts,
+        "use_intensity_g_per_kwh": parsed.use_intensity,
+    }  # fmt: skip
 
 
 def positive(text: str) -> float:

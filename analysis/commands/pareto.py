@@ -18,6 +18,7 @@ from analysis.commands.options import (
     add_run_arguments,
     add_width_argument,
     chosen_hardware,
+    chosen_inference,
     load,
     say,
     tell,
@@ -174,13 +175,11 @@ def _inference(parsed: argparse.Namespace, done: pd.DataFrame) -> tuple[Inferenc
     deployed = [folder for folder in parsed.run_dirs if folder not in lacking]
     if not deployed:
         return None, lines
+    chosen = chosen_inference(parsed)
     try:
-        use = measure_use(
-            done, load_inference(deployed), batch_size=parsed.batch, runtime=parsed.runtime,
-            mixed_hosts=parsed.mixed_hosts, g_per_kwh=parsed.use_intensity,
-        )  # fmt: skip
+        use = measure_use(done, load_inference(deployed), **chosen)
     except AnalysisError as error:
-        if any((parsed.batch, parsed.runtime, parsed.mixed_hosts, parsed.use_intensity)):
+        if any(chosen.values()):
             raise
         return None, [*lines, f"no second panel: {error}"]
     return find_inference_front(use), lines

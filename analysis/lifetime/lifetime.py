@@ -88,7 +88,7 @@ def analyse_lifetime(
     """
     use = measure_use(
         done, inference, batch_size=batch_size, runtime=runtime, mixed_hosts=mixed_hosts,
-        g_per_kwh=use_intensity_g_per_kwh,
+        use_intensity_g_per_kwh=use_intensity_g_per_kwh,
     )  # fmt: skip
     rows, axis = use.rows, use.axis
     check_comparable(use.deployed.assign(**dict.fromkeys(_OF_TRAINING)))

@@ -73,7 +73,7 @@ def measure_use(
     batch_size: int | None = None,
     runtime: str | None = None,
     mixed_hosts: bool = False,
-    g_per_kwh: float | None = None,
+    use_intensity_g_per_kwh: float | None = None,
 ) -> Use:
     """Return what was measured of the deployed networks of some runs.
 
@@ -83,7 +83,7 @@ def measure_use(
         batch_size: Images per call; the smallest measured one without it.
         runtime: Library that executed the networks; needed where several did.
         mixed_hosts: Whether measurements of several hosts may stand on one axis.
-        g_per_kwh: Carbon intensity of use; that of the measurements without it.
+        use_intensity_g_per_kwh: Carbon intensity of use; that of the measurements without it.
 
     Raises:
         AnalysisError: Something was not measured, or cannot stand on one axis.
@@ -93,7 +93,9 @@ def measure_use(
     )  # fmt: skip
     rows = measured.rows
     deployed = done[done[CONFIGURATION].isin(rows[CONFIGURATION])]
-    return Use(_axis(rows, deployed, g_per_kwh), rows, deployed, tuple(find_classes(rows)), measured.notes)
+    return Use(
+        _axis(rows, deployed, use_intensity_g_per_kwh), rows, deployed, tuple(find_classes(rows)), measured.notes
+    )
 
 
 def _axis(rows: pd.DataFrame, deployed: pd.DataFrame, use_intensity: float | None) -> Axis:

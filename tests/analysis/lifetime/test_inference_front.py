@@ -37,7 +37,7 @@ def test_emissions_are_a_million_times_energy_per_image_times_intensity(tmp_path
 
 def test_intensity_of_use_scales_emissions(tmp_path: Path) -> None:
     run = write_deployed_run(tmp_path / "run")
-    as_measured, chosen = front_of(run), front_of(run, g_per_kwh=2 * G_PER_KWH)
+    as_measured, chosen = front_of(run), front_of(run, use_intensity_g_per_kwh=2 * G_PER_KWH)
     assert chosen.points[EMISSIONS].tolist() == pytest.approx((2 * as_measured.points[EMISSIONS]).tolist())
 
 
