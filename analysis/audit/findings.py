@@ -8,7 +8,17 @@ from typing import Any
 import pandas as pd
 
 from analysis.audit.checks import balance_nodes, check_run, sum_starts
-from analysis.audit.tables import LEDGER_FIGURES, ROW_ENERGIES, RUNNING, SOURCES, SUMMED, Tables
+from analysis.audit.inference import check_deployment
+from analysis.audit.tables import (
+    INFERENCE_FIGURES,
+    LEDGER_FIGURES,
+    PROCESS,
+    ROW_ENERGIES,
+    RUNNING,
+    SOURCES,
+    SUMMED,
+    Tables,
+)
 
 Figures = dict[str, Any]
 
@@ -25,11 +35,12 @@ def audit_run(tables: Tables) -> Figures:
         "n_done": int(is_done.sum()),
         "n_epoch_rows": len(tables.epochs),
         "n_intervals": len(times_s),
+        "n_inferences": 0 if tables.inference is None else len(tables.inference),
         "balances": [
             {**asdict(balance), "residual_kwh": balance.residual_kwh, "relative_residual": balance.relative_residual}
             for balance, _ in balance_nodes(tables.intervals)
         ],
-        "checks": [asdict(check) for check in check_run(tables)],
+        "checks": [asdict(check) for check in [*check_run(tables), *check_deployment(tables)]],
         **_surplus(tables, set(tables.trials["trial_key"][is_done])),
         **_origins(tables),
         "time_s": float(times_s.sum()),
@@ -85,12 +96,16 @@ def _count_nulls(tables: Tables) -> list[Figures]:
     begun = tables.trials[tables.trials["trial_key"].isin(tables.epochs["trial_key"])]
     node, parts = ((tables.intervals["part"] == "node") ^ flip for flip in (False, True))
     whole = [name for name in LEDGER_FIGURES if name not in ("active_energy_kwh", "idle_energy_kwh")]
-    looked_at = (
+    looked_at = [
         ("intervals of nodes", tables.intervals[node], whole),
         ("intervals of parts", tables.intervals[parts], LEDGER_FIGURES),
         ("epochs", tables.epochs, [*SUMMED, *RUNNING, "coverage"]),
         ("trials", begun, [*SUMMED, "discarded_energy_kwh"]),
-    )
+    ]
+    if tables.inference is not None:
+        process = tables.inference[PROCESS]
+        inference = tables.inference.assign(**{PROCESS: process.where(process != "")})
+        looked_at.append(("inference", inference, [*INFERENCE_FIGURES, PROCESS]))
     return [
         {"table": table, "column": column, "n_null": int(n_null), "n_rows": len(frame)}
         for table, frame, columns in looked_at

@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from analysis.runs.load import AnalysisError, read_tables, trials_file
-from lwq_tune.results.schema import EPOCH_COLUMNS, INTERVAL_COLUMNS, TRIAL_COLUMNS, Column
+from analysis.runs.load import INFERENCE_FILE, AnalysisError, has_column, read_tables, trials_file
+from lwq_tune.results.schema import EPOCH_COLUMNS, INFERENCE_COLUMNS, INTERVAL_COLUMNS, TRIAL_COLUMNS, Column
 
 DOMAINS = ["cpu_energy_kwh", "gpu_energy_kwh", "ram_energy_kwh"]
 ROW_ENERGIES = ["energy_kwh", "eval_energy_kwh", "setup_energy_kwh", "overhead_energy_kwh"]
@@ -43,6 +43,20 @@ EPOCHS = _schema(EPOCH_COLUMNS, [*EPOCH_NAMES, *SUMMED, *RUNNING])
 INTERVAL_NAMES = ["host", "interval", "time_s", "part", "trial_key", "segment", "domain", "unmeasured_s", "flags"]
 INTERVALS = _schema(INTERVAL_COLUMNS, [*INTERVAL_NAMES, *LEDGER_FIGURES])
 
+INFERENCE_FIGURES = [
+    "n_images",
+    "window_s",
+    "time_per_image_us",
+    "energy_per_image_uj",
+    "active_energy_per_image_uj",
+    "emissions_per_image_ug_co2eq",
+    "carbon_intensity_g_per_kwh",
+    "compile_energy_kwh",
+]
+PROCESS = "energy_segment"
+INFERENCE_NAMES = ["status", "trial_key", "float_precision", "batch_size", "repetition", *INFERENCE_FIGURES]
+INFERENCE = _schema(INFERENCE_COLUMNS, INFERENCE_NAMES)
+
 
 @dataclass(frozen=True)
 class Tables:
@@ -52,12 +66,16 @@ class Tables:
         trials: One row per trial, those included that others start from.
         epochs: One row per epoch and attempt.
         intervals: One row per interval, part and domain, of all hosts.
+        inference: One row per finished measurement of a deployed network; None where nothing was deployed.
+        deployment_intervals: As ``intervals``, of the ledger while deployed networks were measured.
     """
 
     folder: Path
     trials: pd.DataFrame
     epochs: pd.DataFrame
     intervals: pd.DataFrame
+    inference: pd.DataFrame | None = None
+    deployment_intervals: pd.DataFrame | None = None
 
     @property
     def counted(self) -> pd.DataFrame:
@@ -81,9 +99,27 @@ def load_tables(run_dir: Path) -> Tables:
             f"an audit adds up the intervals of the energy ledger, {folder} has no energy/*.parquet: it ran with "
             "--no-energy, is older than the ledger, or has not ended; audit a sweep that measured energy to its end"
         )
+    inference = folder / INFERENCE_FILE
+    deployed = sorted((folder / "deployed" / "energy").glob("*.parquet"))
+    has_inference = inference.is_file()
     return Tables(
         folder=folder,
         trials=read_tables([trials], TRIALS),
         epochs=read_tables(epochs, EPOCHS).fillna({"energy_segment": ""}),
-        intervals=read_tables(intervals, INTERVALS).fillna({"trial_key": "", "segment": ""}),
+        intervals=_read_intervals(intervals),
+        inference=_read_inference(inference) if has_inference else None,
+        deployment_intervals=_read_intervals(deployed) if has_inference else None,
     )
+
+
+def _read_intervals(files: Sequence[Path]) -> pd.DataFrame:
+    return read_tables(files, INTERVALS).fillna({"trial_key": "", "segment": ""})
+
+
+def _read_inference(file: Path) -> pd.DataFrame:
+    """Return the finished measurements; those of earlier versions do not name their process."""
+    if has_column(file, PROCESS):
+        rows = read_tables([file], INFERENCE.append(pa.field(PROCESS, pa.string()))).fillna({PROCESS: ""})
+    else:
+        rows = read_tables([file], INFERENCE).assign(**{PROCESS: ""})
+    return rows[rows["status"] == "done"].reset_index(drop=True)

@@ -37,7 +37,8 @@ def report(audit: Figures) -> str:
     """Return the report on one run."""
     lines = [
         f"{audit['folder']}: {_count(audit['n_trials'], 'trial')} ({audit['n_done']} done), "
-        f"{_count(audit['n_epoch_rows'], 'epoch row')}, {_count(audit['n_intervals'], 'interval')}",
+        f"{_count(audit['n_epoch_rows'], 'epoch row')}, {_count(audit['n_intervals'], 'interval')}"
+        + (f", {_count(audit['n_inferences'], 'measurement')} of inference" if audit["n_inferences"] else ""),
         "",
         "energy of nodes and of their parts",
         _balance_table(audit["balances"]),

@@ -8,7 +8,16 @@ import math
 import numpy as np
 import pandas as pd
 
-from analysis.commands.options import add_run_arguments, add_width_argument, load, say, tell
+from analysis.commands.options import (
+    add_inference_arguments,
+    add_run_arguments,
+    add_width_argument,
+    chosen_inference,
+    load,
+    positive,
+    say,
+    tell,
+)
 from analysis.runs.load import AnalysisError
 
 LEAST_IMAGES, MOST_IMAGES = 1e3, 1e12
@@ -20,18 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_width_argument(parser, 7.2, "default 7.2; 3.5 is one column of two")
     flag = parser.add_argument
     flag("--inferences", type=_numbers, metavar="N,N…", help="numbers of images to give the front for")
-    flag("--from", dest="least", type=_number, metavar="N", help="instead: each power of ten from N (default 1e3)")
-    flag("--to", dest="most", type=_number, metavar="N", help="to N (default 1e12)")
-    flag("--batch", type=int, metavar="N", help="images per call (default: the smallest that was measured)")
-    flag("--runtime", metavar="NAME", help="library that executed the networks, where several did")
-    flag("--use-intensity", type=_number, metavar="G_PER_KWH",
-         help="carbon intensity where the networks are used (default: that of the measurements)")  # fmt: skip
+    flag("--from", dest="least", type=positive, metavar="N", help="instead: each power of ten from N (default 1e3)")
+    flag("--to", dest="most", type=positive, metavar="N", help="to N (default 1e12)")
+    add_inference_arguments(parser)
     flag("--share-search", action="store_true",
          help="add to each quantized configuration an equal share of what the rest of the sweep emitted")  # fmt: skip
     flag("--floors", type=_fractions, metavar="A,A…",
          help="accuracies in [0, 1] to find the best schedule above (default: some below full precision)")  # fmt: skip
-    flag("--mixed-hosts", action="store_true", help="put inferences of several hosts on one axis")
-    flag("--mixed-sources", action="store_true", help="and training emissions that were found in different ways")
+    flag("--mixed-sources", action="store_true", help="put training emissions on it that were found in different ways")
 
 
 def run(parsed: argparse.Namespace) -> int:
@@ -57,9 +62,8 @@ def run(parsed: argparse.Namespace) -> int:
     inference = load_inference(parsed.run_dirs)
     loaded = load(parsed)
     found = analyse_lifetime(
-        loaded.runs, loaded.done, numbers, inference=inference, batch_size=parsed.batch, runtime=parsed.runtime,
-        mixed_hosts=parsed.mixed_hosts, mixed_sources=parsed.mixed_sources,
-        use_intensity_g_per_kwh=parsed.use_intensity, share_search=parsed.share_search, floors=parsed.floors,
+        loaded.runs, loaded.done, numbers, inference=inference, mixed_sources=parsed.mixed_sources,
+        share_search=parsed.share_search, floors=parsed.floors, **chosen_inference(parsed),
     )  # fmt: skip
     sentences, words = lifetime_sentences(found), energy_words(found.axis)
     figure = draw_lifetime(found, width_in=parsed.width_in)
@@ -102,18 +106,8 @@ def _asked_numbers(parsed: argparse.Namespace) -> list[float]:
     return sorted({least, *map(float, powers), most})
 
 
-def _number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"a number such as 1e6 is needed, got {text!r}") from error
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"a number above 0 is needed, got {text}")
-    return number
-
-
 def _numbers(text: str) -> list[float]:
-    return [_number(part) for part in text.split(",")]
+    return [positive(part) for part in text.split(",")]
 
 
 def _fractions(text: str) -> list[float]:

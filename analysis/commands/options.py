@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -86,6 +88,35 @@ def add_hardware_argument(parser: argparse.ArgumentParser, what: str) -> None:
         metavar="BITS",
         help="with --hardware: take stem and classifier at these bits where they were trained in full precision",
     )
+
+
+def add_inference_arguments(parser: argparse._ActionsContainer) -> None:
+    """Add which measured inferences stand on an axis."""
+    flag = parser.add_argument
+    flag("--batch", type=int, metavar="N", help="images per call (default: the smallest that was measured)")
+    flag("--runtime", metavar="NAME", help="library that executed the networks, where several did")
+    flag("--use-intensity", type=positive, metavar="G_PER_KWH",
+         help="carbon intensity where the networks are used (default: that of the measurements)")  # fmt: skip
+    flag("--mixed-hosts", action="store_true", help="put inferences of several hosts on one axis")
+
+
+def chosen_inference(parsed: argparse.Namespace) -> dict[str, Any]:
+    """Return what `add_inference_arguments` took, as arguments of `analysis.lifetime.use.measure_use`."""
+    return {
+        "batch_size": parsed.batch, "runtime": parsed.runtime, "mixed_hosts": parsed.mixed_hosts,
+        "use_intensity_g_per_kwh": parsed.use_intensity,
+    }  # fmt: skip
+
+
+def positive(text: str) -> float:
+    """Return a number above 0 of the command line."""
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"a number such as 1e6 is needed, got {text!r}") from error
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"a number above 0 is needed, got {text}")
+    return number
 
 
 def _bits(text: str) -> int:

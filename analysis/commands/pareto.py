@@ -1,4 +1,4 @@
-"""``python -m analysis pareto``: the front between the objectives, how sure it is, and its plot."""
+"""``python -m analysis pareto``: the front between the objectives, how sure it is, measured inference, and the plot."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ import pandas as pd
 from analysis.commands.options import (
     Loaded,
     add_hardware_argument,
+    add_inference_arguments,
     add_run_arguments,
     add_width_argument,
     chosen_hardware,
+    chosen_inference,
     load,
     say,
     tell,
@@ -26,6 +28,9 @@ from analysis.findings import Finding
 from analysis.fronts.attainment import attainment_surfaces
 from analysis.fronts.choice import ChoiceKind, choice_sentence, select_objectives, selection_doubts
 from analysis.fronts.pareto import is_nondominated, mark, pareto_front, reference_point, to_costs
+from analysis.lifetime.inference_front import InferenceFront, find_inference_front, inference_table, wide_columns
+from analysis.lifetime.load import has_inference, load_inference
+from analysis.lifetime.use import measure_use
 from analysis.paper.table3 import caption
 from analysis.runs.comparability import refuse_incomparable, without_origins
 from analysis.runs.configurations import check_comparable, summarise_trials
@@ -56,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run_arguments(parser)
     add_width_argument(parser, None, "default 7.2; 3.5 is one column of two")
     add_hardware_argument(parser, "in place of the costs, the inference energy modelled for this hardware")
+    add_inference_arguments(parser.add_argument_group("measured inference, the second panel"))
     flag = parser.add_argument
     flag("--families", action="store_true", help="draw the own front of each family of schedules as a thin line")
     flag("--mixed-sources", action="store_true", help="put energies on one front that were found in different ways")
@@ -87,6 +93,7 @@ def run(parsed: argparse.Namespace) -> int:
         AnalysisError: The runs cannot be analysed, or the files not be written.
     """
     from analysis.figures.front import WIDTH_IN, draw_pareto, save_figure
+    from analysis.figures.inference_panel import inference_caption
 
     hardware = chosen_hardware(parsed)
     loaded = load(parsed)
@@ -120,6 +127,11 @@ def run(parsed: argparse.Namespace) -> int:
     has_lines = parsed.families and len(objectives) == 2
     origins = f"{_legend(choice, front, has_lines=has_lines)} {caption(done)}"
     origins += f"; {axis.sentence}" if axis is not None else ""
+    inference, without = (None, []) if hardware is not None else _inference(parsed, done)
+    if inference is not None:
+        origins = " ".join([*map(as_sentence, inference.alerts), f"{origins}.", inference_caption(inference)])
+        front = front.join(wide_columns(inference))
+        warnings = [*warnings, *inference.alerts, *inference.notes]
     figure = draw_pareto(
         front,
         done,
@@ -128,6 +140,7 @@ def run(parsed: argparse.Namespace) -> int:
         surfaces=surfaces,
         with_families=has_lines,
         width_in=parsed.width_in or WIDTH_IN,
+        inference=inference,
     )
     doubts = [f"warning: {line}" for line in [*warnings, *_doubts(loaded, front, objectives)]]
     lines = [
@@ -137,6 +150,8 @@ def run(parsed: argparse.Namespace) -> int:
         *_verdict_lines(front, parsed),
     ]
     lines += _hypervolumes(done, front, objectives, select)
+    if inference is not None:
+        lines += ["deployed networks, the second panel:", inference_table(inference), *inference.sentences]
     with loaded.writing() as out:
         table = out / f"pareto{ending}.csv"
         (front.assign(hardware=hardware.label) if hardware is not None else front).to_csv(table, index=False)
@@ -144,9 +159,30 @@ def run(parsed: argparse.Namespace) -> int:
         files += save_figure(figure, out / f"pareto{ending}")
     say(doubts)
     tell(lines)
-    say([*why_none, *([NO_LINES] if parsed.families and not has_lines else [])])
+    say([*why_none, *without, *([NO_LINES] if parsed.families and not has_lines else [])])
     tell(files)
     return 0
+
+
+def _inference(parsed: argparse.Namespace, done: pd.DataFrame) -> tuple[InferenceFront | None, list[str]]:
+    """Return the front of the deployed networks, None where there is none, and lines on runs without one.
+
+    Raises:
+        AnalysisError: It was asked for by an option and cannot be shown.
+    """
+    lacking = [folder for folder in parsed.run_dirs if not has_inference(folder)]
+    lines = [f"no measured inference of {folder}; measure it: python -m lwq_tune deploy {folder}" for folder in lacking]
+    deployed = [folder for folder in parsed.run_dirs if folder not in lacking]
+    if not deployed:
+        return None, lines
+    chosen = chosen_inference(parsed)
+    try:
+        use = measure_use(done, load_inference(deployed), **chosen)
+    except AnalysisError as error:
+        if any(chosen.values()):
+            raise
+        return None, [*lines, f"no second panel: {error}"]
+    return find_inference_front(use), lines
 
 
 def _legend(choice: Finding[ChoiceKind], front: pd.DataFrame, *, has_lines: bool) -> str:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from analysis.commands.options import add_hardware_argument, chosen_hardware, load, say, tell
+from analysis.commands.options import (
+    add_hardware_argument,
+    add_inference_arguments,
+    chosen_hardware,
+    chosen_inference,
+    load,
+    say,
+    tell,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mixed-sources", action="store_true", help="show energies that were found in different ways together"
     )
+    add_inference_arguments(parser.add_argument_group("measured inference"))
     add_hardware_argument(parser, "model inference for this hardware (default: 45 nm)")
 
 
@@ -33,7 +42,10 @@ def run(parsed: argparse.Namespace) -> int:
     loaded = load(parsed)
     file = parsed.out or loaded.out / "report.html"
     others = loaded.left_out()
-    evidence = gather(loaded.runs, loaded.done, parsed.run_dirs, others, mixed=parsed.mixed_sources, hardware=hardware)
+    evidence = gather(
+        loaded.runs, loaded.done, parsed.run_dirs, others, mixed=parsed.mixed_sources, hardware=hardware,
+        chosen_inference=chosen_inference(parsed),
+    )  # fmt: skip
     page = build_page(evidence)
     write_page(page, file)
     say([*others, *(f"warning: {line}" for line in evidence.warnings if line not in others)])

@@ -6,6 +6,7 @@ Start at `front.draw_pareto`.
 - front: The front: configurations as points, their seeds, the steps that they attain, and their names.
 - front_lines: The boundary that a front attains, drawn as steps.
 - heatmap: Heat maps of all schedules of three stages.
+- inference_panel: The second panel of a front: deployed networks against measured emissions of inference.
 - ledgers: Drawing of `analysis.energy.ledgers`.
 - lifetime: Drawing of `analysis.lifetime`.
 - point_labels: Names beside the points of a plot, each where it covers least of what is drawn.

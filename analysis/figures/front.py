@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from analysis.figures.front_lines import boundary, draw_family_fronts, draw_line_key, draw_steps
+from analysis.figures.inference_panel import draw_inference, inference_axes, name_inference
 from analysis.figures.point_labels import place_names
 from analysis.figures.style import FAMILY_STYLE, Axis, make_axis
 from analysis.figures.uncertainty_marks import (
@@ -24,6 +25,8 @@ from analysis.figures.uncertainty_marks import (
     face_and_edge,
     mark_knee,
 )
+from analysis.lifetime.inference_front import InferenceFront
+from analysis.lifetime.sentences import energy_words
 from analysis.runs.load import Objective
 
 MOST_LABELS = 12
@@ -44,8 +47,11 @@ def draw_pareto(
     surfaces: pd.DataFrame | None = None,
     with_families: bool = False,
     width_in: float = WIDTH_IN,
+    inference: InferenceFront | None = None,
 ) -> Figure:
     """Return the plot of the first two objectives; the costs run along x, what is maximised along y.
+
+    With measured inference a second panel shows the deployed networks: beside the first, in one column below it.
 
     Args:
         front: Configurations from `pareto_front`, solid points, with the standard deviation over seeds
@@ -57,60 +63,100 @@ def draw_pareto(
         surfaces: From `analysis.fronts.attainment.attainment_surfaces`, drawn behind where there are two objectives.
         with_families: Whether each family's own front is drawn as a thin line, where there are two objectives.
         width_in: Width in inches; below 5 the type and the points are those of one column.
+        inference: From `analysis.lifetime.inference_front.find_inference_front`.
     """
     vertical, horizontal = sorted(objectives[:2], key=lambda objective: objective.direction)
     y_axis, x_axis = (make_axis(objective, trials[objective.column]) for objective in (vertical, horizontal))
-    is_narrow = width_in < NARROW_IN
-    figure, axes = _empty_figure(width_in, is_narrow=is_narrow)
+    figure, axes, second = _empty_figure(width_in, has_second=inference is not None)
+    is_narrow = width_in < NARROW_IN or inference is not None
+    scale = 0.45 if is_narrow else 1.0
     has_lines = with_families and len(objectives) == 2
     for family in FAMILY_STYLE:
-        _draw_family(axes, front, trials, family, x_axis, y_axis, 0.45 if is_narrow else 1.0, has_line=has_lines)
+        _draw_family(axes, front, trials, family, x_axis, y_axis, scale, has_line=has_lines)
     if len(objectives) == 2 and surfaces is not None:
         draw_surfaces(axes, surfaces, horizontal, vertical, (x_axis.factor, y_axis.factor))
     if len(objectives) != 2:
-        _ring_front(axes, front[front["on_front"]], x_axis, y_axis, "front (all objectives)")
+        _ring_front(axes, front[front["on_front"]], x_axis, y_axis, scale, "front (all objectives)")
     else:
-        _draw_front(axes, front, horizontal, vertical, x_axis, y_axis, has_lines=has_lines)
+        _draw_front(axes, front, horizontal, vertical, x_axis, y_axis, scale, has_lines=has_lines)
     mark_knee(axes, *_points(front[front["is_knee"]], x_axis, y_axis), 150 if is_narrow else 330)
     explain_verdicts(axes, front)
-    _finish(figure, axes, x_axis, y_axis, caption, is_narrow=is_narrow, key_length=2.6 if has_lines else 2.0)
+    _label_axes(figure, axes, x_axis, y_axis, is_narrow=is_narrow)
+    if inference is not None and second is not None:
+        axes.set_title("training", fontsize=8, loc="left")
+        second.set_title(f"inference: {inference.axis.runtime}, batch size {inference.axis.batch_size}", fontsize=8,
+                         loc="left")  # fmt: skip
+        draw_inference(second, inference, scale)
+        _label_axes(figure, second, *inference_axes(inference), is_narrow=True, remark=energy_words(inference.axis))
+    _finish(figure, caption, is_narrow=is_narrow, key_length=2.6 if has_lines else 2.0)
     figure.canvas.draw()  # what came before has moved the axes
-    _label_points(axes, front, x_axis, y_axis, 6.0 if is_narrow else 7.5)
+    size = 6.0 if is_narrow else 7.5
+    _label_points(axes, front, x_axis, y_axis, size)
+    if inference is not None and second is not None:
+        name_inference(second, inference, size, MOST_LABELS)
     return figure
 
 
-def _empty_figure(width_in: float, *, is_narrow: bool) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width_in, width_in * (0.95 if is_narrow else 0.74)), layout="constrained")
+def _empty_figure(width_in: float, *, has_second: bool) -> tuple[Figure, Axes, Axes | None]:
+    """Return a figure with its axes: two beside each other, in one column below each other."""
+    is_narrow = width_in < NARROW_IN
+    height = width_in * (0.95 if is_narrow else 0.74)
+    if has_second:
+        height = width_in * (1.95 if is_narrow else 0.62)
+    figure = Figure(figsize=(width_in, height), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.margins(0.14)
-    return figure, axes
+    n_rows, n_columns = (1, 1) if not has_second else (2, 1) if is_narrow else (1, 2)
+    every = figure.subplots(n_rows, n_columns, squeeze=False).ravel().tolist()
+    for axes in every:
+        axes.margins(0.14)
+    return figure, every[0], every[1] if has_second else None
 
 
-def _finish(
-    figure: Figure, axes: Axes, x_axis: Axis, y_axis: Axis, caption: str, *, is_narrow: bool, key_length: float
-) -> None:
-    """Set labels, legend and caption."""
-    for axis, set_label, own in ((x_axis, axes.set_xlabel, axes.xaxis), (y_axis, axes.set_ylabel, axes.yaxis)):
-        label = textwrap.fill(axis.label, int(LABEL_CHARACTERS_PER_INCH * figure.get_figwidth()))
+def _label_axes(figure: Figure, axes: Axes, x_axis: Axis, y_axis: Axis, *, is_narrow: bool, remark: str = "") -> None:
+    """Set labels and grid.
+
+    Args:
+        figure: Where.
+        axes: Of the figure.
+        x_axis: Of the label along x.
+        y_axis: Of the label along y.
+        is_narrow: Whether the type is that of one column.
+        remark: Below the label along x.
+    """
+    width_in, height_in = figure.get_size_inches() * axes.get_position().size
+    sides = (
+        (x_axis.label, width_in, x_axis, axes.set_xlabel, axes.xaxis),
+        (y_axis.label, height_in, y_axis, axes.set_ylabel, axes.yaxis),
+    )
+    for text, length_in, axis, set_label, own in sides:
+        whole = text.replace(" CO2eq", "\u00a0CO2eq")  # a unit stays in one line
+        label = textwrap.fill(whole, int(LABEL_CHARACTERS_PER_INCH * length_in * (1.3 if is_narrow else 1.0)))
+        if remark and axis is x_axis:
+            label = f"{label}\n{remark}"
         set_label(label, fontsize=8 if is_narrow else 10)
         own.set_tick_params(labelsize=7 if is_narrow else 9)
         if axis.is_fraction:
             own.set_major_formatter(PercentFormatter(1.0, symbol=""))
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.legend(
-        frameon=False,
-        fontsize=6 if is_narrow else 8,
-        loc="lower left",
-        ncols=2 if is_narrow else 4,
-        bbox_to_anchor=(0, 1),
-        handletextpad=0.4,
-        columnspacing=1.2,
-        labelspacing=0.3,
-        handlelength=key_length,
-    )
-    n_characters = int(CAPTION_CHARACTERS_PER_INCH * figure.get_figwidth() * (1.08 if is_narrow else 1.0))
+
+
+def _finish(figure: Figure, caption: str, *, is_narrow: bool, key_length: float) -> None:
+    """Set legend and caption."""
+    width_in = figure.get_figwidth()
+    style: dict[str, Any] = {
+        "frameon": False, "fontsize": 6 if is_narrow else 8, "handletextpad": 0.4, "columnspacing": 1.2,
+        "labelspacing": 0.3, "handlelength": key_length, "ncols": 2 if width_in < NARROW_IN else 4,
+    }  # fmt: skip
+    if len(figure.axes) == 1:
+        figure.axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1), **style)
+    else:
+        entries: dict[str, Any] = {}
+        for axes in figure.axes:
+            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+                entries.setdefault(label, handle)
+        figure.legend(list(entries.values()), list(entries), loc="outside upper left", **style)
+    n_characters = int(CAPTION_CHARACTERS_PER_INCH * width_in * (1.08 if is_narrow else 1.0))
     figure.supxlabel("\n".join(textwrap.wrap(caption, n_characters)), fontsize=6 if is_narrow else 6.5, color="0.35")
 
 
@@ -162,7 +208,15 @@ def _draw_family(
 
 
 def _draw_front(
-    axes: Axes, front: pd.DataFrame, horizontal: Objective, vertical: Objective, x: Axis, y: Axis, *, has_lines: bool
+    axes: Axes,
+    front: pd.DataFrame,
+    horizontal: Objective,
+    vertical: Objective,
+    x: Axis,
+    y: Axis,
+    scale: float,
+    *,
+    has_lines: bool,
 ) -> None:
     """Draw the front of all configurations and, where asked for, the front of each family.
 
@@ -172,7 +226,7 @@ def _draw_front(
     on_front = front[front["on_front"]]
     corners = boundary(on_front, horizontal, vertical)
     if len(corners) < len(on_front):
-        _ring_front(axes, on_front, x, y, "front (by validation)")
+        _ring_front(axes, on_front, x, y, scale, "front (by validation)")
     # Wide and pale below the fronts of families, which run along it in parts.
     style: dict[str, Any] = {"color": "0.25", "linewidth": 1.2, "linestyle": "--", "zorder": 3}
     if has_lines:
@@ -183,10 +237,10 @@ def _draw_front(
         draw_family_fronts(axes, front, horizontal, vertical, factors, FAMILY_STYLE)
 
 
-def _ring_front(axes: Axes, members: pd.DataFrame, x: Axis, y: Axis, label: str) -> None:
+def _ring_front(axes: Axes, members: pd.DataFrame, x: Axis, y: Axis, scale: float, label: str) -> None:
     """Ring a front that has no boundary in this plane."""
     xs, ys = _points(members, x, y)
-    axes.scatter(xs, ys, s=220, facecolors="none", edgecolors="0.45", linewidths=1.2, zorder=3, label=label)
+    axes.scatter(xs, ys, s=scale * 220, facecolors="none", edgecolors="0.45", linewidths=1.2, zorder=3, label=label)
 
 
 def _label_points(axes: Axes, front: pd.DataFrame, x: Axis, y: Axis, size: float) -> None:

@@ -100,6 +100,22 @@ def fronts_over_images(
     return pd.concat(frames, ignore_index=True)
 
 
+def choices_over_images(variants: Sequence[Variant], numbers: Sequence[float]) -> list[list[int]]:
+    """Return the keys on the front of means for each number of images, the least emissions first.
+
+    What has a more accurate one of its group that counts as emitting no more is left out, as in ``is_choice``.
+    """
+    found = []
+    for number in numbers:
+        costs = pd.DataFrame({ACCURACY: [v.accuracy.value for v in variants],
+                              LIFETIME: [v.lifetime_kg(number) for v in variants]})  # fmt: skip
+        members = [v for v, is_member in zip(variants, is_nondominated(to_costs(costs, OBJECTIVES)), strict=True)
+                   if is_member]  # fmt: skip
+        kept = [variant for variant in members if not _as_cheap(variant, variants, number)]
+        found.append([variant.key for variant in sorted(kept, key=lambda each: each.lifetime_kg(number))])
+    return found
+
+
 def _as_cheap(variant: Variant, variants: Sequence[Variant], n_images: float) -> list[str]:
     return [
         other.label

@@ -18,7 +18,10 @@ from analysis.runs.seeds import configuration_labels, name_trials
 from analysis.wording import counted, join_words
 from lwq_tune.results.schema import INFERENCE_COLUMNS
 
-INFERENCE_TYPES = pa.schema([(column.name, column.arrow_type) for column in INFERENCE_COLUMNS])
+# The process that measured is of the audit; tables of earlier versions do not name it.
+INFERENCE_TYPES = pa.schema(
+    [(column.name, column.arrow_type) for column in INFERENCE_COLUMNS if column.name != "energy_segment"]
+)
 VARIANT, ENERGY = "variant", "energy_per_image_uj"
 # Beside runtime, batch size and host: what differs in these costs something else for another reason than its bits.
 ALIKE = {
@@ -49,6 +52,11 @@ class Measurements:
     notes: tuple[str, ...]
 
 
+def has_inference(run_dir: Path) -> bool:
+    """Return whether inference of a run was measured."""
+    return (run_dir.resolve() / INFERENCE_FILE).is_file()
+
+
 def load_inference(run_dirs: Sequence[Path]) -> pd.DataFrame:
     """Return the measured inferences of several runs, failed ones included, and their ``folder``.
 
@@ -58,7 +66,7 @@ def load_inference(run_dirs: Sequence[Path]) -> pd.DataFrame:
     frames = []
     for run_dir in run_dirs:
         file = run_dir.resolve() / INFERENCE_FILE
-        if not file.is_file():
+        if not has_inference(run_dir):
             raise AnalysisError(
                 f"a lifetime needs measured inference, {run_dir} has no {INFERENCE_FILE}; run `python -m lwq_tune "
                 f"deploy {run_dir}` first"

@@ -9,7 +9,8 @@ from analysis.energy.sources import EnergyKind
 from analysis.findings import Estimate, Finding
 from analysis.lifetime.classes import MARGIN
 from analysis.lifetime.findings import LifetimeKind, find_in_lifetime
-from analysis.lifetime.lifetime import Axis, Lifetime
+from analysis.lifetime.lifetime import Lifetime
+from analysis.lifetime.use import Axis
 from analysis.paper.published import REDUCTION_SOURCE
 from analysis.wording import counted, join_words, per_cent
 
@@ -57,6 +58,16 @@ def energy_words(axis: Axis) -> str:
     return "measured energy" if axis.kind is EnergyKind.MEASURED else f"energy {axis.kind}"
 
 
+def use_sentence(axis: Axis) -> str:
+    """Return what inference was measured with, and how its energy was found."""
+    return (
+        f"use: {axis.runtime}, batch size {axis.batch_size}, {counted(axis.n_threads, 'thread')}, host "
+        f"{', '.join(axis.hosts) or 'unknown'} ({', '.join(axis.processors) or 'unknown processor'}); "
+        f"{energy_words(axis)} ({', '.join(axis.sources) or 'unknown source'}), idle energy included; "
+        f"{axis.g_per_kwh:g} g/kWh ({axis.intensity_source})"
+    )
+
+
 def axis_sentences(lifetime: Lifetime) -> list[str]:
     """Return what is on the axis and where it comes from."""
     axis = lifetime.axis
@@ -67,10 +78,7 @@ def axis_sentences(lifetime: Lifetime) -> list[str]:
         else ""
     )
     return [
-        f"use: {axis.runtime}, batch size {axis.batch_size}, {counted(axis.n_threads, 'thread')}, host "
-        f"{', '.join(axis.hosts) or 'unknown'} ({', '.join(axis.processors) or 'unknown processor'}); "
-        f"{energy_words(axis)} ({', '.join(axis.sources) or 'unknown source'}), idle energy included; "
-        f"{axis.g_per_kwh:g} g/kWh ({axis.intensity_source})",
+        use_sentence(axis),
         f"training: all that a trial was charged with, lost work, and what it starts from; energy "
         f"{axis.training_kind}, {training} g/kWh; mean over seeds{search}",
         BY_TEST,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pandas as pd
 
 from analysis.lifetime.break_even import BreakEven, BreakEvenKind
 from analysis.lifetime.lifetime import Lifetime
+from analysis.lifetime.load import VARIANT
 from analysis.lifetime.means import Mean
-from analysis.lifetime.sentences import ESTIMATED_POWER, images_range, images_text
+from analysis.lifetime.sentences import ESTIMATED_POWER, energy_words, images_range, images_text
+from analysis.lifetime.use import Use
 from analysis.lifetime.variants import Variant
 from analysis.wording import join_words
 
@@ -55,6 +58,52 @@ def variants_table(lifetime: Lifetime) -> pd.DataFrame:
 def _with_interval(mean: Mean, style: str) -> str:
     half = mean.half_width()
     return f"{mean.value:{style}}" if math.isnan(half) else f"{mean.value:{style}} ± {half:.2g}"
+
+
+def deployments_table(use: Use) -> pd.DataFrame:
+    """Return one row per deployed network, as text: what ran, its time and energy, its accuracy and its size."""
+    words = energy_words(use.axis)
+    rows = []
+    for _, own in use.rows.groupby(VARIANT):
+        first = own.iloc[0]
+        by_seed = own.groupby("config_seed")[["deployed_test_accuracy", "simulated_test_accuracy", "same_class"]].mean()
+        deployed, simulated, same = (f"{100 * value:.2f}" for value in by_seed.mean())
+        rows.append({
+            "network": first["label"],
+            "ran with": _text(first["precision_class"]) or first["float_precision"],
+            "primitive": ", ".join(_primitives(own)) or "-",
+            "us/image (measured)": _grouped(own["time_per_image_us"]),
+            f"uJ/image ({words})": _grouped(own["energy_per_image_uj"]),
+            "accuracy %: deployed / simulated": f"{deployed} / {simulated}",
+            "same class %": same,
+            "file / packed weights KiB": f"{_kib(own['file_bytes'])} / {_kib(own['packed_weight_bytes'])}",
+            "integer layers": f"{first['n_integer_layers']:.0f} of {first['n_layers']:.0f}",
+            "QUANTIZED LAYERS IN FLOAT": _text(first["float_fallbacks"]) or "none",
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _grouped(values: pd.Series) -> str:
+    mean = values.mean()
+    return f"{mean:,.0f}" if mean >= 1000 else f"{mean:.3g}"
+
+
+def _kib(sizes: pd.Series) -> str:
+    return "-" if sizes.isna().all() else f"{sizes.mean() / 1024:.0f}"
+
+
+def _primitives(rows: pd.DataFrame) -> list[str]:
+    """Return the primitives of the quantized layers, or of a network without any, those of all."""
+    found = set()
+    for text, its_class in zip(rows["executed_layers"], rows["precision_class"], strict=True):
+        wanted = _text(its_class).split("+") if _text(its_class) else None
+        layers = json.loads(text) if isinstance(text, str) else {}
+        found |= {primitive for precision, primitive in layers.values() if wanted is None or precision in wanted}
+    return sorted(found)
 
 
 def fronts_table(lifetime: Lifetime) -> pd.DataFrame:

@@ -122,6 +122,20 @@ class ConfigurationChooser:
     macro: ClassVar[str] = "configuration_chooser"
 
 
+@dataclass(frozen=True)
+class ImagesSlider:
+    """A slider over the number of images, which the script of the page shows, and what is on the front there.
+
+    Attributes:
+        n_steps: Its positions.
+        start: The first one.
+    """
+
+    macro: ClassVar[str] = "images_slider"
+    n_steps: int
+    start: int
+
+
 Block = (
     Heading
     | Paragraph
@@ -133,6 +147,7 @@ Block = (
     | FigureBox
     | FamilyBoxes
     | ConfigurationChooser
+    | ImagesSlider
 )
 
 

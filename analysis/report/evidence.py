@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,10 @@ from analysis.findings import Finding
 from analysis.fronts.attainment import attainment_surfaces
 from analysis.fronts.choice import ChoiceKind, select_objectives, selection_doubts
 from analysis.fronts.pareto import pareto_front
+from analysis.lifetime.inference_front import find_inference_front
+from analysis.lifetime.lifetime import Lifetime, analyse_lifetime
+from analysis.lifetime.load import has_inference, load_inference
+from analysis.lifetime.use import Use, measure_use
 from analysis.paper.table3 import FIGURES as TABLE_FIGURES
 from analysis.paper.table3 import caption
 from analysis.runs.comparability import refuse_incomparable, without_origins
@@ -41,6 +45,7 @@ MOST_SHOWN = 300  # configurations with rows, curves and verdicts of their own
 MOST_CONTROLLED = 400  # pairs grow with the square: 27 triples x 10 settings are within it
 MOST_EPOCHS = 100  # points of a curve
 MOST_EPOCH_ROWS = 200_000  # of a run that is audited; more take longer than the rest of the report
+LIFETIME_IMAGES = tuple(10.0**power for power in range(3, 13))
 FEW_RESAMPLES, MANY_RESAMPLES = 500, 2000
 
 
@@ -79,6 +84,7 @@ class Evidence:
         warnings: On the energies, and on trials that are left out.
         mixed: Whether energies found in different ways are shown together.
         hardware: What inference is modelled for; None for the 45 nm model.
+        chosen_inference: Which measured inferences are shown: arguments of `analysis.lifetime.use.measure_use`.
     """
 
     runs: Runs
@@ -93,6 +99,7 @@ class Evidence:
     warnings: tuple[str, ...]
     mixed: bool
     hardware: HardwareTable | None = None
+    chosen_inference: Mapping[str, Any] = field(default_factory=dict)
 
     @functools.cached_property
     def shown(self) -> pd.DataFrame:
@@ -185,6 +192,38 @@ class Evidence:
         return attempt(lambda: measure_sensitivity(self.done))
 
     @functools.cached_property
+    def measured_inference(self) -> pd.DataFrame | Missing:
+        """Measured inferences of those runs that have some."""
+        deployed = [folder for folder in self.folders if has_inference(folder)]
+        if not deployed:
+            names = " ".join(self.names)
+            return Missing(f"inference of {names} was not measured; `python -m lwq_tune deploy RUN_DIR` measures it")
+        return attempt(lambda: load_inference(deployed))
+
+    @functools.cached_property
+    def use(self) -> Use | Missing:
+        """Measured inferences that stand on one axis."""
+        inference = self.measured_inference
+        if isinstance(inference, Missing):
+            return inference
+        return attempt(lambda: measure_use(self.done, inference, **self.chosen_inference))
+
+    @functools.cached_property
+    def lifetime(self) -> Lifetime | Missing:
+        """Training and use on one axis, with fronts for each power of ten of images."""
+        inference = self.measured_inference
+        if isinstance(inference, Missing):
+            return inference
+        chosen = {"mixed_sources": self.mixed, **self.chosen_inference}
+        return attempt(lambda: analyse_lifetime(self.runs, self.done, LIFETIME_IMAGES, inference=inference, **chosen))
+
+    @property
+    def in_float(self) -> tuple[str, ...]:
+        """A sentence on each class of networks whose quantized layers ran in float."""
+        use = self.use
+        return () if isinstance(use, Missing) else find_inference_front(use).alerts
+
+    @functools.cached_property
     def audits(self) -> list[Audit]:
         """What the audit of each run found."""
         return audit_runs(self.folders, self.names, self.runs.trials)
@@ -256,6 +295,7 @@ def gather(
     *,
     mixed: bool = False,
     hardware: HardwareTable | None = None,
+    chosen_inference: Mapping[str, Any] | None = None,
 ) -> Evidence:
     """Return the evidence of some runs.
 
@@ -266,6 +306,7 @@ def gather(
         warnings: What else a reader must know, such as how many trials are left out.
         mixed: Whether energies that were found in different ways may stand together.
         hardware: What inference is modelled for; None for the 45 nm model.
+        chosen_inference: Which measured inferences are shown, see `Evidence`.
 
     Raises:
         AnalysisError: The records cannot be compared, or no accuracy was measured.
@@ -292,6 +333,7 @@ def gather(
         (*warnings, *doubts, *selection, *lacking),
         mixed,
         hardware,
+        chosen_inference or {},
     )
 
 

@@ -16,13 +16,15 @@ from plotly.offline import get_plotlyjs
 from analysis.report import sections
 from analysis.report.blocks import FigureBox, Section
 from analysis.report.details import describe, detail_data, hover_texts
-from analysis.report.evidence import Evidence
+from analysis.report.evidence import Evidence, Missing
+from analysis.report.figures.lifetime import lifetime_data
 from analysis.report.figures.styles import configuration_styles
 from analysis.report.formatting import Values
 from analysis.report.provenance import Facts, read_manifest
 from analysis.report.sentences import status_sentence
 from analysis.report.status import find_status
 from analysis.runs.load import AnalysisError
+from analysis.wording import as_sentence
 from lwq_tune.files.atomic import whole_file
 
 PACKAGES = ("lwq-tune", "plotly", "pandas", "numpy", "moocore")
@@ -82,6 +84,7 @@ def build_page(evidence: Evidence) -> str:
         sections.heatmap_section(evidence),
         sections.curves_section(evidence),
         sections.energy_section(evidence),
+        sections.lifetime_section(evidence),
         sections.sensitivity_section(evidence),
         sections.table_section(evidence),
         sections.audit_section(evidence.audits),
@@ -92,17 +95,26 @@ def build_page(evidence: Evidence) -> str:
     statuses = map(status_sentence, find_status(evidence.runs.trials, manifests))
     title = " and ".join(evidence.names)
     return render(
-        Page(title, [*statuses, *evidence.warnings], parts, _data(evidence, facts), style, [get_plotlyjs(), script])
+        Page(
+            title,
+            [*map(as_sentence, evidence.in_float), *statuses, *evidence.warnings],
+            parts,
+            _data(evidence, facts),
+            style,
+            [get_plotlyjs(), script],
+        )
     )
 
 
 def _data(evidence: Evidence, facts: dict[int, Facts]) -> Values:
-    """Return what the script knows of single configurations."""
+    """Return what the script knows of single configurations, and of lifetimes."""
     details = detail_data(evidence, facts)
     styles = configuration_styles([d["label"] for d in details], [d["family"] for d in details])
     for detail in details:
         detail["colour"] = styles[detail["label"]][0]["color"]
-    return {"details": details, "n_seeds": int(evidence.front["n_seeds"].max())}
+    data: Values = {"details": details, "n_seeds": int(evidence.front["n_seeds"].max())}
+    lifetime = evidence.lifetime
+    return data if isinstance(lifetime, Missing) else {**data, "lifetime": lifetime_data(lifetime)}
 
 
 def render(page: Page) -> str:

@@ -10,9 +10,13 @@
   const SAVED_WIDTH = 1000;
   const place = (key) => document.getElementById(`figure-${key}`);
 
-  // Returns the title of an axis; before the unit stands a space or the end of a line.
+  const LONG_REMARK = 20;
+  const isLong = ({ remark }) => Boolean(remark) && remark.length > LONG_REMARK;
+
+  // Returns the title of an axis; before the unit, and a long remark, stands a space or the end of a line.
   function titleText({ name, unit, remark }, between = " ") {
-    return `${name}${unit ? `${between}(${unit})` : ""}${remark ? `, ${remark}` : ""}`;
+    const comma = isLong({ remark }) ? `,${between}` : ", ";
+    return `${name}${unit ? `${between}(${unit})` : ""}${remark ? `${comma}${remark}` : ""}`;
   }
 
   // Returns the layout with the panels arranged in as many columns as fit.
@@ -30,7 +34,7 @@
     const isNarrow = size.x * inner.width < NARROW;
     const broken = isNarrow ? panels.filter((panel) => panel.xTitle.unit) : [];
     for (const panel of broken) arranged[panel.x.replace("x", "xaxis")].title.text = titleText(panel.xTitle, "<br>");
-    const line = broken.length ? 18 : 0;
+    const line = broken.length ? (broken.some((panel) => isLong(panel.xTitle)) ? 36 : 18) : 0;
     margin.b += line;
     inner.height = rows * figure.panelHeight + (rows - 1) * (ROW_GAP + line);
     gap.y = (ROW_GAP + line) / inner.height;
@@ -183,6 +187,40 @@
     return box;
   }
 
+  // The front over the number of images: moves the networks to what they emit in all, and draws the front of the position.
+  function showImages(position) {
+    const { networks, steps } = report.lifetime;
+    const { n, text, front } = steps[position];
+    const figure = figures.get("lifetime");
+    const total = (place) => networks[place].training + n * networks[place].use;
+    const every = networks.map((_, place) => total(place));
+    const accuracies = networks.map((network) => network.accuracy);
+    const ends = (values, margin) => {
+      const [low, high] = [Math.min(...values), Math.max(...values)];
+      const reach = margin * (high - low || Math.abs(high) || 1);
+      return [low - reach, high + reach];
+    };
+    const [x, y] = [ends(every, 0.15), ends(accuracies, 0.15)];
+    figure.layout.xaxis.range = x;
+    figure.layout.yaxis.range = y;
+    for (const trace of figure.data) {
+      if (trace.customdata) trace.x = trace.customdata.map(total);
+      if (!trace.meta.isFront) continue;
+      trace.x = [total(front[0]), ...front.map(total), x[1]];
+      trace.y = [y[0], ...front.map((place) => accuracies[place]), accuracies[front.at(-1)]];
+    }
+    const members = front.map((place) => `${networks[place].label} (${accuracies[place].toFixed(2)} %, ${grams(total(place))})`);
+    document.getElementById("images-number").textContent = text;
+    document.getElementById("images").setAttribute("aria-valuetext", `${text} images`);
+    document.getElementById("images-front").textContent = `On the front: ${members.join("; ")}.`;
+  }
+
+  // Returns emissions in words, such as "21.3 g CO2eq".
+  function grams(value) {
+    const [size, unit] = [[1e6, "t"], [1e3, "kg"], [1, "g"], [1e-3, "mg"], [0, "µg"]].find(([least]) => value >= least);
+    return `${(value / (size || 1e-6)).toPrecision(3).replace(/e\+?/, " x 10^")} ${unit} CO2eq`;
+  }
+
   function showFamily(family, isShown) {
     for (const figure of figures.values()) {
       const traces = figure.data.filter((trace) => trace.meta && trace.meta.family === family);
@@ -211,6 +249,13 @@
         if (number !== undefined) choose(number);
       });
     }
+    const slider = document.getElementById("images");
+    if (slider) {
+      slider.addEventListener("input", () => {
+        showImages(Number(slider.value));
+        draw(figures.get("lifetime"));
+      });
+    }
     let waiting = 0;
     window.addEventListener("resize", () => {
       clearTimeout(waiting);
@@ -218,6 +263,12 @@
         for (const figure of figures.values()) if (figure.drawnWidth !== place(figure.key).clientWidth) draw(figure);
       }, 150);
     });
+  }
+
+  if (report.lifetime) {
+    document.getElementById("images").value = String(report.lifetime.start);
+    document.getElementById("slider").hidden = false;
+    showImages(report.lifetime.start);
   }
 
   Promise.all(report.figures.map(draw)).then(() => {

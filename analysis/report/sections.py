@@ -13,6 +13,8 @@ from analysis.effects.sentences import sensitivity_sentences
 from analysis.energy.ledgers import shown_table
 from analysis.energy.sentences import ledger_sentences
 from analysis.figures.style import FAMILY_STYLE
+from analysis.lifetime.sentences import energy_words, lifetime_sentences, use_sentence
+from analysis.lifetime.tables import deployments_table, fronts_table, variants_table
 from analysis.paper.table3 import (
     BESIDE,
     OVER_EPOCHS,
@@ -33,6 +35,7 @@ from analysis.report.blocks import (
     FigureBox,
     FoldedText,
     Heading,
+    ImagesSlider,
     Note,
     Paragraph,
     Section,
@@ -46,6 +49,7 @@ from analysis.report.figures.curves import draw_curves
 from analysis.report.figures.front import draw_front
 from analysis.report.figures.heatmap import draw_heatmaps
 from analysis.report.figures.ledgers import draw_ledgers
+from analysis.report.figures.lifetime import draw_lifetime, slider_numbers, slider_start
 from analysis.report.figures.parallel import draw_parallel
 from analysis.report.figures.styles import OUTLINES, family_colour, family_symbol
 from analysis.report.formatting import interval_text, numbers
@@ -188,6 +192,34 @@ def energy_section(evidence: Evidence) -> Section:
         _origin(evidence.origin),
     )
     return Section("energy", title, link, blocks)
+
+
+def lifetime_section(evidence: Evidence) -> Section:
+    """Return training and measured use on one axis, with a slider over the number of images, and what was deployed."""
+    key, title = "lifetime", "Lifetime"
+    lifetime, use = evidence.lifetime, evidence.use
+    blocks: list[Block] = []
+    if isinstance(lifetime, Missing):
+        blocks.append(_not_drawn(lifetime))
+    else:
+        words = energy_words(lifetime.axis)
+        blocks += [
+            make_bullets(map(as_sentence, lifetime_sentences(lifetime)), "sentences"),
+            ImagesSlider(len(slider_numbers()), slider_start()),
+            FigureBox(draw_lifetime(lifetime)),
+            make_table(fronts_table(lifetime), f"Front for each power of ten of images ({words}).", n_headings=2),
+            make_table(variants_table(lifetime), f"Training and use of each network ({words}; ± half of the 95 % "
+                       "interval; deployed/trained seeds), and from which number of images on it has emitted less."),
+        ]  # fmt: skip
+    if not isinstance(use, Missing):
+        caption = (
+            f"Deployed networks: {use.axis.runtime}, batch size {use.axis.batch_size}; means over repetitions and "
+            "seeds, of each network by itself. Primitives are those of its quantized layers."
+        )
+        blocks.append(make_table(deployments_table(use), caption, left="inference.parquet of the run folder"))
+        blocks += [Note(as_sentence(line)) for line in use.notes]
+        blocks.append(_origin(as_sentence(use_sentence(use.axis))))
+    return Section(key, title, title, tuple(blocks))
 
 
 def sensitivity_section(evidence: Evidence) -> Section:

@@ -227,6 +227,14 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
+def has_column(file: Path, column: str) -> bool:
+    """Return whether a table of a run has a column; of one that cannot be opened, that is said when it is read."""
+    try:
+        return column in pq.read_schema(file).names
+    except (pa.ArrowException, OSError):
+        return True
+
+
 def read_tables(files: Sequence[Path], columns: pa.Schema) -> pd.DataFrame:
     """Return some columns of several tables as one frame; of a figure, null is NaN, lists are tuples.
 

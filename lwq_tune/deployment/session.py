@@ -350,6 +350,7 @@ class _Session:
                 **accuracy.get((one["trial_key"], one["float_precision"]), {}),
                 **one,
                 "idle_power_w": idle_w.get(one["session"]),
+                "energy_segment": one.get("segment"),
             }
             for one in records
             if one["kind"] == "window" and one["trial_key"] in configs

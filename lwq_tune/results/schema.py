@@ -199,6 +199,7 @@ INFERENCE_COLUMNS = (
     Column("n_threads", "int", "", "threads of the runtime"),
     Column("repetition", "int", "", "repetition, from 1"),
     Column("position", "int", "", "place in the shuffled order of all measurements, from 1"),
+    Column("energy_segment", "str", "", "process that measured it, as in the energy tables of the deployment"),
     Column("status", "str", "", "done or failed"),
     Column("error", "str", "", "why it failed"),
     Column("n_images", "int", "", "images in the window"),

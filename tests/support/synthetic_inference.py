@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from lwq_tune.results.store import write_table
 
 from lwq_tune.results.schema import INFERENCE_COLUMNS
+from lwq_tune.results.tables import write_table
 from tests.support.synthetic_runs import G_PER_KWH, OBJECTIVES, Rows, write_run
 
 # Energy per image in uJ at batch 1 by what the quantized layers, or without any all layers, ran with.

@@ -7,6 +7,7 @@ Start at `figure.Figure`.
 - front: The interactive front.
 - heatmap: Heat maps of a report.
 - ledgers: Two ledgers beside each other, never added.
+- lifetime: The front over the number of images, and what its slider needs.
 - parallel: Parallel coordinates.
 - styles: How a report draws: the families' colours and shapes of the printed figures, as Plotly names them.
 """

@@ -13,6 +13,7 @@ from PIL import Image
 
 from analysis.__main__ import main
 from tests.analysis.report.conftest import N_SEEDS, write_manifest
+from tests.support.synthetic_inference import write_deployed_run
 from tests.support.synthetic_runs import write_run
 
 PHONE, DESKTOP = {"width": 375, "height": 812}, {"width": 1280, "height": 900}
@@ -152,7 +153,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(open_page: Open, grid_repor
     page = open_page(grid_report, PHONE)
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     headings = page.locator("h1, h2")
-    assert headings.count() == 12
+    assert headings.count() == 13
     for heading in headings.all():
         box = heading.bounding_box()
         assert heading.is_visible()
@@ -195,6 +196,70 @@ def test_without_scripts_the_key_numbers_are_in_tables(open_page: Open, grid_rep
     assert "All key numbers are in the tables below" in page.locator("noscript").inner_text()
     assert page.locator("#front table tbody tr").count() == 28
     assert "95.00 ± " in page.locator("#front table").inner_text()
+
+
+@pytest.fixture(scope="module")
+def lifetime_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a run of known costs: full precision, and three schedules that cost half of it to use."""
+    run = write_deployed_run(tmp_path_factory.mktemp("lifetime") / "run", spread=0.02, training_spread=0.0)
+    assert main(["report", str(run)]) == 0
+    return run / "analysis" / "report.html"
+
+
+def test_the_slider_moves_the_front_by_the_keyboard_alone(open_page: Open, lifetime_report: Path) -> None:
+    page = open_page(lifetime_report)
+    front = """() => { const line = document.getElementById("figure-lifetime").data.find((t) => t.meta.isFront);
+               return [line.x, line.y]; }"""
+    said = page.locator("#images-front")
+    page.focus("#images")
+    page.keyboard.press("Home")
+    page.wait_for_function("() => document.getElementById('images-number').textContent === '1,000'")
+    assert said.inner_text().startswith("On the front: full_precision (bf16) (93.20 %, 20.0 g CO2eq)")
+    assert "fixed_4" not in said.inner_text()
+    before = page.evaluate(front)
+    page.keyboard.press("End")
+    page.wait_for_function("() => document.getElementById('images-number').textContent === '1 trillion'")
+    assert page.locator("#images").get_attribute("aria-valuetext") == "1 trillion images"
+    # Use alone counts: fixed_4 takes 5 mJ per image, bf16 6 mJ, at 500 g/kWh.
+    assert said.inner_text().startswith("On the front: fixed_4 (92.40 %, ")
+    after = page.evaluate(front)
+    assert after[1][1:3] == pytest.approx([92.4, 93.2])
+    assert after[0][1] == pytest.approx(28 + 1e12 * 5e-3 / 3.6e6 * 500, rel=0.03)
+    assert before != after
+    drawn = page.locator("#figure-lifetime path.js-line").first.get_attribute("d")
+    page.keyboard.press("Home")
+    page.wait_for_function(
+        "d => document.querySelector('#figure-lifetime path.js-line').getAttribute('d') !== d", arg=drawn
+    )
+
+
+def test_the_slider_is_named_and_follows_the_pointer(open_page: Open, lifetime_report: Path) -> None:
+    page = open_page(lifetime_report, PHONE)
+    slider = page.get_by_label("Number of images:", exact=True).and_(page.locator("input"))
+    assert slider.count() == 1
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    page.mouse.click(box["x"] + box["width"] - 2, box["y"] + box["height"] / 2)
+    page.wait_for_function("() => document.getElementById('images-number').textContent.includes('billion') "
+                           "|| document.getElementById('images-number').textContent === '1 trillion'")  # fmt: skip
+    assert "fixed_4" in page.locator("#images-front").inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    cut_off = page.evaluate(
+        """() => { const box = document.getElementById("figure-lifetime").getBoundingClientRect();
+           return [...document.querySelectorAll("#figure-lifetime :is(.xtitle, .ytitle)")]
+           .map((t) => t.getBoundingClientRect())
+           .filter((t) => t.left < box.left - 1 || t.right > box.right + 1).length }"""
+    )
+    assert cut_off == 0
+
+
+def test_without_scripts_the_front_over_images_is_a_table(open_page: Open, lifetime_report: Path) -> None:
+    page = open_page(lifetime_report, java_script_enabled=False)
+    assert not page.locator("#images").is_visible()
+    assert "The table below has the front" in page.locator("#lifetime noscript").inner_text()
+    table = page.locator("#lifetime table").first.inner_text()
+    for words in ("1,000", "1 trillion", "fixed_4", "full_precision (bf16)"):
+        assert words in table, words
 
 
 def test_hostile_names_are_text_and_run_nothing(open_page: Open, tmp_path: Path) -> None:

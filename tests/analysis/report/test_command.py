@@ -35,6 +35,7 @@ SECTIONS = (
     "heatmaps",
     "curves",
     "energy",
+    "lifetime",
     "sensitivity",
     "table",
     "audit",
