@@ -15,7 +15,6 @@ from lwq_tune.config.deploy import MLPERF_DURATION_S, DeploySettings
 from lwq_tune.errors import ConfigError
 from lwq_tune.output_streams import say
 
-
 _CONDITIONS = {"runtime": "runtime", "version": "runtime_version", "threads": "n_threads", "host": "hostname"}
 
 

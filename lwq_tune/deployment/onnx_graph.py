@@ -23,6 +23,7 @@ import numpy as np
 from lwq_tune.deployment.forward_steps import INPUT, Step
 from lwq_tune.deployment.network import Network
 from lwq_tune.deployment.runtimes.base import ExecutedLayer
+from lwq_tune.quantization.packing import pack_bits
 
 if TYPE_CHECKING:
     import onnx
@@ -161,7 +162,7 @@ class _Writer:
     def _constant(self, values: Any, name: str = "constant") -> str:
         self._n += 1
         name = f"{name}_{self._n}"
-        self._constants.append(self._onnx.numpy_helper.from_array(np.ascontiguousarray(values), name))
+        self._constants.append(self._onnx.numpy_helper.from_array(np.asarray(values, order="C"), name))
         return name
 
     def _value(self, name: str) -> str:
@@ -224,8 +225,10 @@ class _Writer:
             return self._constant(values, name)
         self._n += 1
         name = f"{name}_{self._n}"
-        flat = values.reshape(-1).tolist()
-        self._constants.append(self._onnx.helper.make_tensor(name, kind, values.shape, flat))
+        bits = 2 if kind == self._onnx.TensorProto.INT2 else 4
+        # As raw bytes, first value in the lowest bits; elsewhere in the file a byte may take two.
+        packed = pack_bits((values & (2**bits - 1)).astype(np.uint8), bits).tobytes()
+        self._constants.append(self._onnx.helper.make_tensor(name, kind, values.shape, packed, raw=True))
         return name
 
     def _layer(self, step: Step) -> tuple[str, str, str]:
