@@ -80,7 +80,7 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         key = (row["batch_size"], row["trial_key"], row["float_precision"], *map(row.get, _CONDITIONS.values()))
         groups.setdefault(key, []).append(row)
     cells = []
-    for _, of_group in sorted(groups.items(), key=lambda item: item[0][:1]):
+    for of_group in sorted(groups.values(), key=lambda rows: (rows[0]["batch_size"], rows[0]["schedule"])):
         times = [row["time_per_image_us"] for row in of_group]
         energies = [row["energy_per_image_uj"] for row in of_group if row.get("energy_per_image_uj") is not None]
         first = of_group[0]
