@@ -15,6 +15,8 @@ from lwq_tune.config.deploy import MLPERF_DURATION_S, DeploySettings
 from lwq_tune.errors import ConfigError
 from lwq_tune.output_streams import say
 
+_CONDITIONS = {"runtime": "runtime", "version": "runtime_version", "threads": "n_threads", "host": "hostname"}
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
@@ -70,29 +72,36 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     from lwq_tune.formatting import format_columns
 
     done = [row for row in rows if row["status"] == "done"]
+    varying = {
+        name: column for name, column in _CONDITIONS.items() if len({row.get(column) for row in done}) > 1
+    }  # measurements under different conditions are different figures
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for row in done:
-        key = (row["batch_size"], row["schedule"], row["trial_key"], row["float_precision"])
+        key = (row["batch_size"], row["trial_key"], row["float_precision"], *map(row.get, _CONDITIONS.values()))
         groups.setdefault(key, []).append(row)
     cells = []
-    for (batch_size, schedule, _, precision), of_group in sorted(groups.items(), key=lambda item: item[0][:1]):
+    for of_group in sorted(groups.values(), key=lambda rows: (rows[0]["batch_size"], rows[0]["schedule"])):
         times = [row["time_per_image_us"] for row in of_group]
         energies = [row["energy_per_image_uj"] for row in of_group if row.get("energy_per_image_uj") is not None]
         first = of_group[0]
+        same_name = {row["trial_key"] for row in done if row["schedule"] == first["schedule"]}
+        of_seed = f" seed {first['config_seed']}" if len(same_name) > 1 else ""
         cells.append(
             [
-                schedule,
-                precision,
+                f"{first['schedule']}{of_seed}",
+                first["float_precision"],
                 first["precision_class"] or "-",
-                str(batch_size),
+                str(first["batch_size"]),
                 f"{median(times):.1f}",
                 f"{(max(times) - min(times)) / median(times):.1%}",
                 f"{median(energies):.1f}" if energies else "-",
                 "-" if first.get("deployed_test_accuracy") is None else f"{first['deployed_test_accuracy']:.4f}",
-                f"{first['n_integer_layers']}/{first['n_layers']}",
+                "-" if first["n_integer_layers"] is None else f"{first['n_integer_layers']}/{first['n_layers']}",
+                *(str(first.get(column)) for column in varying.values()),
             ]
         )
     header = ["schedule", "float", "integers", "batch", "us/image", "spread", "uJ/image", "accuracy", "integer layers"]
+    header += varying
     lines = format_columns(header, cells).splitlines() if cells else []
     sources = {row.get("cpu_source") or "" for row in done}
     if any(source.startswith("estimated") for source in sources):

@@ -56,6 +56,7 @@ def describe(exported: Exported) -> list[str]:
             lines.append(f"{layer.name} computes in float: {layer.reason}")
     if exported.packed_file is not None:
         lines.append(
-            f"{exported.packed_file} holds weights of 4 and 2 bits, for size alone: runtimes compute them in float"
+            f"{exported.packed_file} has weights of 4 and 2 bits where they fit, for size alone: runtimes compute "
+            "them in float"
         )
     return lines

@@ -38,7 +38,7 @@ class Exported:
         float_bytes: Size of the same in float32.
         layers: How each layer is written, ONNX only.
         agreement: How the file agreed with the simulated network on validation images, ONNX only.
-        packed_file: The same network with weights of 4 and 2 bits in the file, for size alone; None where none fit.
+        packed_file: The same network with weights of 4 and 2 bits where they fit, for size alone; None where none do.
     """
 
     file: Path
@@ -79,7 +79,7 @@ def export_trial(
 
         sizes = export_network(trained.config, dict(trained.state), file, data=dict(trained.data))
         return Exported(file, trained.config, sizes["packed_bytes"], sizes["float_bytes"])
-    return write_onnx(trained, trials.dataset(), file, make_runtime())
+    return write_onnx(trained, trials.dataset(), file, make_runtime(is_writer_needed=True))
 
 
 def _format(out: Path | None, file_format: Format | None) -> Format:
@@ -117,20 +117,21 @@ def write_onnx(
             f"{'; '.join(faults)}{where}; export it with --format npz, which holds it exactly"
         )
     write_whole(file, written.serialized())
-    packed_file = _write_packed(network, trained, file) if is_packed_too else None
+    packed_file = _write_packed(network, trained, file, len(written.serialized())) if is_packed_too else None
     return Exported(
         file, trained.config, network.packed_bytes, network.float_bytes, written.layers, agreement, packed_file
     )
 
 
-def _write_packed(network: Network, trained: TrainedTrial, file: Path) -> Path | None:
+def _write_packed(network: Network, trained: TrainedTrial, file: Path, n_bytes: int) -> Path | None:
+    """Write the network with packed weights beside its file, unless that is not smaller: some levels fit no 4 bits."""
     from lwq_tune.deployment.onnx_graph import to_onnx
 
-    if not any(weight.bit_width <= 4 for weight in network.weights.values()):
+    packed = to_onnx(network, metadata=_metadata(trained), is_packed=True).serialized()
+    if len(packed) >= n_bytes:
         return None
-    packed = to_onnx(network, metadata=_metadata(trained), is_packed=True)
     target = file.with_suffix(".packed.onnx")
-    write_whole(target, packed.serialized())
+    write_whole(target, packed)
     return target
 
 

@@ -109,10 +109,12 @@ def describe_network(model: nn.Module) -> Network:
         model: A trained network in evaluation.
 
     Raises:
-        ResultsError: One of its quantizers has no range.
-        NotImplementedError: It has a step that is not known.
+        ResultsError: One of its quantizers has no range, or it has a step that is not known.
     """
-    steps = forward_steps(model)
+    try:
+        steps = forward_steps(model)
+    except NotImplementedError as error:
+        raise ResultsError(str(error)) from error
     encoded = encoded_weights(model)
     state = model.state_dict()
     weights = {

@@ -23,13 +23,14 @@ import numpy as np
 from lwq_tune.deployment.forward_steps import INPUT, Step
 from lwq_tune.deployment.network import Network
 from lwq_tune.deployment.runtimes.base import ExecutedLayer
+from lwq_tune.quantization.packing import pack_bits
 
 if TYPE_CHECKING:
     import onnx
 
 OPSET, IR_VERSION = 21, 10
 INT2_OPSET, INT2_IR_VERSION = 25, 13  # the first with integers of 2 bits
-OUTPUT, STEP_OUTPUT = "logits", "step:"  # the latter before the name of a step whose output is one of the model
+OUTPUT = "logits"
 INT8 = np.iinfo(np.int8)
 
 
@@ -74,17 +75,16 @@ def to_onnx(
     network: Network,
     *,
     metadata: Mapping[str, Any] | None = None,
-    all_outputs: bool = False,
     is_packed: bool = False,
 ) -> OnnxNetwork:
     """Return a network as an ONNX model.
 
     Args:
-        network: From `lwq_tune.deployment.network.describe_network`.
+        network: From `lwq_tune.deployment.network.describe_network`; or the first steps of one, whose last output is
+            then that of the model.
         metadata: Written into the model's metadata as JSON, by name; the layers are added.
         is_packed: Whether weights that fit are stored as 4 or 2 bits, which makes the file small; runtimes compute
             such weights in float, if they load them at all.
-        all_outputs: Whether the output of every step is one of the model, to compare it step by step.
 
     Raises:
         ImportError: ``onnx`` is not installed.
@@ -92,7 +92,7 @@ def to_onnx(
     writer = _Writer(network, is_packed=is_packed)
     for step in network.steps:
         writer.add(step)
-    model = writer.finish(all_outputs=all_outputs)
+    model = writer.finish()
     described = {**(metadata or {}), "layers": [asdict(layer) for layer in writer.layers]}
     import onnx
 
@@ -114,6 +114,7 @@ class _Writer:
         self._grids: dict[str, tuple[str, str, str, int]] = {}  # quantized tensor, scale, zero point, bits; by output
         self._strides: dict[str, list[int]] = {}
         self._layer_names: dict[str, str] = {}  # by output
+        self._flat: set[str] = set()  # outputs of two axes
         self._n = 0
         self.layers: list[LayerPlan] = []
         self._n_consumers = {
@@ -125,21 +126,18 @@ class _Writer:
     def add(self, step: Step) -> None:
         """Add the nodes of a step."""
         getattr(self, f"_{step['op']}")(step)
+        if step["op"] in ("flatten", "linear") or not self._flat.isdisjoint(step["inputs"]):
+            self._flat.add(step["output"])
 
-    def finish(self, *, all_outputs: bool) -> onnx.ModelProto:
-        """Return the checked model."""
+    def finish(self) -> onnx.ModelProto:
+        """Return the model."""
         helper, kinds = self._onnx.helper, self._onnx.TensorProto
-        last = self._network.steps[-1]["output"]
-        self._node("Identity", [self._value(last)], OUTPUT)
-        outputs = [helper.make_tensor_value_info(OUTPUT, kinds.FLOAT, ["n", self._network.n_classes])]
-        if all_outputs:
-            for step in self._network.steps:
-                if step["output"] not in self._strides:
-                    output = f"{STEP_OUTPUT}{step['output']}"
-                    self._node("Identity", [self._value(step["output"])], output)
-                    n_axes = 2 if step["op"] in ("flatten", "linear") else 4
-                    shape = ["n", *(f"{output}/{axis}" for axis in range(1, n_axes))]
-                    outputs.append(helper.make_tensor_value_info(output, kinds.FLOAT, shape))
+        last = self._network.steps[-1]
+        self._node("Identity", [self._value(last["output"])], OUTPUT)
+        shape = ["n", self._network.n_classes]
+        if last["op"] != "linear":  # the network is not whole
+            shape = ["n", "channels"] if last["output"] in self._flat else ["n", "channels", "rows", "columns"]
+        outputs = [helper.make_tensor_value_info(OUTPUT, kinds.FLOAT, shape)]
         images = helper.make_tensor_value_info(INPUT, kinds.FLOAT, ["n", *self._network.image_shape])
         graph = helper.make_graph(self._nodes, "network", [images], outputs, self._constants)
         model: onnx.ModelProto = helper.make_model(
@@ -161,7 +159,7 @@ class _Writer:
     def _constant(self, values: Any, name: str = "constant") -> str:
         self._n += 1
         name = f"{name}_{self._n}"
-        self._constants.append(self._onnx.numpy_helper.from_array(np.ascontiguousarray(values), name))
+        self._constants.append(self._onnx.numpy_helper.from_array(np.asarray(values, order="C"), name))
         return name
 
     def _value(self, name: str) -> str:
@@ -224,8 +222,10 @@ class _Writer:
             return self._constant(values, name)
         self._n += 1
         name = f"{name}_{self._n}"
-        flat = values.reshape(-1).tolist()
-        self._constants.append(self._onnx.helper.make_tensor(name, kind, values.shape, flat))
+        bits = 2 if kind == self._onnx.TensorProto.INT2 else 4
+        # As raw bytes, first value in the lowest bits; elsewhere in the file a byte may take two.
+        packed = pack_bits((values & (2**bits - 1)).astype(np.uint8), bits).tobytes()
+        self._constants.append(self._onnx.helper.make_tensor(name, kind, values.shape, packed, raw=True))
         return name
 
     def _layer(self, step: Step) -> tuple[str, str, str]:
@@ -290,7 +290,7 @@ class _Writer:
 
     def _subsample(self, step: Step) -> None:
         source, output = step["inputs"][0], step["output"]
-        consumer = self._consumers[output]
+        consumer = self._consumers.get(output, step)
         shape = self._network.shape_of(consumer["weight"]) if consumer["op"] == "conv" else ()
         if self._n_consumers[output] == 1 and shape[2:] == (1, 1) and consumer["stride"] == [1, 1]:
             self._strides[output] = step["stride"]  # a 1x1 convolution with this stride is the same

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -11,20 +10,22 @@ import numpy as np
 
 from lwq_tune.deployment.records import PreparedNetwork
 from lwq_tune.deployment.runtimes.choice import make_runtime
+from lwq_tune.deployment.worker import belong_to_parent
 from lwq_tune.errors import UserInputError
 from lwq_tune.files.atomic import whole_file
 
 
-def prepare_networks(connection: Connection, run_dir: Path, trial_keys: Sequence[str], runtime: str) -> None:
-    """Export networks and send a `PreparedNetwork` for each, then the number of test images: the body of a process.
+def prepare_networks(connection: Connection, run_dir: Path, trial_keys: Sequence[str], runtime: str, log: Path) -> None:
+    """Export networks and send a `PreparedNetwork` for each: the body of a process.
 
     Args:
         connection: To the parent.
         run_dir: Run folder; the files go to its ``deployed`` folder.
         trial_keys: Keys of the trials, whole.
         runtime: Name of the runtime that files are checked with.
+        log: File that takes what the process prints.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
+    belong_to_parent(log)
     try:
         _prepare(connection, run_dir, trial_keys, runtime)
     except UserInputError as error:

@@ -83,8 +83,29 @@ def turns_done(records: Sequence[Record], conditions: Mapping[str, Any]) -> set[
     return {
         Turn(record["trial_key"], record["float_precision"], record["repetition"])
         for record in records
-        if record["conditions"] == conditions and record["status"] == "done"
+        if record["kind"] == "window" and record["conditions"] == conditions and record["status"] == "done"
     }
+
+
+def without_overcome_failures(records: Sequence[Record]) -> list[Record]:
+    """Return records without failures of turns that were measured later, or that failed again, under their conditions.
+
+    >>> turn = {"trial_key": "k", "float_precision": "f32", "repetition": 1, "conditions": {}}
+    >>> failed, done = ({"kind": "window", "status": status, **turn} for status in ("failed", "done"))
+    >>> [one["status"] for one in without_overcome_failures([failed, done])]
+    ['done']
+    """
+    last = {_turn_and_conditions(one): index for index, one in enumerate(records) if one["kind"] == "window"}
+    return [
+        one
+        for index, one in enumerate(records)
+        if one.get("status") != "failed" or last[_turn_and_conditions(one)] == index
+    ]
+
+
+def _turn_and_conditions(record: Record) -> tuple[Any, ...]:
+    conditions = json.dumps(record["conditions"], sort_keys=True)
+    return record["trial_key"], record["float_precision"], record["repetition"], conditions
 
 
 def identity(run: str, config: TrialConfig) -> Record:
@@ -106,17 +127,19 @@ def layer_columns(layers: Sequence[LayerPlan], executed: Sequence[Sequence[str]]
 
     Args:
         layers: How each layer is written in the file.
-        executed: Name, precision and primitive of each layer in the runtime's words.
+        executed: Name, precision and primitive of each layer in the runtime's words; empty where it does not tell.
     """
     ran = executed_layers(layers, [ExecutedLayer(*one) for one in executed])
     quantized = sorted({ran[one.name].precision for one in layers if one.is_integer and one.name in ran})
     fallbacks = float_fallbacks(layers, ran)
     return {
         "n_layers": len(layers),
-        "n_integer_layers": sum(one.is_integer for one in ran.values()),
+        "n_integer_layers": sum(one.is_integer for one in ran.values()) if executed else None,
         "precision_class": "+".join(quantized) or None,
         "float_fallbacks": ", ".join(fallbacks) or None,
-        "executed_layers": json.dumps({name: [one.precision, one.primitive] for name, one in ran.items()}),
+        "executed_layers": json.dumps({name: [one.precision, one.primitive] for name, one in ran.items()})
+        if executed
+        else None,
     }
 
 

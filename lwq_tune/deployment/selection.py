@@ -11,8 +11,6 @@ from lwq_tune.errors import ResultsError
 from lwq_tune.results.manifest import Manifest
 from lwq_tune.results.run_folder import RunFolder
 
-ENDED_WELL = ("done", "stopped")
-
 
 def choose_networks(
     folder: RunFolder,
@@ -34,7 +32,10 @@ def choose_networks(
     Raises:
         ResultsError: There is no such trial, or none has finished.
     """
-    rows = {row["trial_key"]: row for row in pq.read_table(folder.trials).to_pylist() if row["status"] == "done"}
+    table = (
+        pq.read_table(folder.trials).to_pylist() if folder.trials.exists() else []
+    )  # written at the end of a session
+    rows = {row["trial_key"]: row for row in table if row["status"] == "done"}
     done = {key: config for key, config in configs.items() if key in rows}
     if keys:
         chosen = dict(_one(done, key) for key in keys)

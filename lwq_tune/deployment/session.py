@@ -33,6 +33,7 @@ from lwq_tune.deployment.records import (
     identity,
     layer_columns,
     turns_done,
+    without_overcome_failures,
     write_inference_table,
 )
 from lwq_tune.deployment.runtimes.choice import make_runtime
@@ -96,7 +97,7 @@ def deploy_run(
             on this host.
     """
     settings = settings or DeploySettings()
-    make_runtime(settings.runtime)
+    make_runtime(settings.runtime, is_writer_needed=True)
     folder = RunFolder(Path(run_dir).expanduser().resolve())
     manifest = read_manifest(folder.path)
     with contextlib.nullcontext() if is_locked else run_lock(folder.path), _host_to_itself():
@@ -210,41 +211,36 @@ class _Session:
         return turns
 
     def _prepare(self, keys: Sequence[str], chosen: Mapping[str, TrialConfig]) -> dict[str, PreparedNetwork]:
-        """Export networks in a process of its own; those that fail are recorded."""
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(
-            target=prepare_networks, args=(theirs, self._folder.path, list(keys), self._settings.runtime), daemon=True
-        )
-        process.start()
-        theirs.close()
+        """Export networks; those that fail are recorded.
+
+        One process exports one after the other. Where it crashes, the network that it was at is the one that failed,
+        and another process goes on with the next.
+        """
         found: dict[str, PreparedNetwork] = {}
-        with contextlib.suppress(EOFError):
-            while True:
-                answer = ours.recv()
+        log = self._folder.path / "logs" / "deploy-export.log"
+        left = list(keys)
+        while left:
+            answers, exit_code = _run_in_process(
+                prepare_networks, (self._folder.path, left, self._settings.runtime, log), log
+            )
+            for answer in answers:
                 if isinstance(answer, UserInputError):
                     raise answer
                 found[answer.trial_key] = answer
-                config = chosen[answer.trial_key]
-                if answer.error is not None:
-                    self._fail(Turn(answer.trial_key, "f32", 1), 0, config, answer.error)
-        process.join()
-        for key in keys:
-            if key not in found:
-                words = f"the process that exports networks ended with {process.exitcode}"
-                found[key] = PreparedNetwork(key, error=words)
-                self._fail(Turn(key, "f32", 1), 0, chosen[key], words)
+            left = [key for key in left if key not in found]
+            if left:
+                found[left[0]] = PreparedNetwork(left[0], error=_why_ended("exports", exit_code, log))
+                del left[0]
+        for key, network in found.items():
+            if network.error is not None:
+                self._fail(Turn(key, "f32", 1), 0, chosen[key], network.error)
         return found
 
     def _measure_turn(self, turn: Turn, position: int, network: PreparedNetwork, config: TrialConfig) -> None:
         settings = self._settings
         log = self._folder.path / "logs" / f"deploy-{turn.trial_key}-{turn.precision}-{turn.repetition}.log"
-        log.parent.mkdir(exist_ok=True)
-        known = {
-            record["trial_key"]
-            for record in self._log.read()
-            if record["kind"] == "accuracy" and record["float_precision"] == turn.precision
-        }
+        known = {_deployed_as(record) for record in self._log.read() if record["kind"] == "accuracy"}
+        deployed_as = (turn.trial_key, turn.precision, self._conditions["runtime"], self._hostname)
         task = MeasureTask(
             trial_key=turn.trial_key,
             file=network_file(self._folder.path, turn.trial_key),
@@ -255,19 +251,14 @@ class _Session:
             n_threads=settings.threads,
             duration_s=settings.duration,
             warm_up_s=settings.warm_up,
-            is_accuracy_due=turn.trial_key not in known,
+            is_accuracy_due=deployed_as not in known,
             spec=self._spec(),
             log=log,
         )
-        answers, exit_code = _run_in_process(task)
+        answers, exit_code = _run_in_process(run_task, (task,), log)
         if exit_code != 0 or len(answers) != len(settings.batch):
-            words = log.read_text(errors="replace").strip()[-_LAST_WORDS:] if log.exists() else ""
-            reason = f"its process ended with {exit_code}: {words or 'it printed nothing'}"
-            self._fail(turn, position, config, reason)
+            self._fail(turn, position, config, _why_ended("measures", exit_code, log))
             return
-        with contextlib.suppress(OSError):
-            if log.stat().st_size == 0:
-                log.unlink()
         records = []
         if (logits := answers[0].pop("logits", None)) is not None:
             records.append(self._accuracy(turn, network, logits))
@@ -294,6 +285,7 @@ class _Session:
             "kind": "accuracy",
             "trial_key": turn.trial_key,
             "float_precision": turn.precision,
+            "conditions": self._conditions,
             "deployed_test_accuracy": float(np.mean(classes == labels)),
             "simulated_test_accuracy": network.simulated_test_accuracy,
             "same_class": float(np.mean(classes == np.asarray(network.simulated_classes))),
@@ -344,15 +336,15 @@ class _Session:
         """Write the tables and return what is in them."""
         records = self._log.read()
         idle_w = {one["session"]: one["idle_power_w"] for one in records if one["kind"] == "idle"}
-        accuracy = {(one["trial_key"], one["float_precision"]): one for one in records if one["kind"] == "accuracy"}
+        accuracy = {_deployed_as(one): one for one in records if one["kind"] == "accuracy"}
         rows = [
             {
-                **accuracy.get((one["trial_key"], one["float_precision"]), {}),
+                **accuracy.get(_deployed_as(one), {}),
                 **one,
                 "idle_power_w": idle_w.get(one["session"]),
                 "energy_segment": one.get("segment"),
             }
-            for one in records
+            for one in without_overcome_failures(records)
             if one["kind"] == "window" and one["trial_key"] in configs
         ]
         path = write_inference_table(self._folder, rows, self._manifest.table_metadata)
@@ -364,11 +356,25 @@ class _Session:
         return Deployed(path, rows, self._n_failed, self.is_interrupted)
 
 
-def _run_in_process(task: MeasureTask) -> tuple[list[Record], int | None]:
-    """Measure in a process of its own; return what it sent and its exit code."""
+def _deployed_as(record: Record) -> tuple[str, str, str, str]:
+    """Return what decides the logits of a network: its file, how float layers compute, runtime and host."""
+    conditions = record["conditions"]
+    return record["trial_key"], record["float_precision"], conditions["runtime"], conditions["hostname"]
+
+
+def _run_in_process(target: Callable[..., None], arguments: tuple[Any, ...], log: Path) -> tuple[list[Any], int | None]:
+    """Call a function in a process of its own; return what it sent and its exit code.
+
+    Args:
+        target: Takes a connection to this process, then the arguments.
+        arguments: The arguments.
+        log: File that the process prints to; it is removed at the end where it is empty.
+    """
+    log.parent.mkdir(exist_ok=True)
+    log.unlink(missing_ok=True)  # the words of an earlier session are none of this one
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=run_task, args=(theirs, task), daemon=True)
+    process = context.Process(target=target, args=(theirs, *arguments), daemon=True)
     process.start()
     theirs.close()
     try:
@@ -379,10 +385,19 @@ def _run_in_process(task: MeasureTask) -> tuple[list[Record], int | None]:
             process.terminate()
             process.join()
         ours.close()
+    with contextlib.suppress(OSError):
+        if log.stat().st_size == 0:
+            log.unlink()
     return answers, process.exitcode
 
 
-def _received(connection: Connection) -> Iterator[dict[str, Any]]:
-    with contextlib.suppress(EOFError):
+def _why_ended(does: str, exit_code: int | None, log: Path) -> str:
+    """Return how a process ended, with the last words of its log."""
+    words = log.read_text(errors="replace").strip()[-_LAST_WORDS:] if log.exists() else ""
+    return f"the process that {does} it ended with {exit_code}: {words or 'it printed nothing'}"
+
+
+def _received(connection: Connection) -> Iterator[Any]:
+    with contextlib.suppress(EOFError, ConnectionError):
         while True:
             yield connection.recv()

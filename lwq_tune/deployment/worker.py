@@ -73,7 +73,7 @@ class TestImages:
 
 
 def read_images(file: Path) -> TestImages:
-    """Return the images of a file that `write_images` wrote."""
+    """Return the images of a file that `preparation` wrote."""
     with np.load(file, allow_pickle=False) as archive:
         mean, std = (archive[name].astype(np.float32)[:, None, None] for name in ("mean", "std"))
         pixels = archive["pixels"].astype(np.float32)
@@ -87,13 +87,18 @@ def run_task(connection: Connection, task: MeasureTask) -> None:
         connection: To the parent; it gets the mappings and is closed at the end.
         task: What to measure.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _print_into(task.log)
+    belong_to_parent(task.log)
     with contextlib.suppress(BrokenPipeError):
         for columns in _measure(task):
             connection.send(columns)
     connection.close()
+
+
+def belong_to_parent(log: Path) -> None:
+    """Leave Ctrl-C to the parent, end when it ends, and print into a file: how each process of ours begins."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _print_into(log)
 
 
 def _end_with_parent() -> None:

@@ -22,21 +22,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lwq_tune.config.trial import Quantizer, TrialConfig
-from lwq_tune.data.batches import Normalizer
 from lwq_tune.data.images import Dataset
 from lwq_tune.deployment.archive import FORMAT_VERSION, export_network, load_export
 from lwq_tune.deployment.forward_steps import forward_steps
 from lwq_tune.energy.meter import NullMeter
 from lwq_tune.errors import ResultsError
 from lwq_tune.models.cifar_resnet import CifarResNet
-from lwq_tune.quantization.calibrate import calibrate
-from lwq_tune.quantization.quantizers.lsq import LSQQuantizer
-from lwq_tune.quantization.quantizers.minmax import MinMaxActQuantizer
-from lwq_tune.quantization.quantizers.pact import PACTQuantizer
 from lwq_tune.training.model import build_model
 from lwq_tune.training.trial import Trial
 from tests.conftest import REPOSITORY, small_config
 from tests.support import quantizer_twins as twins
+from tests.support.small_networks import DATA, FINER, IMAGES, PIXELS, small_network
 
 EXAMPLE = REPOSITORY / "examples" / "run_export.py"
 _spec = importlib.util.spec_from_file_location("run_export", EXAMPLE)
@@ -47,35 +43,6 @@ _spec.loader.exec_module(run_export)
 
 FLOAT_ERROR = 4e-6  # of the largest value of a tensor
 MAX_TIES = 0.005  # share of the activations of a network
-PIXELS = torch.randint(0, 256, (2, 3, 32, 32), generator=torch.Generator().manual_seed(7), dtype=torch.uint8)
-PIXELS[1] //= 4
-MEAN, STD = torch.tensor([0.5, 0.45, 0.4]), torch.tensor([0.29, 0.28, 0.3])
-IMAGES = Normalizer(MEAN, STD, torch.device("cpu"))(PIXELS)
-DATA = {"mean": MEAN.tolist(), "std": STD.tolist()}
-FINER = {"weight_scales": "per_channel", "first_last_bit_width": 8}
-
-
-def small_network(config: TrialConfig) -> CifarResNet:
-    """Return a network in evaluation with statistics of batch norm, ranges and signs that an export could get wrong."""
-    torch.manual_seed(config.seed)
-    initial = CifarResNet(config.blocks, config.width, 10).state_dict()
-    model = build_model(config, 10, initial)
-    calibrate(model, [IMAGES], batch_statistics=True)
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    with torch.no_grad():
-        for norm in norms:
-            norm.momentum = 0.7
-            norm.weight.uniform_(0.5, 1.5)
-            norm.bias.normal_(0.2, 0.3)
-        model.train()(IMAGES)
-        for module in model.modules():
-            if isinstance(module, LSQQuantizer):
-                module.scale.neg_()
-            elif isinstance(module, PACTQuantizer):
-                module.alpha.neg_()
-            elif isinstance(module, MinMaxActQuantizer):
-                module.smallest.sub_(0.3)
-    return model.eval()
 
 
 def rebuilt_logits(model: CifarResNet, file: Path) -> tuple[NDArray[np.float32], float]:

@@ -36,9 +36,6 @@ class LoadedNetwork(Protocol):
     def run(self, images: np.ndarray) -> np.ndarray:
         """Return the logits, shape (n, classes), of normalised images, shape (n, 3, h, w), float32."""
 
-    def run_all(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Return all outputs of the file by name; more than the logits where it was written so."""
-
     def describe(self) -> tuple[ExecutedLayer, ...]:
         """Return how each convolution and linear layer is executed; empty where the runtime does not tell."""
 

@@ -52,11 +52,6 @@ class LoadedOnnxRuntime:
         logits: np.ndarray = self._session.run(["logits"], {"images": images})[0]
         return logits
 
-    def run_all(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Return all outputs by name."""
-        names = [output.name for output in self._session.get_outputs()]
-        return dict(zip(names, self._session.run(names, {"images": images}), strict=True))
-
     def describe(self) -> tuple[ExecutedLayer, ...]:
         """Return nothing: the runtime does not tell how layers are executed."""
         return ()

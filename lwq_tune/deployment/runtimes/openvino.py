@@ -49,11 +49,6 @@ class LoadedOpenVino:
         logits: np.ndarray = self._request.infer([images])[0]
         return logits
 
-    def run_all(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Return all outputs by name."""
-        found = self._request.infer([images])
-        return {output.get_any_name(): found[output] for output in self._compiled.outputs}
-
     def describe(self) -> tuple[ExecutedLayer, ...]:
         """Return how each layer is executed, from the compiled graph."""
         found = []
