@@ -38,7 +38,7 @@ docs: $(VENV)/.installed-docs
 	$(BIN)/python -m mkdocs build --strict
 
 $(VENV)/.installed: $(DEPENDENCIES) | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[deploy]'
 	@touch $@
 
 $(VENV)/.installed-test: $(DEPENDENCIES) | $(BIN)/python
