@@ -131,6 +131,7 @@ def _label_axes(figure: Figure, axes: Axes, x_axis: Axis, y_axis: Axis, *, is_na
     for text, length_in, axis, set_label, own in sides:
         whole = text.replace(" CO2eq", "\u00a0CO2eq")  # a unit stays in one line
         label = textwrap.fill(whole, int(LABEL_CHARACTERS_PER_INCH * length_in * (1.3 if is_narrow else 1.0)))
+        label = label.replace("\u00a0", " ")
         if remark and axis is x_axis:
             label = f"{label}\n{remark}"
         set_label(label, fontsize=8 if is_narrow else 10)
