@@ -326,7 +326,7 @@ def as_int8(levels: np.ndarray, scale: np.ndarray, zero_point: np.ndarray) -> tu
     integers = np.round(factor * (levels.astype(float) - zero_point)).astype(int)
     if integers.min() < INT8.min or integers.max() > INT8.max:
         return None
-    return integers.astype(np.int8), (scale / factor).astype(np.float32)
+    return integers.astype(np.int8), np.asarray(scale / factor, np.float32)
 
 
 def _per_channel(values: np.ndarray) -> np.ndarray:

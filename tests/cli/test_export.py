@@ -84,7 +84,7 @@ def test_without_a_name_both_formats_go_to_the_run_folder_and_the_file_is_the_la
     output = capsys.readouterr()
     file = run.path / "exports" / f"{key}.onnx"
     assert output.out == f"{file}\n"
-    assert "on 144 validation images the file gives the class" in output.err
+    assert "on 143 validation images the file gives the class" in output.err
     onnx.checker.check_model(onnx.load(file), full_check=True)
     packed = file.with_suffix(".packed.onnx")
     assert str(packed) in output.err

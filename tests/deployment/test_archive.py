@@ -25,6 +25,7 @@ from lwq_tune.config.trial import Quantizer, TrialConfig
 from lwq_tune.data.images import Dataset
 from lwq_tune.deployment.archive import FORMAT_VERSION, export_network, load_export
 from lwq_tune.deployment.forward_steps import forward_steps
+from lwq_tune.deployment.network import describe_network
 from lwq_tune.energy.meter import NullMeter
 from lwq_tune.errors import ResultsError
 from lwq_tune.models.cifar_resnet import CifarResNet
@@ -281,3 +282,5 @@ class _Doubled(nn.Module):
 def test_a_step_that_the_format_does_not_know_is_refused(unknown: nn.Module) -> None:
     with pytest.raises(NotImplementedError, match="only the steps that its format knows"):
         forward_steps(nn.Sequential(unknown))
+    with pytest.raises(ResultsError, match="only the steps that its format knows, got "):
+        describe_network(nn.Sequential(unknown))

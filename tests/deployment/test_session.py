@@ -20,6 +20,7 @@ from lwq_tune.deployment.session import deploy_run
 from lwq_tune.energy.service.location import ledger_folder
 from lwq_tune.errors import ConfigError, ResultsError
 from lwq_tune.files.locks import named_lock
+from lwq_tune.results.manifest import read_manifest
 from lwq_tune.results.run_folder import RunFolder, run_lock
 from tests.support.trained_runs import SCHEDULES, digits_config
 
@@ -187,9 +188,23 @@ def test_a_missing_package_is_told_before_anything_is_done(
     assert not (trained_run.path / "deployed").exists()
 
 
-def test_the_order_is_shuffled_within_each_repetition_and_is_that_of_the_seed(trained_run: RunFolder) -> None:
-    from lwq_tune.results.manifest import read_manifest
+def test_accuracy_is_that_of_the_runtime_a_row_was_measured_with(trained_run: RunFolder) -> None:
+    made = session._Session(trained_run, read_manifest(trained_run.path), SHORT, print)
+    config = digits_config(SCHEDULES[1])
+    key, here = config.trial_key, {"hostname": "here", "threads": 1, "batch": [4], "duration": 0.5}
+    turn = {"trial_key": key, "float_precision": "f32", "repetition": 1}
+    for runtime, accuracy in (("openvino 1", 0.75), ("onnxruntime 1", 0.5)):
+        conditions = {**here, "runtime": runtime}
+        known = {"kind": "accuracy", **turn, "conditions": conditions, "deployed_test_accuracy": accuracy}
+        done = {"kind": "window", **turn, "conditions": conditions, "status": "done", "session": "s"}
+        made._log.append([known, {**done, "runtime": runtime.split()[0]}])
+    made._log.append([{"kind": "idle", "session": "s", "idle_power_w": 2.5}])
+    made.finish({key: config})
+    found = {row["runtime"]: (row["deployed_test_accuracy"], row["idle_power_w"]) for row in table_of(trained_run)}
+    assert found == {"openvino": (0.75, 2.5), "onnxruntime": (0.5, 2.5)}
 
+
+def test_the_order_is_shuffled_within_each_repetition_and_is_that_of_the_seed(trained_run: RunFolder) -> None:
     chosen = {digits_config(bits).trial_key: digits_config(bits) for bits in SCHEDULES}
 
     def order(seed: int) -> list[tuple[str, str, int]]:
