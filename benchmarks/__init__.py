@@ -4,6 +4,7 @@
 figures and the machine they are from.
 
 - attribution: What the energy ledger charges trials with, against a sampler that shares no code with it.
+- deployment: Whether a deployed network is the trained one, and its time against full precision in the same runtime.
 - fronts: Finding the front of many points, beside moocore and pymoo.
 - large_reports: Reading a large run and reducing it to its front, its tables and its report.
 - ledger: What the energy ledger costs, and what it says against as many plain trackers.

@@ -80,7 +80,7 @@ def run_sweep(
         sys.executable,
         *shlex.split("-m lwq_tune sweep --run run --cpus-per-trial 1 --carbon-intensity 56"),
         *("--space", space, "--results", str(folder), "--max-concurrent", str(slots)),
-        *(part for setting in settings for part in ("--set", setting)),
+        *(part for setting in ("deploy=null", *settings) for part in ("--set", setting)),
     ]
     log, said = RunFolder(folder / "run").log, folder / "stderr.txt"
     with said.open("w") as stderr:

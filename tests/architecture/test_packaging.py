@@ -64,7 +64,7 @@ def test_the_installed_package_finds_its_spaces_in_an_empty_folder(installed: Pa
 
 def test_a_decoy_analysis_breaks_neither_a_sweep_nor_the_console_scripts(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "analysis.py").write_text("raise RuntimeError('decoy')\n")
-    settings = "--set schedules=[fixed_2] --set seeds=[0] --set epochs=1 --set width=0.25"
+    settings = "--set schedules=[fixed_2] --set seeds=[0] --set epochs=1 --set width=0.25 --set deploy=null"
     command = f"-m lwq_tune sweep --space named_schedules --run run --country FRA {settings}"
     sweep = [sys.executable, *shlex.split(command)]
     result = run(installed, tmp_path, *sweep)

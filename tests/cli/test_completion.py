@@ -144,7 +144,7 @@ def test_the_analysis_completes_commands_flags_folders_and_files(runs: Path) -> 
         return complete_in_bash(runs, "lwq-analysis", *words, script=completion("bash"))
 
     assert complete("") >= ANALYSIS_COMMANDS
-    assert complete("pareto", "--mix") == {"--mixed-sources"}
+    assert complete("pareto", "--mixed-s") == {"--mixed-sources"}
     assert complete("table", "--mix") == set()
     assert complete("pareto", "results/n") == {"results/night", "results/no_run"}
     assert complete("table", "results/night", "results/n") == {"results/night", "results/no_run"}

@@ -13,6 +13,7 @@ import pytest
 
 from lwq_tune.cli.main import main
 from lwq_tune.data.loading import load_digits
+from lwq_tune.results.manifest import read_manifest
 from lwq_tune.results.schema import INFERENCE_COLUMNS
 from tests.end_to_end.conftest import Undisturbed
 from tests.support.sweeps import read_trials
@@ -79,6 +80,22 @@ def test_the_deployed_network_is_the_trained_one_and_runs_with_integers(deployed
     assert set(quantized["precision_class"]) == {"u8"}
     assert set(quantized["n_integer_layers"]) == {8}
     assert quantized["float_fallbacks"].isna().all()
+
+
+def test_a_space_that_asks_for_it_is_measured_at_the_end_of_the_sweep(
+    undisturbed: Undisturbed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(undisturbed.run, tmp_path / "run"))
+    recorded = [one for one in read_manifest(run).space.overrides if not one.startswith("deploy=")]
+    asked = "deploy={batch: [8], duration: 0.5, repetitions: 1, idle: 0, warm_up: 0.5}"
+    settings = [part for setting in (*recorded, asked) for part in ("--set", setting)]
+    assert main(["resume", str(run), "--extend", *settings]) == 0
+    told = capsys.readouterr()
+    assert "nothing to do: all 2 trials" in told.err
+    assert "measured 3/3" in told.err, "full precision twice, in f32 and bf16"
+    assert "integer layers" in told.err
+    assert told.out == f"{run}\n"
+    assert set(pd.read_parquet(run / "inference.parquet")["batch_size"]) == {8}
 
 
 def test_the_same_command_measures_nothing_again(deployed: Path, capsys: pytest.CaptureFixture[str]) -> None:

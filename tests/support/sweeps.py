@@ -26,7 +26,15 @@ from lwq_tune.sweep.stopping.controller import used_by_sweep
 from tests.conftest import REPOSITORY, run_python
 
 # Half of the images are for validation: evaluating costs a quarter of training.
-SMALL = ["model=resnet", "blocks=[1,1,1]", "width=0.25", "epochs=3", "batch_size=64", "validation_fraction=0.5"]
+SMALL = [
+    "model=resnet",
+    "blocks=[1,1,1]",
+    "width=0.25",
+    "epochs=3",
+    "batch_size=64",
+    "validation_fraction=0.5",
+    "deploy=null",
+]  # measuring has tests of its own
 SCHEDULES = "[full_precision,ascending_234]"
 FAULT_EPOCHS = 6
 LONGER = (f"epochs={FAULT_EPOCHS}",)  # long enough to be cut off in between

@@ -204,7 +204,11 @@ def nested_deeply(_name: str, values: Values, _rng: random.Random) -> Iterator[F
             said = listed(path) if depth == 5 else (*UNREADABLE, "nested more than 20 deep")
             yield f"{dotted(path)} lists {depth}", raw(values, path, "[" * depth + "]" * depth), said
             mapping = "{a: " * depth + "1" + "}" * depth
-            yield f"{dotted(path)} mappings {depth}", raw(values, path, mapping), said
+            is_entry = (
+                path[0] == "schedules" and len(path) == 2
+            )  # a mapping there is a schedule with a width of its own
+            of_mapping = (f"  - {dotted(path)}.bits: it is required",) if is_entry and depth == 5 else said
+            yield f"{dotted(path)} mappings {depth}", raw(values, path, mapping), of_mapping
 
 
 def list_empty_or_repeated(_name: str, values: Values, _rng: random.Random) -> Iterator[Found]:
