@@ -48,7 +48,12 @@ def statuses(run: RunFolder) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_what_was_measured_before_ctrl_c_is_kept_and_the_next_session_does_the_rest(trained_run: RunFolder) -> None:
+def test_what_was_measured_before_ctrl_c_is_kept_and_the_next_session_does_the_rest(
+    trained_run: RunFolder, request: pytest.FixtureRequest
+) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background ignores it
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
+
     def interrupt(line: str) -> None:
         if line.startswith("measured 1/"):
             os.kill(os.getpid(), signal.SIGINT)

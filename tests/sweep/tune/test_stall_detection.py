@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -119,4 +120,5 @@ def test_a_process_that_stops_while_it_saves_is_killed_tried_again_and_given_up(
     assert lines == ["complete other", "error stopped"], result.stdout + result.stderr
     starts = [line.split() for line in (tmp_path / "log").read_text().splitlines()]
     assert sorted(name for name, _ in starts) == ["other", "stopped", "stopped"]
-    assert not any(Path(f"/proc/{pid}").exists() for _, pid in starts)
+    alive = [int(pid) for _, pid in starts if psutil.pid_exists(int(pid))]
+    assert all(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE for pid in alive), "killed, if not yet reaped"
