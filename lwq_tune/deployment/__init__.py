@@ -11,6 +11,7 @@ Start at `export.export_trial` for a file, at `session.deploy_run` for measureme
 - onnx_graph: The network as an ONNX model that a runtime executes with integers.
 - preparation: A process that exports networks and writes the test images they are measured on.
 - reference: The forward pass in torch, step by step.
+- processes: Calls a function in a process of its own, and says how that ended.
 - records: Rows of ``inference.parquet`` and the log that they are written from.
 - runtimes/: what executes the files.
 - selection: Which networks of a run are measured.

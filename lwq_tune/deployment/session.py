@@ -7,7 +7,6 @@ Every measurement is in a log as soon as it is done; a session that was killed g
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import random
 import secrets
@@ -15,9 +14,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,6 +22,7 @@ from lwq_tune.config.deploy import DeploySettings
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.deployment.measurement import OtherLoad
 from lwq_tune.deployment.preparation import images_file, network_file, prepare_networks
+from lwq_tune.deployment.processes import run_in_process, why_ended
 from lwq_tune.deployment.records import (
     InferenceLog,
     PreparedNetwork,
@@ -40,6 +38,7 @@ from lwq_tune.deployment.runtimes.choice import make_runtime
 from lwq_tune.deployment.selection import choose_networks
 from lwq_tune.deployment.worker import MeasureTask, read_images, run_task
 from lwq_tune.energy.ledger.run_ledger import RunSpec
+from lwq_tune.energy.sensors.host_meter import JOULES_PER_KWH
 from lwq_tune.energy.service.location import ledger_folder
 from lwq_tune.energy.trial_meter import LedgerMeter
 from lwq_tune.errors import EnergyMeterError, ResultsError, UserInputError
@@ -53,7 +52,6 @@ from lwq_tune.results.run_folder import RunFolder, run_lock
 
 MAX_OTHER_LOAD = 0.05  # of all CPUs, on a host that counts as idle
 _LOAD_CHECK_S = 2.0
-_LAST_WORDS = 400
 
 
 @dataclass(frozen=True)
@@ -220,7 +218,7 @@ class _Session:
         log = self._folder.path / "logs" / "deploy-export.log"
         left = list(keys)
         while left:
-            answers, exit_code = _run_in_process(
+            answers, exit_code = run_in_process(
                 prepare_networks, (self._folder.path, left, self._settings.runtime, log), log
             )
             for answer in answers:
@@ -229,7 +227,7 @@ class _Session:
                 found[answer.trial_key] = answer
             left = [key for key in left if key not in found]
             if left:
-                found[left[0]] = PreparedNetwork(left[0], error=_why_ended("exports", exit_code, log))
+                found[left[0]] = PreparedNetwork(left[0], error=why_ended("exports", exit_code, log))
                 del left[0]
         for key, network in found.items():
             if network.error is not None:
@@ -255,9 +253,9 @@ class _Session:
             spec=self._spec(),
             log=log,
         )
-        answers, exit_code = _run_in_process(run_task, (task,), log)
+        answers, exit_code = run_in_process(run_task, (task,), log)
         if exit_code != 0 or len(answers) != len(settings.batch):
-            self._fail(turn, position, config, _why_ended("measures", exit_code, log))
+            self._fail(turn, position, config, why_ended("measures", exit_code, log))
             return
         records = []
         if (logits := answers[0].pop("logits", None)) is not None:
@@ -326,7 +324,7 @@ class _Session:
             time.sleep(self._settings.idle)
             reading = meter.end_window()
             if reading.idle_energy_kwh and meter.sources.idle_source != "unknown":
-                self._idle_w.append(reading.idle_energy_kwh * 3.6e6 / reading.time_s)
+                self._idle_w.append(reading.idle_energy_kwh * JOULES_PER_KWH / reading.time_s)
         finally:
             meter.close()
         idle_w = sum(self._idle_w) / len(self._idle_w) if self._idle_w else None
@@ -360,44 +358,3 @@ def _deployed_as(record: Record) -> tuple[str, str, str, str]:
     """Return what decides the logits of a network: its file, how float layers compute, runtime and host."""
     conditions = record["conditions"]
     return record["trial_key"], record["float_precision"], conditions["runtime"], conditions["hostname"]
-
-
-def _run_in_process(target: Callable[..., None], arguments: tuple[Any, ...], log: Path) -> tuple[list[Any], int | None]:
-    """Call a function in a process of its own; return what it sent and its exit code.
-
-    Args:
-        target: Takes a connection to this process, then the arguments.
-        arguments: The arguments.
-        log: File that the process prints to; it is removed at the end where it is empty.
-    """
-    log.parent.mkdir(exist_ok=True)
-    log.unlink(missing_ok=True)  # the words of an earlier session are none of this one
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=target, args=(theirs, *arguments), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        answers = list(_received(ours))
-        process.join()
-    finally:
-        if process.is_alive():
-            process.terminate()
-            process.join()
-        ours.close()
-    with contextlib.suppress(OSError):
-        if log.stat().st_size == 0:
-            log.unlink()
-    return answers, process.exitcode
-
-
-def _why_ended(does: str, exit_code: int | None, log: Path) -> str:
-    """Return how a process ended, with the last words of its log."""
-    words = log.read_text(errors="replace").strip()[-_LAST_WORDS:] if log.exists() else ""
-    return f"the process that {does} it ended with {exit_code}: {words or 'it printed nothing'}"
-
-
-def _received(connection: Connection) -> Iterator[Any]:
-    with contextlib.suppress(EOFError, ConnectionError):
-        while True:
-            yield connection.recv()

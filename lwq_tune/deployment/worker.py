@@ -24,11 +24,12 @@ from lwq_tune.deployment.runtimes.base import LoadedNetwork, Precision
 from lwq_tune.deployment.runtimes.choice import make_runtime
 from lwq_tune.energy.ledger.run_ledger import RunSpec
 from lwq_tune.energy.meter import EnergyMeter, NullMeter
+from lwq_tune.energy.sensors.host_meter import JOULES_PER_KWH
 from lwq_tune.energy.trial_meter import LedgerMeter
 from lwq_tune.errors import EnergyMeterError
 from lwq_tune.host.hardware import available_cpus
 
-JOULES_PER_KWH, MICRO = 3.6e6, 1e6
+MICRO = 1e6
 
 
 @dataclass(frozen=True)
