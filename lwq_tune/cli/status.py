@@ -35,7 +35,7 @@ def run(arguments: Namespace) -> int:
     folder = RunFolder(Path(arguments.run_dir).expanduser().resolve())
     manifest = read_manifest(folder.path)
     trials = read_trials(manifest, folder).all
-    costs = {key: trial_costs(trial, manifest.dataset["num_classes"]) for key, trial in trials.items()}
+    costs = {key: trial_costs(trial, image_format_of(manifest.dataset)) for key, trial in trials.items()}
     recorder = RunRecorder(folder, trials, costs, manifest.table_metadata, manifest.initial_trials)
     state = {
         "run": manifest.run,

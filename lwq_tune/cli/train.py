@@ -169,7 +169,8 @@ def trial_config(arguments: Namespace, dataset: str, digest: str | None) -> Tria
         bits: dict[str, Any] = {"bit_widths": _parse_bits(arguments.bits, count_stages(values))}
         if arguments.act_bits is not None:
             bits["act_bit_widths"] = _parse_bits(arguments.act_bits, count_stages(values))
-        return TrialConfig(**values, **bits)
+        trial = TrialConfig(**values, **bits)
+        return trial.model_copy(update=trial.network_as_found())
     except ValidationError as error:
         raise ConfigError("\n".join(explain(error, FIXED_KEYS))) from error
 

@@ -10,6 +10,7 @@ from lwq_tune.data.hub_layout import ALTERNATIVES, FolderAddress
 from lwq_tune.data.labels import Label
 from lwq_tune.data.split import n_validation_images
 from lwq_tune.errors import DatasetError, near_miss
+from lwq_tune.models.image_format import ImageFormat
 
 BUILTIN_CLASSES = {"digits": 10, "cifar10": 10, "cifar100": 100}
 # scikit-learn's 1,797 digits, of which every fifth is a test image; the CIFAR sets as published.
@@ -37,6 +38,11 @@ class DatasetInfo:
     class_names: tuple[str, ...] = ()
     class_counts: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def image_format(self) -> ImageFormat:
+        """The form of its images."""
+        return ImageFormat(3, 32, 32, self.num_classes)
 
     def record(self) -> dict[str, Any]:
         """Return its record for a manifest."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lwq_tune.data.decoded_images import DecodedImages, channel_statistics
+from lwq_tune.models.image_format import ImageFormat
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,12 @@ class Dataset:
     num_classes: int
     mean: Tensor
     std: Tensor
+
+    @property
+    def image_format(self) -> ImageFormat:
+        """The form of its images."""
+        channels, height, width = self.train.images.shape[1:]
+        return ImageFormat(channels, height, width, self.num_classes)
 
 
 def make_dataset(train: ImageSet, test: ImageSet, num_classes: int) -> Dataset:

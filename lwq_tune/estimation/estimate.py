@@ -93,7 +93,7 @@ def measure_sweep(
     with tempfile.TemporaryDirectory(prefix="lwq_tune-estimate-", ignore_cleanup_errors=True) as folder:
         spec = _run_spec(Path(folder), config, intensities)
         measured = {
-            slots: MeasuredModels(slots, groups, bitops, counts, dataset.num_classes, spec)
+            slots: MeasuredModels(slots, groups, bitops, counts, dataset.image_format, spec)
             for slots in dict.fromkeys(group.slots for group in groups)
         }
     record = _totals(config, groups, measured, counts, spec.intensity)

@@ -17,6 +17,7 @@ from lwq_tune.estimation.probe_pool import measure_side_by_side
 from lwq_tune.estimation.probe_worker import ProbeSetup, ProbeTask
 from lwq_tune.estimation.representatives import MAX_MEASURED, Models, spread
 from lwq_tune.host.threads import n_threads
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.output_streams import say
 from lwq_tune.sweep.slots import Host, Slots, choose_slots, usable_memory_mib
 from lwq_tune.sweep.space.prerequisites import waves
@@ -72,7 +73,7 @@ class MeasuredModels:
         groups: All groups; those with other slots are left out.
         bitops: BitOps of each trial, by key.
         counts: Images of the data set.
-        num_classes: Its classes.
+        images: The form of its images.
         spec: What the ledger needs to know about the run.
 
     Raises:
@@ -85,7 +86,7 @@ class MeasuredModels:
         groups: list[Group],
         bitops: Mapping[str, float],
         counts: ImageCounts,
-        num_classes: int,
+        images: ImageFormat,
         spec: RunSpec,
     ) -> None:
         self._slots = slots
@@ -94,9 +95,7 @@ class MeasuredModels:
         works = [TrialWork.of(trial, counts) for trial in self.models.trials]
         chosen = self.models.choose(max(MAX_MEASURED, slots.n_slots))
         say(f"measuring {len(chosen)} of {len(works)} models, {show_slots(slots)}")
-        setup = ProbeSetup(
-            slots.n_slots, slots.cpus, slots.gpus, num_classes, gpus_of_slots(slots, visible_gpus()), spec
-        )
+        setup = ProbeSetup(slots.n_slots, slots.cpus, slots.gpus, images, gpus_of_slots(slots, visible_gpus()), spec)
         tasks = [ProbeTask(self.models.trials[position], works[position]) for position in chosen]
         self.report = measure_side_by_side(tasks, setup, PROBE_LIMIT_S)
         self.measured = {chosen[index]: measured for index, measured in self.report.measured.items()}

@@ -52,17 +52,20 @@ def check_bit_width(bit_width: object) -> int:
     )
 
 
-def check_bit_widths(bit_widths: Iterable[object], n_stages: int) -> BitWidths:
-    """Return ``bit_widths`` as a tuple when it fits a network of ``n_stages`` residual stages.
+def check_bit_widths(bit_widths: Iterable[object], n_units: int, unit: str = "residual stage") -> BitWidths:
+    """Return ``bit_widths`` as a tuple when it fits a network of ``n_units`` units.
+
+    Args:
+        bit_widths: Bits of each.
+        n_units: Units of the network.
+        unit: What a unit is, for the message.
 
     Raises:
-        ConfigError: An entry is not a bit-width, or the length is not ``n_stages``.
+        ConfigError: An entry is not a bit-width, or the length is not ``n_units``.
     """
     checked = tuple(check_bit_width(bit_width) for bit_width in bit_widths)
-    if len(checked) != n_stages:
-        raise ConfigError(
-            f"bit_widths must hold one entry per residual stage ({n_stages}), got {len(checked)}: {list(checked)}"
-        )
+    if len(checked) != n_units:
+        raise ConfigError(f"bit_widths must hold one entry per {unit} ({n_units}), got {len(checked)}: {list(checked)}")
     return checked
 
 

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.data.images import Dataset
 from lwq_tune.energy.meter import EnergyMeter, EnergyReading
 from lwq_tune.errors import ConfigError, TrialDivergedError
-from lwq_tune.models.cifar_resnet import CifarResNet
-from lwq_tune.models.layer_shapes import layer_shapes
+from lwq_tune.models.description import describe_network
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.quantization.calibrate import calibrate
 from lwq_tune.training.engine import Engine, Workload, choose_engine
 from lwq_tune.training.epoch_row import EnergyTotals, EpochRow, energy_values, setup_values
@@ -58,8 +58,8 @@ class Trial:
         keep_freed_memory()
         release_freed_memory()  # of the trial that used this process before, whose peak is not ours
         torch.manual_seed(config.seed)
-        model = build_model(config, dataset.num_classes, initial)
-        self._model: CifarResNet = model.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model = build_model(config, dataset.image_format, initial)
+        self._model: nn.Module = model.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._optimizer = make_optimizer(
             self._model,
             lr=config.lr,
@@ -70,14 +70,14 @@ class Trial:
         self._generator = torch.Generator().manual_seed(config.seed)
         self._data = TrialData(config, dataset, self._device)
         self._about_data = {"mean": dataset.mean.tolist(), "std": dataset.std.tolist()}
-        self._engine = self._make_engine(dataset.num_classes)
+        self._engine = self._make_engine(dataset.image_format)
         self._is_calibrated = False
         self._peak_memory = PeakMemory(self._device)
         self._totals = EnergyTotals()
         self.epochs_done = 0
 
     @property
-    def model(self) -> CifarResNet:
+    def model(self) -> nn.Module:
         """The network in its present state."""
         return self._model
 
@@ -167,9 +167,9 @@ class Trial:
         self._engine = Engine(state["engine"], self.config.precision, self._device)
         self._needs_setup = self._engine.kind == "compiled"
 
-    def _make_engine(self, num_classes: int) -> Engine:
+    def _make_engine(self, images: ImageFormat) -> Engine:
         config = self.config
-        macs = sum(shape.macs for shape in layer_shapes(config.blocks, config.width, num_classes))
+        macs = describe_network(config.network, images).macs
         workload = Workload(config.epochs * len(self._data.train), config.batch_size, macs)
         kind = "eager" if config.mode == "ptq" else choose_engine(config.engine, workload, self._device)
         self._needs_setup = config.mode == "qat" and (kind == "compiled" or not config.is_full_precision)

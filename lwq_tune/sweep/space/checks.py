@@ -9,7 +9,9 @@ from pydantic import ValidationError
 
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.errors import ConfigError, near_miss
-from lwq_tune.models.layer_shapes import MODEL_BLOCKS, stage_channels
+from lwq_tune.models.description import find_units
+from lwq_tune.models.layer_shapes import stage_channels
+from lwq_tune.models.spec import network_spec
 from lwq_tune.quantization.schedules import BitWidths, check_bit_widths, parse_schedule, schedule_name
 from lwq_tune.sweep.space.file_models import NESTED, SpaceFile, WidthVariant
 
@@ -60,9 +62,12 @@ def check_fixed(fixed: object) -> list[str]:
         return []
     problems = _unknown_fixed_keys(fixed)
     try:
-        TrialConfig(**{**known_fixed(fixed), "bit_widths": (32,) * count_stages(fixed)})
+        trial = TrialConfig(**{**known_fixed(fixed), "bit_widths": (32,) * count_stages(fixed)})
+        find_units(trial.network)
     except ValidationError as error:
         problems += explain(error, FIXED_KEYS, prefix="fixed.")
+    except ConfigError as error:  # a network that cannot be built, or has no such units
+        problems.append(f"fixed.{error}")
     return problems
 
 
@@ -94,13 +99,13 @@ def _parse_bits(bits: object, n_stages: int) -> BitWidths:
 
 def check_widths(file: SpaceFile) -> list[str]:
     """Return the problems of schedules with a width of their own; those of the entries themselves are found before."""
-    n_stages = count_stages(file.fixed)
+    n_units, n_stages = count_stages(file.fixed), len(network_spec(known_fixed(file.fixed)).blocks)
     base = known_fixed(file.fixed).get("width", 1.0)
     choices = set() if file.bit_widths is None else set(file.bit_widths.choices)
     is_reduced = file.search.method != "grid" or any(limit is not None for limit in file.limits.model_dump().values())
     first_of: dict[tuple[BitWidths, tuple[int, ...]], float] = {}
     problems = []
-    for bits, own in check_schedules(file.schedules, n_stages)[0]:
+    for bits, own in check_schedules(file.schedules, n_units)[0]:
         width = base if own is None else own
         channels = stage_channels(n_stages, width)
         other = first_of.setdefault((bits, channels), width)
@@ -129,12 +134,11 @@ def check_act_bit_widths(file: SpaceFile) -> list[str]:
 
 
 def count_stages(fixed: object) -> int:
-    """Return the residual stages of the network that ``fixed`` names; 3 where it names none."""
-    settings = known_fixed(fixed)
-    blocks = settings.get("blocks")
-    if isinstance(blocks, list) and blocks:
-        return len(blocks)
-    return len(MODEL_BLOCKS.get(str(settings.get("model")), (2, 2, 2)))
+    """Return the units of the network that ``fixed`` names; 3 where it names none that can be built."""
+    try:
+        return len(find_units(network_spec(known_fixed(fixed))).names)
+    except ConfigError:  # which `check_fixed` tells
+        return 3
 
 
 def _unknown_fixed_keys(fixed: dict[Any, Any]) -> list[str]:

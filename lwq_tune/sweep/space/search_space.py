@@ -87,7 +87,17 @@ class SearchSpace:
 
     def with_dataset(self, dataset: str, digest: str | None) -> SearchSpace:
         """Return the space on a data set as it was found: its full path, its digest."""
-        update = {"dataset": dataset, "dataset_digest": digest}
+        return self._with({"dataset": dataset, "dataset_digest": digest})
+
+    def with_network(self) -> SearchSpace:
+        """Return the space with its network as it was found: full paths, digests of its code and its weights.
+
+        Raises:
+            ConfigError: A file or module is not there.
+        """
+        return self._with(self.trials[0].network_as_found())
+
+    def _with(self, update: Mapping[str, Any]) -> SearchSpace:
         return replace(self, trials=tuple(trial.model_copy(update=update) for trial in self.trials))
 
 

@@ -9,8 +9,10 @@ from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.data.catalog import DatasetInfo, describe_dataset
 from lwq_tune.formatting import format_columns, name_trials
+from lwq_tune.models.description import describe_network
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.models.inference_costs import ModelCosts, model_costs
-from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS, layer_shapes
+from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS
 from lwq_tune.sweep.space.prerequisites import initial_keys, with_initial_trials
 from lwq_tune.sweep.space.search_space import SearchSpace
 from lwq_tune.sweep.space.selection import select_trials
@@ -41,14 +43,18 @@ class TrialList:
 
     def costs_of(self, trial: TrialConfig) -> ModelCosts:
         """Return the modelled inference costs of any trial on this data set."""
-        return trial_costs(trial, self.dataset.num_classes)
+        return trial_costs(trial, self.dataset.image_format)
 
 
-def trial_costs(trial: TrialConfig, num_classes: int) -> ModelCosts:
-    """Return the modelled inference costs of a trial."""
-    shapes = layer_shapes(trial.blocks, trial.width, num_classes)
+def trial_costs(trial: TrialConfig, images: ImageFormat) -> ModelCosts:
+    """Return the modelled inference costs of a trial.
+
+    Raises:
+        ConfigError: Its network cannot be built, or cannot work on these images.
+    """
+    layers = describe_network(trial.network, images).layers
     first_last = FULL_PRECISION_BITS if trial.is_full_precision else trial.first_last_bit_width
-    return model_costs(shapes, trial.bit_widths, trial.act_bit_widths, first_last)
+    return model_costs(layers, trial.bit_widths, trial.act_bit_widths, first_last)
 
 
 def make_trial_list(space: SearchSpace, config: SweepConfig) -> TrialList:
@@ -60,7 +66,8 @@ def make_trial_list(space: SearchSpace, config: SweepConfig) -> TrialList:
     """
     dataset = describe_dataset(space.dataset)
     space = select_trials(
-        space.with_dataset(dataset.dataset, dataset.digest), lambda trial: trial_costs(trial, dataset.num_classes)
+        space.with_dataset(dataset.dataset, dataset.digest).with_network(),
+        lambda trial: trial_costs(trial, dataset.image_format),
     )
     proposable = [trial for trials in space.candidates.values() for trial in trials]
     asked_for = {trial.trial_key for trial in space.trials}
@@ -70,7 +77,7 @@ def make_trial_list(space: SearchSpace, config: SweepConfig) -> TrialList:
         for trial in _all_trials((*space.trials, *proposable), config)
         if trial.trial_key not in only_proposable
     }
-    costs = {key: trial_costs(trial, dataset.num_classes) for key, trial in trials.items()}
+    costs = {key: trial_costs(trial, dataset.image_format) for key, trial in trials.items()}
     return TrialList(space, dataset, trials, initial_keys(space.trials, trials.values()), costs)
 
 

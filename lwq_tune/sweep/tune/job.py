@@ -139,7 +139,7 @@ def make_jobs(
     """
     dataset = describe_dataset(space.dataset)
     fraction = space.trials[0].validation_fraction
-    space = space.with_dataset(dataset.dataset, dataset.digest)
+    space = space.with_dataset(dataset.dataset, dataset.digest).with_network()
     starting = next((trial for trial in space.trials if trial.init_from != "scratch"), None)
     if starting is not None:
         raise ConfigError(
