@@ -87,6 +87,7 @@ class GraphFlow:
         # A layer that stands at several places is one layer, by its first name.
         self._unit_of = {name: unit_of.get(self._names[id(module)]) for name, module in self._modules.items()}
         self._nodes = list(network.graph.nodes)
+        self._valued = _valued(self._nodes)
         self._below = self._units_below()
         self._unit: dict[fx.Node, int | None] = {}
         self._order: dict[fx.Node, int] = {}
@@ -199,10 +200,22 @@ class GraphFlow:
         return below
 
     def _has_values(self, node: fx.Node) -> bool:
-        """Whether a node gives activations, rather than a size, a mode or a parameter."""
-        return node.op not in ("get_attr", "output") and not (
-            node.op in ("call_function", "call_method") and function_name(node) in _NO_VALUES
-        )
+        """Whether a node gives activations, rather than a size, a mode or what follows from parameters alone."""
+        return node in self._valued
+
+
+def _valued(nodes: Sequence[fx.Node]) -> set[fx.Node]:
+    """Return the nodes that give activations."""
+    found: set[fx.Node] = set()
+    for node in nodes:
+        is_function = node.op in ("call_function", "call_method")
+        if node.op == "placeholder" or (
+            node.op not in ("get_attr", "output")
+            and not (is_function and function_name(node) in _NO_VALUES)
+            and not found.isdisjoint(node.all_input_nodes)
+        ):
+            found.add(node)
+    return found
 
 
 def gives_several(node: fx.Node) -> bool:
