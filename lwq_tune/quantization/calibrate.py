@@ -46,7 +46,7 @@ def calibrate(model: nn.Module, batches: Iterable[Tensor], *, batch_statistics: 
 
     Args:
         model: A prepared network.
-        batches: Normalised images, shape (n, 3, 32, 32) each.
+        batches: Normalised images, shape (n, c, h, w) each.
         batch_statistics: True before training, where batch norm will see its own batches; False for a trained
             network that is only evaluated.
 
