@@ -24,6 +24,7 @@ from benchmarks.support import peer_networks
 from benchmarks.support.machine import interleaved_times_s, machine, medians, write_json
 from lwq_tune.data.batches import Normalizer, training_batches
 from lwq_tune.data.images import ImageSet
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.models.layer_shapes import MODEL_BLOCKS, layer_shapes
 from lwq_tune.quantization.calibrate import calibrate
 from lwq_tune.training.engine import PASSES_PER_STEP, Engine, has_fast_bf16
@@ -99,7 +100,7 @@ def ratios(times: Mapping[str, float], batch_size: int, matrix_flop: int) -> dic
         batch_size: Images of a step.
         matrix_flop: Operations of the matrix product.
     """
-    macs = sum(shape.macs for shape in layer_shapes(MODEL_BLOCKS["resnet14"], 1.0, 10))
+    macs = sum(layer.macs for layer in layer_shapes(MODEL_BLOCKS["resnet14"], 1.0, ImageFormat()))
     step_flop = 2 * PASSES_PER_STEP * macs * batch_size
     rate = matrix_flop / times["matrix_product"]
     return {

@@ -13,6 +13,7 @@ from lwq_tune.cli import exit_codes
 from lwq_tune.cli.messages import energy_balance
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.formatting import duration, format_columns, fraction, name_trials, wh
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.results.row_log import read_log
 from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.results.schema import ENDED
@@ -35,7 +36,7 @@ def run(arguments: Namespace) -> int:
     folder = RunFolder(Path(arguments.run_dir).expanduser().resolve())
     manifest = read_manifest(folder.path)
     trials = read_trials(manifest, folder).all
-    costs = {key: trial_costs(trial, image_format_of(manifest.dataset)) for key, trial in trials.items()}
+    costs = {key: trial_costs(trial, ImageFormat.of_record(manifest.dataset)) for key, trial in trials.items()}
     recorder = RunRecorder(folder, trials, costs, manifest.table_metadata, manifest.initial_trials)
     state = {
         "run": manifest.run,

@@ -85,6 +85,7 @@ Arguments = Annotated[str, BeforeValidator(_arguments_as_json)]
 UnitPatterns = Annotated[str, BeforeValidator(_units_as_json)]
 
 NETWORK_SETTINGS = ("model", "blocks", "width", "model_arguments", "stem", "weights", "granularity", "units")
+_SETS_OF_DIGITS = ("digits", "mnist", "svhn")  # mirrored, a 2 is no 2
 PTQ_QUANTIZERS = ("lsq", "minmax")
 PRETRAIN_KEYS = ("pretrain_epochs", "pretrain_batch_size", "pretrain_lr", "pretrain_weight_decay")
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -96,7 +97,9 @@ class TrialConfig(BaseModel):
     model_config = STRICT
 
     dataset: str = setting(
-        "digits", "data set: digits, cifar10, cifar100 or a folder in Hub layout", is_shared_with_initial=True
+        "digits",
+        "data set: digits, cifar10, cifar100, mnist, fashion_mnist, svhn, stl10 or a folder of images",
+        is_shared_with_initial=True,
     )
     dataset_digest: str | None = setting(
         None,
@@ -258,7 +261,7 @@ class TrialConfig(BaseModel):
     lr_gamma: float = setting(0.1, "factor of a step curve", unit="1", is_shared_with_initial=True, gt=0, le=1)
     augmentation: Literal["crop_flip", "crop", "none"] = setting(
         "crop_flip",
-        "augmentation of training images; crop by default for digits",
+        "augmentation of training images; crop by default for digits, mnist and svhn",
         decides_cost=True,
         is_shared_with_initial=True,
     )
@@ -305,7 +308,8 @@ class TrialConfig(BaseModel):
             filled["blocks"] = by_name
         if not filled.get("act_bit_widths"):
             filled["act_bit_widths"] = filled.get("bit_widths", ())
-        if "augmentation" not in filled and filled.get("dataset", "digits") == "digits":  # mirrored, a 2 is no 2
+        name = str(filled.get("dataset", "digits")).partition("?")[0]  # without a size behind it
+        if "augmentation" not in filled and name in _SETS_OF_DIGITS:
             filled["augmentation"] = "crop"
         if filled.get("mode") == "ptq":
             filled.setdefault("init_from", "full_precision")

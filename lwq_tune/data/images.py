@@ -17,7 +17,7 @@ class ImageSet:
     """Images and labels of one split, or of a part of it that shares the memory of the whole.
 
     Attributes:
-        images: Shape (n, 3, 32, 32), uint8.
+        images: Shape (n, c, h, w), uint8; one channel for gray, three for colour.
         labels: Shape (n,), int64.
         indices: Shape (m,), which of them belong to the part; None for all.
     """
@@ -76,8 +76,8 @@ class Dataset:
         train: Training images, those for validation included.
         test: Test images; a label is `lwq_tune.data.labels.UNKNOWN_CLASS` where no training image has it.
         num_classes: Classes.
-        mean: Shape (3,), channel means of the training images in [0, 1].
-        std: Shape (3,), channel standard deviations of the same.
+        mean: Shape (c,), channel means of the training images in [0, 1].
+        std: Shape (c,), channel standard deviations of the same.
     """
 
     train: ImageSet
@@ -88,7 +88,7 @@ class Dataset:
 
     @property
     def image_format(self) -> ImageFormat:
-        """The form of its images."""
+        """Shape of its images, and its classes."""
         channels, height, width = self.train.images.shape[1:]
         return ImageFormat(channels, height, width, self.num_classes)
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.deployment.forward_steps import Step, forward_steps
 from lwq_tune.errors import ResultsError
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.quantization.layers import encoded_weights
 from lwq_tune.quantization.quantizers.base import Grid, Quantizer
 from lwq_tune.training.model import build_model
@@ -97,7 +98,7 @@ class Network:
 
 def load_model(config: TrialConfig, state: Mapping[str, Tensor]) -> nn.Module:
     """Return the network of a trial in evaluation, with the state of a checkpoint."""
-    model = build_model(config, num_classes=state["fc.weight"].shape[0], initial=dict(state))
+    model = build_model(config, ImageFormat(num_classes=state["fc.weight"].shape[0]), initial=dict(state))
     model.load_state_dict(dict(state))
     return model.eval()
 

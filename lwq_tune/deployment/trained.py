@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.errors import ResultsError
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.results.earlier_runs import finished_epochs, read_trials
 from lwq_tune.results.manifest import Manifest, read_manifest
 from lwq_tune.results.run_folder import RunFolder
@@ -110,10 +111,20 @@ class TrainedTrials:
 
         Raises:
             DatasetError: It is no longer there, or cannot be read.
+            ResultsError: Its images have another shape than those the networks were trained on.
         """
         from lwq_tune.data.loading import load_dataset
 
-        return load_dataset(self.manifest.dataset["dataset"], Path(self.manifest.sweep["data_dir"]))
+        recorded = self.manifest.dataset
+        dataset = load_dataset(recorded["dataset"], Path(self.manifest.sweep["data_dir"]))
+        trained_on = ImageFormat.of_record(recorded)
+        if dataset.image_format.shape != trained_on.shape:
+            raise ResultsError(
+                f"networks are checked on images of the shape they were trained on, {trained_on}, those of "
+                f"{recorded['dataset']} are read as {dataset.image_format} now (earlier versions read gray in three "
+                "channels); export with --format npz, which looks at no image, or train them anew"
+            )
+        return dataset
 
 
 def describe_data(dataset: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> dict[str, Any]:

@@ -126,7 +126,8 @@ class GraphFlow:
 
     def layer_name(self, node: fx.Node) -> str:
         """Return the first name of the layer that a node calls."""
-        return self._names[id(self._modules[str(node.target)])]
+        name: str = self._names[id(self._modules[str(node.target)])]
+        return name
 
     def is_non_negative(self, node: fx.Node) -> bool:
         """Whether the values of a node cannot be negative, whatever the network learns."""

@@ -60,7 +60,8 @@ class QuantConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (the name nn.Conv2d gives it)
         """Convolve the quantized input with the quantized weight."""
-        return self._conv_forward(self.act_quantizer(input), self.weight_quantizer(self.weight), self.bias)
+        output: Tensor = self._conv_forward(self.act_quantizer(input), self.weight_quantizer(self.weight), self.bias)
+        return output
 
 
 class QuantLinear(nn.Linear):

@@ -160,14 +160,16 @@ def _quantize_first_and_last(
 def _quantized(
     layer: nn.Module, weight_bit_width: int, act_bit_width: int, scheme: Scheme, *, finds_sign: bool = True
 ) -> nn.Module:
-    twin = QuantConv2d if isinstance(layer, nn.Conv2d) else QuantLinear
-    return twin.from_float(  # type: ignore[no-any-return,attr-defined]
-        layer,
-        weight_bit_width=weight_bit_width,
-        act_bit_width=act_bit_width,
-        scheme=scheme,
-        finds_sign=finds_sign,
-    )
+    about: dict[str, Any] = {
+        "weight_bit_width": weight_bit_width,
+        "act_bit_width": act_bit_width,
+        "scheme": scheme,
+        "finds_sign": finds_sign,
+    }
+    if isinstance(layer, nn.Conv2d):
+        return QuantConv2d.from_float(layer, **about)
+    assert isinstance(layer, nn.Linear)
+    return QuantLinear.from_float(layer, **about)
 
 
 def _has(network: nn.Module, name: str) -> bool:

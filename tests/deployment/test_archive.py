@@ -29,6 +29,7 @@ from lwq_tune.deployment.network import describe_network
 from lwq_tune.energy.meter import NullMeter
 from lwq_tune.errors import ResultsError
 from lwq_tune.models.cifar_resnet import CifarResNet
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.training.model import build_model
 from lwq_tune.training.trial import Trial
 from tests.conftest import REPOSITORY, small_config
@@ -269,7 +270,7 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
 def test_a_network_without_ranges_is_refused(tmp_path: Path) -> None:
     config = small_config()
     with pytest.raises(ResultsError, match="layer1.0.input_quantizer has none"):
-        export_network(config, build_model(config, 10).state_dict(), tmp_path / "network.npz")
+        export_network(config, build_model(config, ImageFormat()).state_dict(), tmp_path / "network.npz")
     assert not (tmp_path / "network.npz").exists()
 
 

@@ -211,7 +211,7 @@ trials = {trial.trial_key: trial for trial in trials}
 config = SweepConfig(results_dir=Path.cwd(), run="run", data_dir=Path.cwd())
 folder = RunFolder(config.run_dir)
 folder.create()
-recorder = RunRecorder(folder, trials, {key: trial_costs(t, 10) for key, t in trials.items()}, {"run": "run"})
+recorder = RunRecorder(folder, trials, {key: trial_costs(t, ImageFormat()) for key, t in trials.items()}, {"run": "run"})
 intensities = {"": IntensitySeries.constant(475.0, "world-average")}
 end = run_trials(Plan(folder, config, trials, intensities, dict.fromkeys(trials, 1)), recorder, print)
 sys.exit(report_end(Run(folder.path, recorder.trial_rows(), end=end)))

@@ -10,6 +10,7 @@ from lwq_tune.errors import ConfigError
 from lwq_tune.estimation import measurement
 from lwq_tune.estimation.measurement import find_groups, gpus_of_slots
 from lwq_tune.host import hardware
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.sweep.plan import AdaptiveSearch
 from lwq_tune.sweep.slots import Slots
 from lwq_tune.sweep.space.file_models import Search
@@ -35,7 +36,7 @@ def by_key(*trials: TrialConfig) -> dict[str, TrialConfig]:
 
 
 def bitops_of(*trials: TrialConfig) -> dict[str, float]:
-    return {trial.trial_key: float(trial_costs(trial, 10).bitops) for trial in trials}
+    return {trial.trial_key: float(trial_costs(trial, ImageFormat()).bitops) for trial in trials}
 
 
 def test_trials_that_start_from_others_wait_and_share_the_host_anew(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.data.images import Dataset
 from lwq_tune.energy.ledger.totals import trial_part
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.results.schema import EPOCH_COLUMNS, TRIAL_COLUMNS
@@ -31,7 +32,7 @@ def configs() -> dict[str, TrialConfig]:
 
 
 def recorder_of(folder: RunFolder, configs: dict[str, TrialConfig]) -> RunRecorder:
-    costs = {key: trial_costs(config, 4) for key, config in configs.items()}
+    costs = {key: trial_costs(config, ImageFormat(num_classes=4)) for key, config in configs.items()}
     return RunRecorder(folder, configs, costs, {"run": folder.path.name, "objectives": []})
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lwq_tune.config.trial import TrialConfig
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.quantization.schedules import parse_schedule
 from lwq_tune.results.schema import EPOCH_COLUMNS, INTERVAL_COLUMNS, TRIAL_COLUMNS
 from lwq_tune.results.tables import write_table
@@ -86,7 +87,7 @@ def write_run(
             trials.append(
                 {
                     **identity,
-                    **vars(trial_costs(config, 10)),
+                    **vars(trial_costs(config, ImageFormat())),
                     **figures(accuracy, emissions_kg),
                     "status": "done",
                     "attempts": 1,

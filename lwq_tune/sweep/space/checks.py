@@ -7,8 +7,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from lwq_tune.config.dataset import DatasetSettings
 from lwq_tune.config.trial import TrialConfig
-from lwq_tune.errors import ConfigError, near_miss
+from lwq_tune.data.address import with_settings
+from lwq_tune.errors import ConfigError, DatasetError, near_miss
 from lwq_tune.models.description import find_units
 from lwq_tune.models.layer_shapes import stage_channels
 from lwq_tune.models.spec import network_spec
@@ -19,7 +21,9 @@ from lwq_tune.sweep.space.file_models import NESTED, SpaceFile, WidthVariant
 Listed = tuple[BitWidths, float | None]
 
 NOT_FIXED = frozenset({"bit_widths", "act_bit_widths", "seed", "dataset_digest"})
-FIXED_KEYS = tuple(name for name in TrialConfig.model_fields if name not in NOT_FIXED)
+# What `fixed` may hold: the settings of a trial, and those that become part of the address of its data set.
+TRIAL_KEYS = tuple(name for name in TrialConfig.model_fields if name not in NOT_FIXED)
+FIXED_KEYS = (*TRIAL_KEYS, *DatasetSettings.model_fields)
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
@@ -53,7 +57,21 @@ def parse_space_file(values: object) -> tuple[SpaceFile | None, list[str]]:
 
 def known_fixed(fixed: object) -> dict[str, Any]:
     """Return the settings under ``fixed`` that a trial has."""
-    return {key: value for key, value in fixed.items() if key in FIXED_KEYS} if isinstance(fixed, dict) else {}
+    return {key: value for key, value in fixed.items() if key in TRIAL_KEYS} if isinstance(fixed, dict) else {}
+
+
+def trial_settings(fixed: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings under ``fixed`` that a trial has, what is read of its data set in the address of that.
+
+    Raises:
+        ValidationError: What is read of the data set breaks a rule.
+        DatasetError: Its address is none, or says otherwise.
+    """
+    settings = known_fixed(fixed)
+    given = {key: value for key, value in fixed.items() if key in DatasetSettings.model_fields}
+    dataset = settings.get("dataset", TrialConfig.model_fields["dataset"].default)
+    chosen = DatasetSettings.model_validate(given).model_dump(exclude_none=True)
+    return {**settings, "dataset": with_settings(dataset, chosen)} if chosen and isinstance(dataset, str) else settings
 
 
 def check_fixed(fixed: object) -> list[str]:
@@ -61,8 +79,15 @@ def check_fixed(fixed: object) -> list[str]:
     if not isinstance(fixed, dict):
         return []
     problems = _unknown_fixed_keys(fixed)
+    settings = known_fixed(fixed)
     try:
-        trial = TrialConfig(**{**known_fixed(fixed), "bit_widths": (32,) * count_stages(fixed)})
+        settings = trial_settings(fixed)
+    except ValidationError as error:
+        problems += explain(error, FIXED_KEYS, prefix="fixed.")
+    except DatasetError as error:
+        problems.append(f"fixed.dataset: {error}")
+    try:
+        trial = TrialConfig(**{**settings, "bit_widths": (32,) * count_stages(fixed)})
         find_units(trial.network)
     except ValidationError as error:
         problems += explain(error, FIXED_KEYS, prefix="fixed.")

@@ -29,8 +29,8 @@ from lwq_tune.sweep.space.checks import (
     check_widths,
     count_stages,
     explain,
-    known_fixed,
     parse_space_file,
+    trial_settings,
 )
 from lwq_tune.sweep.space.file_models import Limits, ObjectiveSpec, Search, SpaceFile
 from lwq_tune.sweep.space.strict_yaml import read_yaml
@@ -247,6 +247,7 @@ def _expand(file: SpaceFile) -> tuple[tuple[TrialConfig, ...], list[str]]:
     if len(schedules) * len(file.seeds) > MAX_TRIALS:
         count = len(schedules) * len(file.seeds)
         return (), [f"a grid may hold {MAX_TRIALS} trials, got {count}; leave out bit-widths or seeds"]
+    fixed = trial_settings(file.fixed)
     trials: dict[TrialConfig, None] = {}
     for seed in file.seeds:
         for bit_widths, width in schedules:
@@ -256,7 +257,7 @@ def _expand(file: SpaceFile) -> tuple[tuple[TrialConfig, ...], list[str]]:
             if width is not None:
                 varied["width"] = width
             try:
-                trials[TrialConfig(**{**known_fixed(file.fixed), **varied})] = None
+                trials[TrialConfig(**{**fixed, **varied})] = None
             except ValidationError as error:
                 problems += explain(error, FIXED_KEYS, prefix="schedules." if bit_widths in listed else "bit_widths.")
     return tuple(trials), problems

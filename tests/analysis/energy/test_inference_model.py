@@ -10,6 +10,7 @@ from analysis.energy.inference_model import count_classes, inference_energy, net
 from analysis.runs.load import AnalysisError
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.models import inference_costs as costs
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.models.layer_shapes import layer_shapes
 from lwq_tune.sweep.space.trial_list import trial_costs
 
@@ -28,7 +29,7 @@ def as_trials(*configs: TrialConfig, num_classes: int = 10) -> pd.DataFrame:
             "bit_widths": c.bit_widths,
             "act_bit_widths": c.act_bit_widths,
             "config_first_last_bit_width": c.first_last_bit_width,
-            **vars(trial_costs(c, num_classes)),
+            **vars(trial_costs(c, ImageFormat(num_classes=num_classes))),
         }
         for c in configs
     ]
@@ -38,7 +39,7 @@ def as_trials(*configs: TrialConfig, num_classes: int = 10) -> pd.DataFrame:
 @given(BLOCKS, WIDTHS, st.integers(1, 200))
 def test_layers_are_those_of_the_sweep(blocks: tuple[int, ...], width: float, num_classes: int) -> None:
     ours = network_layers(blocks, width, num_classes)
-    theirs = layer_shapes(blocks, width, num_classes)
+    theirs = layer_shapes(blocks, width, ImageFormat(num_classes=num_classes))
     assert [(layer.stage, layer.n_weights, layer.macs) for layer in ours] == [
         (shape.stage, shape.n_weights, shape.macs) for shape in theirs
     ]

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.errors import ConfigError
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.models.inference_costs import ModelCosts
 from lwq_tune.sweep.space.search_space import SearchSpace, parse_space
 from lwq_tune.sweep.space.selection import select_trials
@@ -15,7 +16,7 @@ GRID = "version: 1\nschedules: [full_precision]\nbit_widths: {choices: [2, 3, 4]
 
 
 def costs_of(trial: TrialConfig) -> ModelCosts:
-    return trial_costs(trial, 10)
+    return trial_costs(trial, ImageFormat())
 
 
 def space(more: str = "") -> SearchSpace:
