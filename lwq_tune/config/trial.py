@@ -7,11 +7,12 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema, model_validator
 
 from lwq_tune.config.settings import names_where, setting
 from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS, MODEL_BLOCKS
 from lwq_tune.quantization.schedules import (
+    BIT_WIDTHS,
     Family,
     check_bit_width,
     check_bit_widths,
@@ -22,7 +23,7 @@ from lwq_tune.quantization.schedules import (
 
 Quantizer = Literal["lsq", "pact", "dorefa", "minmax"]
 MAX_BLOCKS = 1000
-BitWidth = Annotated[int, BeforeValidator(check_bit_width)]
+BitWidth = Annotated[int, BeforeValidator(check_bit_width), WithJsonSchema({"enum": list(BIT_WIDTHS)})]
 
 PTQ_QUANTIZERS = ("lsq", "minmax")
 PRETRAIN_KEYS = ("pretrain_epochs", "pretrain_batch_size", "pretrain_lr", "pretrain_weight_decay")
