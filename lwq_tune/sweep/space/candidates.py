@@ -16,8 +16,9 @@ from lwq_tune.models.inference_costs import ModelCosts
 from lwq_tune.quantization.schedule_set import ScheduleSet
 from lwq_tune.quantization.schedules import BitWidths
 
-# Draws of a whole search that may miss (beyond the limits, or drawn before) before what is drawn is repaired.
-MAX_MISSES = 10_000
+# Draws of a whole search that may miss (beyond the limits, or drawn before) before what is drawn is repaired: a second
+# where the costs of a network of 50 units take half a millisecond.
+MAX_MISSES = 2_000
 
 
 class Candidates(Protocol):
