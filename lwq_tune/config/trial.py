@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema, model_validator
 
 from lwq_tune.config.settings import names_where, setting
 from lwq_tune.models.description import find_units
@@ -26,6 +26,7 @@ from lwq_tune.models.spec import (
     split_factory,
 )
 from lwq_tune.quantization.schedules import (
+    BIT_WIDTHS,
     Family,
     check_bit_width,
     check_bit_widths,
@@ -36,7 +37,7 @@ from lwq_tune.quantization.schedules import (
 
 Quantizer = Literal["lsq", "pact", "dorefa", "minmax"]
 MAX_BLOCKS = 1000
-BitWidth = Annotated[int, BeforeValidator(check_bit_width)]
+BitWidth = Annotated[int, BeforeValidator(check_bit_width), WithJsonSchema({"enum": list(BIT_WIDTHS)})]
 
 
 def _arguments_as_json(value: object) -> object:

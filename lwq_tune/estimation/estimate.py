@@ -88,7 +88,8 @@ def measure_sweep(
     """
     begin_s = time.monotonic()
     counts = count_images(dataset.dataset)
-    bitops = {key: float(cost.bitops) for key, cost in {**costs, **(search.costs if search else {})}.items()}
+    proposed = {} if search is None else {key: search.costs_of(one) for key, one in search.stand_ins.items()}
+    bitops = {key: float(cost.bitops) for key, cost in {**costs, **proposed}.items()}
     groups = find_groups(config, trials, search, bitops)
     with tempfile.TemporaryDirectory(prefix="lwq_tune-estimate-", ignore_cleanup_errors=True) as folder:
         spec = _run_spec(Path(folder), config, intensities)

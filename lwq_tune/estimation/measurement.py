@@ -46,7 +46,8 @@ def find_groups(
 ) -> list[Group]:
     """Return the trials in the order in which they wait for one another.
 
-    Which trials a search will propose is not known; as many stand for them, spread over the BitOps of all candidates.
+    Which trials a search will propose is not known; as many stand for them, spread over the BitOps of all candidates,
+    or of some that are drawn where they are not listed.
 
     Raises:
         ConfigError: A trial reserves more than this host has, or there is no trial.
@@ -57,9 +58,8 @@ def find_groups(
     groups = [tuple(wave.values()) for wave in waves(trials)]
     n_proposed = 0 if search is None else search.size()[0]
     if search is not None and n_proposed:
-        candidates = [trial for of_schedule in search.candidates.values() for trial in of_schedule]
-        candidates.sort(key=lambda trial: bitops[trial.trial_key])
-        groups.append(tuple(spread(candidates, min(n_proposed, len(candidates)))))
+        stand_ins = sorted(search.stand_ins.values(), key=lambda trial: bitops[trial.trial_key])
+        groups.append(tuple(spread(stand_ins, min(n_proposed, len(stand_ins)))))
     if not groups:
         raise ConfigError("an estimate needs at least one trial that is left to train, got none")
     return [Group(group, choose_slots(config, host, len(group))) for group in groups]

@@ -8,7 +8,8 @@ Start at `prepare.prepare_qat`.
 - layers: Layers whose weights and inputs are quantized while they train.
 - packing: Integers of few bits, packed without gaps: what a quantized weight takes on disk.
 - prepare: Turn a float network into one that trains with a schedule (Ikram et al. 2025, Algorithm 1).
-- schedules: Schedules: which stage of the network gets how many bits. No torch.
+- schedule_set: Sets of schedules that may be too many to list: counted, drawn from, walked step by step. No torch.
+- schedules: Schedules: which unit of the network gets how many bits. No torch.
 - scheme: Which quantizer is used where: one scheme for a network.
 - quantizers/: The quantizers, a file for each method; `lwq_tune.quantization.scheme` says which is used where.
 """

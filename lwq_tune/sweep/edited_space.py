@@ -12,6 +12,7 @@ from lwq_tune.output_streams import say
 from lwq_tune.results.manifest import Manifest, SpaceRecord
 from lwq_tune.sweep.session import space_record
 from lwq_tune.sweep.space.search_space import SearchSpace, load_space, parse_space
+from lwq_tune.sweep.space.strict_yaml import read_yaml
 from lwq_tune.sweep.space.trial_list import TrialList
 
 MAX_LINES_SHOWN = 20
@@ -32,7 +33,9 @@ def recorded_space(manifest: Manifest) -> SearchSpace:
 def space_now(
     manifest: Manifest, space: str | None, overrides: tuple[str, ...], *, as_recorded: bool
 ) -> SearchSpace | None:
-    """Return the space of a run by its file of now; None if the file is the same, or must be ignored.
+    """Return the space of a run by its file of now; None if the file says the same, or must be ignored.
+
+    Comments say nothing: those of spaces that come with the package change from version to version.
 
     Args:
         manifest: Manifest of the run.
@@ -47,8 +50,8 @@ def space_now(
     if as_recorded or (space is None and not overrides and not Path(recorded.path).is_file()):
         return None
     found = load_space(space or recorded.path, overrides or recorded.overrides)
-    is_same = (found.text, found.overrides) == (recorded.text, recorded.overrides)
-    return None if is_same else found
+    is_same = found.text == recorded.text or read_yaml(found.text) == read_yaml(recorded.text)
+    return None if is_same and found.overrides == recorded.overrides else found
 
 
 def extend(manifest: Manifest, trial_list: TrialList, *, is_wanted: bool) -> Manifest:

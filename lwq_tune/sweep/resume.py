@@ -151,7 +151,7 @@ def _check_data(manifest: Manifest, config: SweepConfig, dataset: DatasetInfo) -
 
 
 def _validation_fraction(manifest: Manifest) -> float:
-    return recorded_space(manifest).trials[0].validation_fraction
+    return recorded_space(manifest).base.validation_fraction
 
 
 def _config(manifest: Manifest, carbon_budget: str | None, address: str | None) -> SweepConfig:

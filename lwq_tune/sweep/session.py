@@ -140,7 +140,7 @@ def prepare_sweep(
     if config.carbon_budget is not None:
         parse_budget(config.carbon_budget)
     trial_list = make_trial_list(space, config)
-    fraction = space.trials[0].validation_fraction
+    fraction = space.base.validation_fraction
     report_dataset(trial_list.dataset, fraction, say)
     check_init_run(config.init_run, trial_list.dataset, fraction)
     return PreparedSweep(trial_list, config, intensities, fraction, found_dashboard)

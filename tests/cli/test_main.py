@@ -174,8 +174,9 @@ def test_spaces_are_listed_and_printed(capsys: pytest.CaptureFixture[str]) -> No
     listed = capsys.readouterr().out
     assert "named_schedules" in listed
     assert "paper_cifar100" in listed
+    assert "named_schedules   Fixed, ascending and descending" in listed
     assert main(["spaces", "named_schedules"]) == 0
-    assert capsys.readouterr().out.startswith("# Fixed, ascending and descending")
+    assert capsys.readouterr().out.splitlines()[1].startswith("# Fixed, ascending and descending")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from lwq_tune.host import hardware
 from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.sweep.plan import AdaptiveSearch
 from lwq_tune.sweep.slots import Slots
+from lwq_tune.sweep.space.candidates import ListedCandidates
 from lwq_tune.sweep.space.file_models import Search
 from lwq_tune.sweep.space.prerequisites import with_initial_trials
 from lwq_tune.sweep.space.trial_list import trial_costs
@@ -63,7 +64,12 @@ def test_a_search_is_stood_for_by_a_spread_of_its_candidates(tmp_path: Path) -> 
     }
     listed = small_config(bit_widths=(32, 32, 32))
     flat = [trial for trials in candidates.values() for trial in trials]
-    search = AdaptiveSearch(Search(method="tpe", trials=3), candidates, {})
+    search = AdaptiveSearch(
+        Search(method="tpe", trials=3),
+        ListedCandidates(candidates),
+        candidates.__getitem__,
+        lambda trial: trial_costs(trial, 10),
+    )
     before, proposed = find_groups(sweep_config(tmp_path), by_key(listed), search, bitops_of(listed, *flat))
     assert before.trials == (listed,)
     assert proposed.slots == Slots(4, 1.0, 0.0)

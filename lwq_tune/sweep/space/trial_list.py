@@ -13,6 +13,7 @@ from lwq_tune.models.description import describe_network
 from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.models.inference_costs import ModelCosts, model_costs
 from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS
+from lwq_tune.sweep.space.candidates import show_count
 from lwq_tune.sweep.space.prerequisites import initial_keys, with_initial_trials
 from lwq_tune.sweep.space.search_space import SearchSpace
 from lwq_tune.sweep.space.selection import select_trials
@@ -69,7 +70,8 @@ def make_trial_list(space: SearchSpace, config: SweepConfig) -> TrialList:
         space.with_dataset(dataset.dataset, dataset.digest).with_network(),
         lambda trial: trial_costs(trial, dataset.image_format),
     )
-    proposable = [trial for trials in space.candidates.values() for trial in trials]
+    # Those of one schedule stand for all that may be proposed: they start from the same trials.
+    proposable = () if space.candidates is None else space.trials_of(space.candidates.example)
     asked_for = {trial.trial_key for trial in space.trials}
     only_proposable = {trial.trial_key for trial in proposable} - asked_for
     trials = {
@@ -97,11 +99,15 @@ def count_trials(trial_list: TrialList) -> str:
     """Return how many trials a sweep has, as text."""
     listed = f"{len(trial_list.trials) - len(trial_list.initial)} trials"
     parts = [f"{listed} and {len(trial_list.initial)} that they start from" if trial_list.initial else listed]
-    search = trial_list.space.search
-    if search.is_adaptive:
-        n_seeds = len(trial_list.space.seeds)
-        parts.append(f"{search.trials} of {len(trial_list.space.candidates)} schedules proposed by {search.method}")
+    space = trial_list.space
+    if space.candidates is not None:
+        n_seeds = len(space.seeds)
+        search, n_schedules = space.search, space.candidates.describe()
+        parts.append(f"{search.trials} of {n_schedules} schedules proposed by {search.method}")
         parts[-1] += f", each with {n_seeds} seeds" if n_seeds > 1 else ""
+    elif space.unlisted is not None:
+        up_to = "up to " if any(limit is not None for limit in space.limits.model_dump().values()) else ""
+        parts[0] += f" ({space.search.trials} of {up_to}{show_count(space.unlisted.size)} schedules, drawn at random)"
     return ", then ".join(parts)
 
 

@@ -24,6 +24,7 @@ from lwq_tune.host.threads import n_threads
 from lwq_tune.output_streams import say
 from lwq_tune.sweep.plan import Plan, find_initial
 from lwq_tune.sweep.slots import Slots
+from lwq_tune.sweep.space.candidates import show_count
 from lwq_tune.sweep.space.search_space import SearchSpace
 
 
@@ -134,11 +135,17 @@ def make_jobs(
             average by default.
 
     Raises:
-        ConfigError: A trial starts from another one's network, which a sweep trains first.
+        ConfigError: A trial starts from another one's network, which a sweep trains first; or the space has too many
+            trials to list.
         DatasetError: The data set cannot be used.
     """
+    if space.unlisted is not None:
+        raise ConfigError(
+            f"a Tuner of your own takes the trials of a space one by one, bit_widths has "
+            f"{show_count(space.unlisted.size)} schedules; list those that are wanted under schedules, or use run_sweep"
+        )
     dataset = describe_dataset(space.dataset)
-    fraction = space.trials[0].validation_fraction
+    fraction = space.base.validation_fraction
     space = space.with_dataset(dataset.dataset, dataset.digest).with_network()
     starting = next((trial for trial in space.trials if trial.init_from != "scratch"), None)
     if starting is not None:
