@@ -29,14 +29,15 @@ class HeatmapUnits:
         columns: Of the unit along the columns.
         panels: Of the unit that has a panel for each of its bits; None where there is one panel.
         names: Names of all units of the network.
-        effects: Share of the variance of the first figure that the bits of each unit explain alone, where the two units
-            with the largest share were chosen; else empty.
+        explained: Figure whose variance decided which two units are drawn; empty where all are, or they were asked for.
+        effects: Share of that variance that the bits of each unit explain alone; likewise.
     """
 
     rows: int
     columns: int
     panels: int | None
     names: tuple[str, ...]
+    explained: str = ""
     effects: tuple[float, ...] = ()
 
     @property
@@ -94,7 +95,7 @@ def choose_units(
         return HeatmapUnits(1, 2, None, names)
     effects = unit_effects(trials, columns[0])
     first, second = sorted(np.argsort(-np.array(effects), kind="stable")[:2] + 1)
-    return HeatmapUnits(int(first), int(second), None, names, effects)
+    return HeatmapUnits(int(first), int(second), None, names, columns[0], effects)
 
 
 def _find_units(asked: Sequence[str], names: Sequence[str]) -> list[int]:

@@ -39,8 +39,8 @@ def sensitivity_sentences(found: Sensitivity) -> list[str]:
     if found.n_configurations:
         sentences.append(
             f"effects of a bit less of {what} by a regression on the bits of all {len(found.units)} units, "
-            f"{found.n_configurations} schedules: effects are taken to add up and to be the same for each bit; no two "
-            "schedules for each unit differ in its bits only"
+            f"{found.n_configurations} schedules: effects are taken to add up and to be the same for each bit, as "
+            "not every unit has two schedules that differ in it alone"
         )
         return sentences
     sentences.append(f"bits of {what} of one unit lowered, all pairs of configurations that differ in nothing else")

@@ -18,6 +18,7 @@ from analysis.effects.heatmap import HeatmapUnits, is_full_precision
 from analysis.figures.style import COLUMN_WIDTH_IN, PRINT_STYLE, Axis, add_note, make_axis, make_figure
 from analysis.runs.load import Objective
 from analysis.wording import counted, counted_range, per_cent
+from lwq_tune.results.schema import COLUMNS
 
 PAGE_WIDTH_IN = 7.0
 CELL_IN, MARGIN_IN = 0.265, 0.85  # the least in which five characters of 6 points stand; labels and colour bar
@@ -121,10 +122,11 @@ def _averaged_over(grid: pd.DataFrame, units: HeatmapUnits) -> str:
         f"{counted(others, 'unit')} of {len(units.names)} have"
     )
     if units.effects:
-        shares = " and ".join(
-            f"{units.name(unit)} ({per_cent(units.effects[unit - 1])} of the variance)" for unit in units.drawn
+        shares = " and ".join(f"{units.name(unit)} ({per_cent(units.effects[unit - 1])})" for unit in units.drawn)
+        text += (
+            f"; drawn are the two units whose bits alone explain most of the variance of "
+            f"{COLUMNS[units.explained].meaning}: {shares}"
         )
-        text += f"; drawn are the two units whose bits alone explain most of it: {shares}"
     return text
 
 

@@ -17,6 +17,7 @@ from analysis.wording import counted_range
 MOST_LINES = 100
 SPREAD, SPREAD_EACH = 0.5, 0.04  # of the distance between two numbers of bits: for all lines, for each
 LETTER_PX, LONGEST_NAME = 6.5, 22  # of an upright name: its height by letters; the middle of longer ones is left out
+FIGURE_PLACES = 2  # of an axis of a figure, in distances of axes of units, where those stand close
 
 
 def draw_parallel(evidence: Evidence, hover: dict[int, str]) -> Figure:
@@ -36,11 +37,14 @@ def draw_parallel(evidence: Evidence, hover: dict[int, str]) -> Figure:
     # Axes of many units stand close: the first one has the numbers of bits for all.
     bit_ticks = [_bit_ticks(levels), *[[] if is_upright else _bit_ticks(levels)] * (n_units - 1)]
     ticks = bit_ticks + [_figure_ticks(rows, axis) for axis in axes]
-    data = _lines(rows, heights, hover)
+    places = list(range(len(names)))
+    if is_upright:
+        places = [*range(n_units), *(n_units - 1 + FIGURE_PLACES * number for number in range(1, len(axes) + 1))]
+    data = _lines(rows, places, heights, hover)
     layout = base_layout(
         xaxis={
-            "range": [-0.45, len(names) - 0.55],
-            "tickvals": list(range(len(names))),
+            "range": [-0.45, places[-1] + 0.45],
+            "tickvals": places,
             "ticktext": names,
             "showgrid": False,
             "zeroline": False,
@@ -59,7 +63,7 @@ def draw_parallel(evidence: Evidence, hover: dict[int, str]) -> Figure:
                 "layer": "below",
                 "line": {"color": MUTED if place < n_units else GRID, "width": 1},
             }
-            for place in range(len(names))
+            for place in places
         ],
         annotations=[
             {
@@ -73,7 +77,7 @@ def draw_parallel(evidence: Evidence, hover: dict[int, str]) -> Figure:
                 "bgcolor": "rgba(255,255,255,0.75)",
                 "borderpad": 1,
             }
-            for place, pairs in enumerate(ticks)
+            for place, pairs in zip(places, ticks, strict=True)
             for height, text in pairs
         ],
         margin={"l": 16, "r": 16, "t": 12, "b": _room(names) if is_upright else 52},
@@ -148,7 +152,9 @@ def _figure_ticks(rows: pd.DataFrame, axis: Axis) -> list[tuple[float, str]]:
     return [(0.0, number_text(float(known.min()), axis)), (1.0, number_text(float(known.max()), axis))]
 
 
-def _lines(rows: pd.DataFrame, heights: list[list[float | None]], hover: dict[int, str]) -> list[Values]:
+def _lines(
+    rows: pd.DataFrame, places: list[int], heights: list[list[float | None]], hover: dict[int, str]
+) -> list[Values]:
     traces: list[Values] = []
     seen: set[str] = set()
     for number, family, height in zip(rows.index.tolist(), rows["family"], heights, strict=True):
@@ -157,7 +163,7 @@ def _lines(rows: pd.DataFrame, heights: list[list[float | None]], hover: dict[in
             {
                 "type": "scatter",
                 "mode": "lines+markers",
-                "x": list(range(len(height))),
+                "x": places,
                 "y": height,
                 "name": name,
                 "legendgroup": name,

@@ -95,7 +95,7 @@ def test_a_map_of_two_of_many_units_has_their_names_and_says_what_its_cells_are(
     assert sorted(text.get_text() for text in axes.texts) == ["62.0", "66.0", "70.0", "74.0"]
     note = heatmap_note(frame, [ACCURACY], units)
     assert "mean over the 4 configurations with these bits, whatever the other 3 units of 5 have" in note
-    assert "features.2 (80 % of the variance) and features.5 (20 % of the variance)" in note
+    assert "explain most of the variance of test accuracy: features.2 (80 %) and features.5 (20 %)" in note
     assert "Standard deviation over configurations of a cell" in note
 
 
