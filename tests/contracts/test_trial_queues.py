@@ -8,6 +8,7 @@ from typing import get_args
 
 import pytest
 
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.quantization.schedules import enumerate_bit_widths
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.run_folder import RunFolder
@@ -37,7 +38,9 @@ def make_search(method: Method) -> Callable[[RunFolder], tuple[RunRecorder, Tria
     def make(folder: RunFolder) -> tuple[RunRecorder, TrialQueue]:
         recorder = recorder_of(folder, {})
         proposer = Proposer(method, ListedCandidates(CANDIDATES), n_trials=N_TRIALS // 2, seed=0)
-        return recorder, SearchQueue(proposer, CANDIDATES.__getitem__, lambda one: trial_costs(one, 10), recorder)
+        return recorder, SearchQueue(
+            proposer, CANDIDATES.__getitem__, lambda one: trial_costs(one, ImageFormat()), recorder
+        )
 
     return make
 

@@ -68,7 +68,7 @@ def test_a_search_is_stood_for_by_a_spread_of_its_candidates(tmp_path: Path) -> 
         Search(method="tpe", trials=3),
         ListedCandidates(candidates),
         candidates.__getitem__,
-        lambda trial: trial_costs(trial, 10),
+        lambda trial: trial_costs(trial, ImageFormat()),
     )
     before, proposed = find_groups(sweep_config(tmp_path), by_key(listed), search, bitops_of(listed, *flat))
     assert before.trials == (listed,)

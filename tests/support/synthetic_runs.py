@@ -76,36 +76,56 @@ def write_run(
     config_changes: dict[str, Any] | None = None,
 ) -> Path:
     """Write a run whose trials have the given accuracies, one per seed, and emissions, even over its epochs."""
-    metadata = {"run": folder.name, "objectives": OBJECTIVES if objectives is None else objectives}
-    trials = []
+    cases = []
     for schedule, (accuracies, emissions_kg) in (POINTS if points is None else points).items():
         for seed, accuracy in enumerate(accuracies):
             config = TrialConfig(
                 bit_widths=parse_schedule(schedule, 3), seed=seed, epochs=n_epochs, **(config_changes or {})
             )
             identity = identity_values(folder.name, config)
-            trials.append(
-                {
-                    **identity,
-                    **vars(trial_costs(config, ImageFormat())),
-                    **figures(accuracy, emissions_kg),
-                    "status": "done",
-                    "attempts": 1,
-                    "epochs_done": n_epochs,
-                    **(changes or {}),
-                }
-            )
-            rows = [
-                {
-                    **identity,
-                    **figures(accuracy * epoch / n_epochs, emissions_kg / n_epochs),
-                    "attempt": 1,
-                    "epoch": epoch,
-                    **(changes or {}),
-                }
-                for epoch in range(1, n_epochs + 1)
-            ]
-            write_table(folder / "epochs" / f"{config.trial_key}.parquet", EPOCH_COLUMNS, rows, metadata)
+            cases.append(Case(identity, vars(trial_costs(config, ImageFormat())), accuracy, emissions_kg))
+    return write_cases(folder, cases, objectives, n_epochs, changes)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A finished trial of a run.
+
+    Attributes:
+        identity: Columns that say which it is, and its configuration.
+        costs: Columns of its modelled costs.
+        accuracy: Of its last epoch.
+        emissions_kg: Of its training.
+    """
+
+    identity: dict[str, Any]
+    costs: dict[str, Any]
+    accuracy: float
+    emissions_kg: float
+
+
+def write_cases(
+    folder: Path,
+    cases: Sequence[Case],
+    objectives: Any = None,
+    n_epochs: int = 2,
+    changes: dict[str, Any] | None = None,
+) -> Path:
+    """Write a run of these trials; accuracy rises and emissions are even over its epochs."""
+    metadata = {"run": folder.name, "objectives": OBJECTIVES if objectives is None else objectives}
+    more = changes or {}
+    trials = []
+    for case in cases:
+        ended = {"status": "done", "attempts": 1, "epochs_done": n_epochs}
+        trials.append(case.identity | case.costs | figures(case.accuracy, case.emissions_kg) | ended | more)
+        rows = [
+            case.identity
+            | figures(case.accuracy * epoch / n_epochs, case.emissions_kg / n_epochs)
+            | {"attempt": 1, "epoch": epoch}
+            | more
+            for epoch in range(1, n_epochs + 1)
+        ]
+        write_table(folder / "epochs" / f"{case.identity['trial_key']}.parquet", EPOCH_COLUMNS, rows, metadata)
     write_table(folder / "trials.parquet", TRIAL_COLUMNS, trials, metadata)
     return folder
 

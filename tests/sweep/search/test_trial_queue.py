@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lwq_tune.config.trial import TrialConfig
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.quantization.schedules import BitWidths, enumerate_bit_widths
 from lwq_tune.results.earlier_runs import read_trials
 from lwq_tune.results.manifest import SpaceRecord
@@ -45,7 +46,9 @@ def queue_of(
     recorder: RunRecorder, candidates: dict[BitWidths, tuple[TrialConfig, ...]], *, frozen: tuple[str, ...] = ()
 ) -> SearchQueue:
     proposer = Proposer("tpe", ListedCandidates(candidates), n_trials=N_PROPOSALS, seed=1)
-    return SearchQueue(proposer, candidates.__getitem__, lambda trial: trial_costs(trial, 10), recorder, frozen)
+    return SearchQueue(
+        proposer, candidates.__getitem__, lambda trial: trial_costs(trial, ImageFormat()), recorder, frozen
+    )
 
 
 def accuracy_of(trial: TrialConfig) -> float:

@@ -10,6 +10,7 @@ import pytest
 from lwq_tune.cli.main import main
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.errors import ConfigError
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.models.inference_costs import ModelCosts
 from lwq_tune.sweep.plan import make_search
 from lwq_tune.sweep.space.search_space import SearchSpace, parse_space
@@ -26,7 +27,7 @@ TPE = "search: {method: tpe, trials: 40}\n"
 
 
 def costs_of(trial: TrialConfig) -> ModelCosts:
-    return trial_costs(trial, 10)
+    return trial_costs(trial, ImageFormat())
 
 
 def selected(more: str, *overrides: str) -> SearchSpace:
