@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.results.manifest import Manifest, SpaceRecord
+from lwq_tune.results.networks import trial_costs
 from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.results.schema import EPOCH_COLUMNS, TRIAL_COLUMNS, arrow_schema
 from lwq_tune.results.tables import write_table
 from lwq_tune.results.trial_rows import identity_values
-from lwq_tune.sweep.space.trial_list import trial_costs
 
 Values = Mapping[str, Any]
 

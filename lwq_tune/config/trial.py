@@ -18,10 +18,8 @@ from lwq_tune.models.spec import (
     NetworkSpec,
     canonical_arguments,
     digest_of_file,
-    file_of,
     is_file,
     network_spec,
-    provide_file,
     source_digest,
     split_factory,
 )
@@ -415,7 +413,6 @@ class TrialConfig(BaseModel):
         if is_file(self.model):
             place, factory = split_factory(self.model)
             found["model"] = f"{Path(place).expanduser().absolute()}:{factory}"
-            provide_file(found["model"], file_of(self.model))
         if self.weights is not None:
             path = Path(self.weights).expanduser().absolute()
             found |= {"weights": str(path), "weights_digest": digest_of_file(path, "weights")}

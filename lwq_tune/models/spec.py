@@ -132,23 +132,23 @@ def is_file(model: str) -> bool:
     return ":" in model and not model.startswith(TORCHVISION) and split_factory(model)[0].endswith(".py")
 
 
-_provided: dict[str, Path] = {}
+_copies: dict[str, Path] = {}
 
 
-def provide_file(model: str, file: Path) -> None:
-    """Let this process take the code of a factory from another place than its name says: a copy of it.
+def use_copy(model: str, file: Path) -> None:
+    """Let this process take the code of a factory from a copy: a run goes on with the network that it began with.
 
     Args:
-        model: ``path/to/file.py:factory``.
+        model: ``path/to/file.py:factory``; the name of the file counts, wherever it lies.
         file: The copy.
     """
-    _provided[split_factory(model)[0]] = file
+    _copies[Path(split_factory(model)[0]).name] = file
 
 
 def file_of(model: str) -> Path:
     """Return where the code of a factory in a file is."""
-    place = split_factory(model)[0]
-    return _provided.get(place, Path(place).expanduser())
+    path = Path(split_factory(model)[0]).expanduser()
+    return _copies.get(path.name, path)
 
 
 def source_digest(model: str) -> str | None:

@@ -15,6 +15,7 @@ from lwq_tune.data.preparation import report_dataset
 from lwq_tune.output_streams import say
 from lwq_tune.results.earlier_runs import read_trials
 from lwq_tune.results.manifest import Manifest, new_session, read_manifest
+from lwq_tune.results.networks import use_kept_code, write_networks
 from lwq_tune.results.recorded_dataset import check_init_run, find_as_before, load_as_before
 from lwq_tune.results.recorder import RunRecorder, utc_now
 from lwq_tune.results.run_folder import RunFolder, run_lock
@@ -64,6 +65,8 @@ def resume_sweep(
     read_manifest(folder.path)
     with run_lock(folder.path):
         manifest = read_manifest(folder.path)  # read under the lock, so after the last session has ended
+        for line in use_kept_code(folder, manifest.configs().values()):
+            say(line)
         config = _config(manifest, carbon_budget, address)
         dataset = find_as_before(manifest.dataset, _validation_fraction(manifest))
         now = space_now(manifest, space, tuple(overrides), as_recorded=as_recorded)
@@ -105,11 +108,12 @@ def _prepare(
 ) -> tuple[RunRecorder, Plan]:
     """Return the records of the run, and what is left to train."""
     trial_list = make_trial_list(recorded_space(manifest), config)
-    asked = read_trials(manifest, folder)
+    asked, images = read_trials(manifest, folder), trial_list.dataset.image_format
     costs = {key: trial_list.costs_of(trial) for key, trial in asked.all.items()}
     recorder = RunRecorder(
-        folder, asked.all, costs, manifest.table_metadata, manifest.initial_trials, manifest.init_energies_kwh
+        folder, asked.all, costs, manifest.table_metadata, manifest.initial_trials, manifest.init_energies_kwh, images
     )
+    write_networks(folder, (*asked.all.values(), *trial_list.networks_of()), images, manifest.table_metadata)
     statuses, recorded = recorder.statuses(), recorder.epochs_done()
     retried = frozenset(key for key, status in statuses.items() if retry_failed and status == "failed")
     unfinished = {key: recorded.get(key, 0) for key in statuses if statuses[key] not in ENDED or key in retried}

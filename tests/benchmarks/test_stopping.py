@@ -15,10 +15,10 @@ from benchmarks.support.stopping_replay import Ended, Recorded, read_grid, repla
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.quantization.schedules import parse_schedule
+from lwq_tune.results.networks import trial_costs
 from lwq_tune.results.schema import EPOCH_COLUMNS, TRIAL_COLUMNS
 from lwq_tune.results.tables import write_table
 from lwq_tune.results.trial_rows import identity_values
-from lwq_tune.sweep.space.trial_list import trial_costs
 from lwq_tune.sweep.stopping.rules import StopRules
 from lwq_tune.sweep.stopping.settings import Asha, Dominance, Marginal, Plateau, Stopping, Target
 from tests.support.synthetic_runs import OBJECTIVES, figures

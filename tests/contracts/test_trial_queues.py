@@ -10,13 +10,13 @@ import pytest
 
 from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.quantization.schedules import enumerate_bit_widths
+from lwq_tune.results.networks import trial_costs
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.sweep import search
 from lwq_tune.sweep.search.proposer import Method, Proposer
 from lwq_tune.sweep.search.trial_queue import ListQueue, SearchQueue, TrialQueue
 from lwq_tune.sweep.space.candidates import ListedCandidates
-from lwq_tune.sweep.space.trial_list import trial_costs
 from tests.conftest import small_config
 from tests.support.implementations import implementations
 from tests.support.small_run import recorder_of, train

@@ -20,9 +20,9 @@ from lwq_tune.estimation.estimate import measure_sweep
 from lwq_tune.estimation.range import Range
 from lwq_tune.host.hardware import available_cpus
 from lwq_tune.models.image_format import ImageFormat
+from lwq_tune.results.networks import trial_costs
 from lwq_tune.sweep.confirmation import IDLE_S, WARM_UP_S
 from lwq_tune.sweep.space.prerequisites import with_initial_trials
-from lwq_tune.sweep.space.trial_list import trial_costs
 from tests.conftest import small_config
 
 FRANCE = {"": IntensitySeries.constant(56.0, "user")}

@@ -11,12 +11,12 @@ from lwq_tune.estimation import measurement
 from lwq_tune.estimation.measurement import find_groups, gpus_of_slots
 from lwq_tune.host import hardware
 from lwq_tune.models.image_format import ImageFormat
+from lwq_tune.results.networks import trial_costs
 from lwq_tune.sweep.plan import AdaptiveSearch
 from lwq_tune.sweep.slots import Slots
 from lwq_tune.sweep.space.candidates import ListedCandidates
 from lwq_tune.sweep.space.file_models import Search
 from lwq_tune.sweep.space.prerequisites import with_initial_trials
-from lwq_tune.sweep.space.trial_list import trial_costs
 from tests.conftest import small_config
 
 

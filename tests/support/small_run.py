@@ -6,9 +6,9 @@ from typing import Any
 
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.models.image_format import ImageFormat
+from lwq_tune.results.networks import trial_costs
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.run_folder import RunFolder
-from lwq_tune.sweep.space.trial_list import trial_costs
 
 
 def epoch_row(epoch: int, val_accuracy: float = 0.5, emissions_kg: float | None = 1e-6) -> dict[str, Any]:

@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.quantization.schedules import parse_schedule
+from lwq_tune.results.networks import trial_costs
 from lwq_tune.results.schema import EPOCH_COLUMNS, INTERVAL_COLUMNS, TRIAL_COLUMNS
 from lwq_tune.results.tables import write_table
 from lwq_tune.results.trial_rows import identity_values
-from lwq_tune.sweep.space.trial_list import trial_costs
 
 OBJECTIVES = [
     {"column": "test_accuracy", "direction": "maximize"},

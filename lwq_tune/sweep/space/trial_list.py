@@ -9,10 +9,8 @@ from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.data.catalog import DatasetInfo, describe_dataset
 from lwq_tune.formatting import format_columns, name_trials
-from lwq_tune.models.description import describe_network
-from lwq_tune.models.image_format import ImageFormat
-from lwq_tune.models.inference_costs import ModelCosts, model_costs
-from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS
+from lwq_tune.models.inference_costs import ModelCosts
+from lwq_tune.results.networks import trial_costs
 from lwq_tune.sweep.space.candidates import show_count
 from lwq_tune.sweep.space.prerequisites import initial_keys, with_initial_trials
 from lwq_tune.sweep.space.search_space import SearchSpace
@@ -42,20 +40,13 @@ class TrialList:
     initial: frozenset[str]
     costs: dict[str, ModelCosts]
 
+    def networks_of(self) -> Iterable[TrialConfig]:
+        """Return trials that together have all networks, those that a search may propose included."""
+        return (*self.trials.values(), self.space.base)
+
     def costs_of(self, trial: TrialConfig) -> ModelCosts:
         """Return the modelled inference costs of any trial on this data set."""
         return trial_costs(trial, self.dataset.image_format)
-
-
-def trial_costs(trial: TrialConfig, images: ImageFormat) -> ModelCosts:
-    """Return the modelled inference costs of a trial.
-
-    Raises:
-        ConfigError: Its network cannot be built, or cannot work on these images.
-    """
-    layers = describe_network(trial.network, images).layers
-    first_last = FULL_PRECISION_BITS if trial.is_full_precision else trial.first_last_bit_width
-    return model_costs(layers, trial.bit_widths, trial.act_bit_widths, first_last)
 
 
 def make_trial_list(space: SearchSpace, config: SweepConfig) -> TrialList:

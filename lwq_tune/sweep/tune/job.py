@@ -20,7 +20,10 @@ from lwq_tune.energy.ledger.run_ledger import RunSpec
 from lwq_tune.energy.service.host_spool import RunLocation, run_spec
 from lwq_tune.energy.service.location import ledger_folder
 from lwq_tune.errors import ConfigError
+from lwq_tune.files.atomic import whole_file
+from lwq_tune.files.private_folder import make_private_folder
 from lwq_tune.host.threads import n_threads
+from lwq_tune.models.spec import file_of, is_file, use_copy
 from lwq_tune.output_streams import say
 from lwq_tune.sweep.plan import Plan, find_initial
 from lwq_tune.sweep.slots import Slots
@@ -48,6 +51,7 @@ class TrialJob:
         run: Name of the run in that storage.
         initial: Checkpoints of the trial that this one starts from.
         resume_from: Its own checkpoints, newest first.
+        network_code: Content of the user's own file that makes its network, which no other host needs to have.
     """
 
     trial: TrialConfig
@@ -65,6 +69,7 @@ class TrialJob:
     run: str = ""
     initial: tuple[str, ...] = ()
     resume_from: tuple[str, ...] = ()
+    network_code: bytes | None = None
 
     @property
     def trial_key(self) -> str:
@@ -76,6 +81,18 @@ class TrialJob:
         location = self.run_location
         spool = None if location is None else location.spool_name(socket.gethostname(), self.session)
         return self.run_dir if spool is None else ledger_folder() / spool
+
+    def use_network_code(self) -> None:
+        """Let this process build the network from the code that came with the job."""
+        if self.network_code is None:
+            return
+        folder = ledger_folder() / "networks"
+        make_private_folder(folder)
+        file = folder / f"{self.trial.source_digest}.py"
+        if not file.exists():
+            with whole_file(file) as part:
+                part.write_bytes(self.network_code)
+        use_copy(self.trial.model, file)
 
     def spec(self) -> RunSpec:
         """Return what the energy ledger of this host needs to know.
@@ -111,6 +128,7 @@ def make_job(plan: Plan, trial: TrialConfig, slots: Slots) -> TrialJob:
         run=config.run,
         initial=tuple(find_initial(plan, trial)),
         resume_from=tuple(plan.resume_from.get(trial.trial_key, ())),
+        network_code=_network_code(trial),
     )
 
 
@@ -166,6 +184,11 @@ def make_jobs(
             n_threads=n_threads(n_cpus),
             intensities=intensities or {"": WORLD_AVERAGE},
             session=session,
+            network_code=_network_code(trial),
         )
         for trial in space.trials
     ]
+
+
+def _network_code(trial: TrialConfig) -> bytes | None:
+    return file_of(trial.model).read_bytes() if is_file(trial.model) else None

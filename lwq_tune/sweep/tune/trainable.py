@@ -129,6 +129,7 @@ class Trainable(tune.Trainable):
         from lwq_tune.training.trial import Trial
 
         torch.set_num_threads(job.n_threads)
+        job.use_network_code()
         uses_gpu = job.n_gpus > 0
         self._host = {
             "hostname": socket.gethostname(),

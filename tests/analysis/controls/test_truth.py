@@ -16,7 +16,7 @@ from analysis.controls.regression import SIZE_AND_ORDER, fit, make_panel, regres
 from analysis.statistics import LEVEL
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.models.image_format import ImageFormat
-from lwq_tune.sweep.space.trial_list import trial_costs
+from lwq_tune.results.networks import trial_costs
 
 TRIPLES = list(itertools.product((2, 3, 4), repeat=3))
 NOISE, SEED_NOISE = 0.004, 0.004

@@ -14,7 +14,7 @@ from analysis.runs.load import AnalysisError, load_run
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.models import inference_costs as costs
 from lwq_tune.models.image_format import ImageFormat
-from lwq_tune.sweep.space.trial_list import trial_costs
+from lwq_tune.results.networks import trial_costs
 from tests.support.synthetic_networks import FULL, layer_rows, write_network_run
 
 BITS = st.sampled_from([*range(1, 9), 32])

@@ -11,12 +11,12 @@ from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.quantization.schedules import BitWidths, enumerate_bit_widths
 from lwq_tune.results.earlier_runs import read_trials
 from lwq_tune.results.manifest import SpaceRecord
+from lwq_tune.results.networks import trial_costs
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.sweep.search.proposer import Proposer
 from lwq_tune.sweep.search.trial_queue import ListQueue, SearchQueue, outcome_of
 from lwq_tune.sweep.space.candidates import ListedCandidates
-from lwq_tune.sweep.space.trial_list import trial_costs
 from tests.conftest import small_config
 from tests.support.manifests import manifest_of
 from tests.support.small_run import epoch_row, recorder_of, train

@@ -10,8 +10,8 @@ from lwq_tune.config.trial import TrialConfig
 from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.models.inference_costs import ModelCosts
 from lwq_tune.quantization.schedules import NAMED_SCHEDULES, family, parse_schedule
+from lwq_tune.results.networks import trial_costs
 from lwq_tune.sweep.space.search_space import builtin_spaces, load_space
-from lwq_tune.sweep.space.trial_list import trial_costs
 
 TOLERANCE = 0.02
 MEASURES = {"weight bits": "weight_bits", "BitOps": "bitops"}

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from lwq_tune.errors import ConfigError
 from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.quantization.schedules import NAMED_SCHEDULES
+from lwq_tune.results.networks import trial_costs
 from lwq_tune.sweep.space.search_space import builtin_spaces, describe_space, load_space, parse_space, spaces_folder
 from lwq_tune.sweep.space.selection import select_trials
-from lwq_tune.sweep.space.trial_list import trial_costs
 from tests.conftest import REPOSITORY
 
 FILES = sorted(spaces_folder().rglob("*.yaml"))

@@ -8,9 +8,9 @@ from lwq_tune.config.trial import TrialConfig
 from lwq_tune.errors import ConfigError
 from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.models.inference_costs import ModelCosts
+from lwq_tune.results.networks import trial_costs
 from lwq_tune.sweep.space.search_space import SearchSpace, parse_space
 from lwq_tune.sweep.space.selection import select_trials
-from lwq_tune.sweep.space.trial_list import trial_costs
 
 GRID = "version: 1\nschedules: [full_precision]\nbit_widths: {choices: [2, 3, 4]}\nseeds: [0, 1]\n"
 
