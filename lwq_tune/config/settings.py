@@ -10,7 +10,7 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, Field
 from pydantic.config import JsonDict
@@ -138,6 +138,8 @@ def _kind(annotation: Any) -> tuple[Kind, tuple[Any, ...]]:
     (('int', (8, 32)), ('ints', ()), ('float', ()))
     """
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _kind(arguments[0])
     if origin in (Union, types.UnionType):
         (inner,) = (one for one in arguments if one is not type(None))
         return _kind(inner)

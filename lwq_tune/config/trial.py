@@ -80,8 +80,13 @@ def _units_as_json(value: object) -> object:
 
 
 # Kept as JSON, so that a configuration can be hashed and a table hold it.
-Arguments = Annotated[str, BeforeValidator(_arguments_as_json)]
-UnitPatterns = Annotated[str, BeforeValidator(_units_as_json)]
+_PATTERNS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+Arguments = Annotated[str, BeforeValidator(_arguments_as_json), WithJsonSchema({"type": "object"})]
+UnitPatterns = Annotated[
+    str,
+    BeforeValidator(_units_as_json),
+    WithJsonSchema({"type": "object", "additionalProperties": _PATTERNS, "minProperties": 1}),
+]
 
 NETWORK_SETTINGS = ("model", "blocks", "width", "model_arguments", "stem", "weights", "granularity", "units")
 _SETS_OF_DIGITS = ("digits", "mnist", "svhn")  # mirrored, a 2 is no 2

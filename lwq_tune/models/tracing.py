@@ -9,7 +9,7 @@ from typing import Any
 from torch import fx, nn
 
 
-class _Tracer(fx.Tracer):
+class _FloatTracer(fx.Tracer):
     """Look into all modules but those of torch.nn; at the second try also not into those without layers."""
 
     def __init__(self, is_leaf: Callable[[nn.Module], bool]) -> None:
@@ -62,7 +62,7 @@ def _leave_out_identities(model: nn.Module, graph: fx.Graph) -> None:
 def _graph(model: nn.Module, is_leaf: Callable[[nn.Module], bool], *, is_training: bool) -> fx.Graph:
     was_training = model.training
     try:
-        return _Tracer(is_leaf).trace(model.train(is_training))
+        return _FloatTracer(is_leaf).trace(model.train(is_training))
     finally:
         model.train(was_training)
 
@@ -142,6 +142,7 @@ def _with_mode(ours: Any, theirs: Any, mode: dict[bool, fx.Node]) -> Any:
 def function_name(node: fx.Node) -> str:
     """Return the name of the function or method that a node calls, without module and trailing underscore.
 
+    >>> import torch
     >>> graph = fx.Graph()
     >>> function_name(graph.call_function(torch.relu_, (graph.placeholder("x"),)))
     'relu'

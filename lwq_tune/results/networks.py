@@ -136,13 +136,11 @@ def use_kept_code(folder: RunFolder, trials: Iterable[TrialConfig]) -> list[str]
 
 def recorded_costs(folder: RunFolder, trials: Mapping[str, TrialConfig], images: ImageFormat) -> dict[str, ModelCosts]:
     """Return the modelled inference costs of the trials of a run, from its own table of layers where it has one."""
-    layers = _read_layers(folder)
-    return {
-        key: costs_of_layers(trial, found)
-        if (found := layers.get(network_key(trial, images)))
-        else trial_costs(trial, images)
-        for key, trial in trials.items()
-    }
+    layers, costs = _read_layers(folder), {}
+    for key, trial in trials.items():
+        found = layers.get(network_key(trial, images))
+        costs[key] = costs_of_layers(trial, found) if found else trial_costs(trial, images)
+    return costs
 
 
 def _read_layers(folder: RunFolder) -> dict[str, list[Layer]]:

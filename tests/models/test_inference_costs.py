@@ -22,7 +22,7 @@ MACS = {"stem": 432 * 1024, 1: 9216 * 1024, 2: 32768 * 256, 3: 131072 * 64, "fc"
 
 def test_the_default_network_has_the_weights_and_macs_counted_by_hand() -> None:
     for stage, n_weights in WEIGHTS.items():
-        assert sum(shape.n_weights for shape in NETWORK if shape.stage == stage) == n_weights
+        assert sum(shape.n_weights for shape in NETWORK if shape.unit == stage) == n_weights
     costs = model_costs(NETWORK, (32, 32, 32), (32, 32, 32))
     assert costs.macs == sum(MACS.values()) == 26_657_408
     assert costs.weight_bits == 174_128 * 32
@@ -74,7 +74,7 @@ def test_a_narrow_network_has_one_channel_at_least() -> None:
 def test_resnet20_has_the_published_stage_weights() -> None:
     # 65.9 KiB at 2 bits and 1054 KiB in float32; 161 M and 384 M BitOps for 2-2-2 and 2-3-4 in the stages.
     shapes = layer_shapes((3, 3, 3), 1.0, ImageFormat())
-    staged = sum(shape.n_weights for shape in shapes if shape.stage)
+    staged = sum(shape.n_weights for shape in shapes if shape.unit)
     assert staged * 2 / 8 / 1024 == pytest.approx(65.9, abs=0.05)
     assert model_costs(shapes, (2, 2, 2), (2, 2, 2)).stage_bitops == pytest.approx(161e6, rel=5e-3)
     assert model_costs(shapes, (2, 3, 4), (2, 3, 4)).stage_bitops == pytest.approx(384e6, rel=5e-3)
@@ -91,7 +91,7 @@ def test_modelled_energy_reproduces_the_published_figures() -> None:
 
 @pytest.mark.parametrize(
     ("blocks", "width", "num_classes"),
-    [((2, 2, 2), 1.0, ImageFormat()), ((3, 3, 3), 0.5, 100), ((1, 2), 0.25, 4), ((1,) * 4, 1.3, 7)],
+    [((2, 2, 2), 1.0, 10), ((3, 3, 3), 0.5, 100), ((1, 2), 0.25, 4), ((1,) * 4, 1.3, 7)],
 )
 def test_shapes_agree_with_the_built_model(blocks: tuple[int, ...], width: float, num_classes: int) -> None:
     model = CifarResNet(blocks, width, num_classes)
