@@ -363,9 +363,8 @@ class TrialConfig(BaseModel):
     def _check_bits(self) -> TrialConfig:
         # Units of other networks are known once they are built; a space, and a trial that starts, check them.
         n_units = len(find_units(self.network).names) if self.network.is_builtin else len(self.bit_widths)
-        unit = "residual stage" if self.network.is_converted_by_stage else "unit"
-        check_bit_widths(self.bit_widths, n_units, unit)
-        check_bit_widths(self.act_bit_widths, n_units, unit)
+        check_bit_widths(self.bit_widths, n_units)
+        check_bit_widths(self.act_bit_widths, n_units)
         if 1 in self.bit_widths and self.quantizer != "dorefa":
             raise ValueError(
                 f"weights of 1 bit need quantizer: dorefa, {self.quantizer} has 2 to 8 bits, got "

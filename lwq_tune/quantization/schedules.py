@@ -60,20 +60,19 @@ def check_bit_width(bit_width: object) -> int:
     )
 
 
-def check_bit_widths(bit_widths: Iterable[object], n_units: int, unit: str = "residual stage") -> BitWidths:
+def check_bit_widths(bit_widths: Iterable[object], n_units: int) -> BitWidths:
     """Return ``bit_widths`` as a tuple when it fits a network of ``n_units`` units.
 
     Args:
         bit_widths: Bits of each.
         n_units: Units of the network.
-        unit: What a unit is, for the message.
 
     Raises:
         ConfigError: An entry is not a bit-width, or the length is not ``n_units``.
     """
     checked = tuple(check_bit_width(bit_width) for bit_width in bit_widths)
     if len(checked) != n_units:
-        raise ConfigError(f"bit_widths must hold one entry per {unit} ({n_units}), got {len(checked)}: {list(checked)}")
+        raise ConfigError(f"bit_widths must hold one entry per unit ({n_units}), got {len(checked)}: {list(checked)}")
     return checked
 
 
@@ -171,7 +170,7 @@ def _spelled_bits(digits: str, n_stages: int) -> list[int]:
     runs = [tuple(map(int, run.split("x"))) for run in digits.split("_")]
     n_units = sum(n for _, n in runs)
     if n_units != n_stages:
-        raise ConfigError(f"bit_widths must hold one entry per residual stage ({n_stages}), got {n_units}: {digits}")
+        raise ConfigError(f"bit_widths must hold one entry per unit ({n_stages}), got {n_units}: {digits}")
     return [bits for bits, n in runs for _ in range(n)]
 
 

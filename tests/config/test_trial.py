@@ -54,7 +54,7 @@ def test_digits_are_not_mirrored_by_default_and_photographs_are() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"bit_widths": (2, 3)}, "one entry per residual stage (3), got 2"),
+        ({"bit_widths": (2, 3)}, "one entry per unit (3), got 2"),
         ({"bit_widths": (2, 3, 0)}, "integer in [1, 8], or 32 for full precision, got 0"),
         ({"bit_widths": (2, 3, 9)}, "got 9"),
         ({"bit_widths": (2, 3, 2.5)}, "got 2.5"),

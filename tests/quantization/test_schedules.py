@@ -66,7 +66,7 @@ def test_an_impossible_bit_width_is_refused_with_its_value(bit_width: object) ->
     [
         ("ascending_432", "its bits [4, 3, 2] are descending"),
         ("mixed_222", "are fixed"),
-        ("ascending_2345", "one entry per residual stage (3), got 4"),
+        ("ascending_2345", "one entry per unit (3), got 4"),
         ("fixed_9", "got 9"),
         ("fast", "a schedule is full_precision"),
         ("", "a schedule is full_precision"),
@@ -101,9 +101,9 @@ def test_fixed_bits_may_be_said_once_or_for_each_stage() -> None:
     assert parse_schedule("fixed_3", 1) == (3,)
     assert parse_schedule("full_precision", 2) == (32, 32)
     assert parse_schedule("mixed_32_2_32", 3) == (32, 2, 32)
-    with pytest.raises(ConfigError, match=r"one entry per residual stage \(3\), got 1"):
+    with pytest.raises(ConfigError, match=r"one entry per unit \(3\), got 1"):
         parse_schedule("ascending_2", 3)
-    with pytest.raises(ConfigError, match=r"one entry per residual stage \(3\), got 2"):
+    with pytest.raises(ConfigError, match=r"one entry per unit \(3\), got 2"):
         parse_schedule("fixed_33", 3)
 
 
@@ -158,7 +158,7 @@ def test_names_of_long_schedules_are_runs_or_number_mean_and_digest() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("ascending_2x5_3x4_4x4", r"one entry per residual stage \(14\), got 13: 2x5_3x4_4x4"),
+        ("ascending_2x5_3x4_4x4", r"one entry per unit \(14\), got 13: 2x5_3x4_4x4"),
         ("ascending_2x999999", r"\(14\), got 999999"),
         ("descending_2x5_3x9", "but its bits .* are ascending"),
         ("fixed_9x14", "got 9"),

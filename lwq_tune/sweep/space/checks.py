@@ -154,7 +154,7 @@ def check_act_bit_widths(file: SpaceFile) -> list[str]:
         return [f"act_bit_widths: activations have 2 to 8 bits, or 32, got {act_bit_widths}"]
     n_stages = count_stages(file.fixed)
     if len(act_bit_widths) not in (0, n_stages):
-        return [f"act_bit_widths: must hold one entry per residual stage ({n_stages}), got {len(act_bit_widths)}"]
+        return [f"act_bit_widths: must hold one entry per unit ({n_stages}), got {len(act_bit_widths)}"]
     return []
 
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.data.catalog import DatasetInfo, describe_dataset
 from lwq_tune.formatting import format_columns, name_trials
+from lwq_tune.models.description import describe_network
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.models.inference_costs import ModelCosts
-from lwq_tune.results.networks import trial_costs
+from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS
+from lwq_tune.models.network import Layer
+from lwq_tune.results.networks import network_key, trial_costs
 from lwq_tune.sweep.space.candidates import show_count
 from lwq_tune.sweep.space.prerequisites import initial_keys, with_initial_trials
 from lwq_tune.sweep.space.search_space import SearchSpace
 from lwq_tune.sweep.space.selection import select_trials
 
+MAX_LISTED = 8
 NOT_CHECKED = (
     "not checked are images (whether each can be decoded, varies, stands once), downloads, the results folder, storage "
     "and hosts; a dry run starts nothing"
@@ -127,4 +132,43 @@ def list_trials(trial_list: TrialList) -> str:
     summary = (
         f"{count_trials(trial_list)}, {epochs} epochs {'listed' if trial_list.space.search.is_adaptive else 'in all'}"
     )
-    return f"{format_columns(header, rows)}\n{summary}; {NOT_CHECKED}"
+    units = "".join(f"{list_units(trial, trial_list.dataset.image_format)}\n" for trial in _one_per_network(trial_list))
+    return f"{format_columns(header, rows)}\n{units}{summary}; {NOT_CHECKED}"
+
+
+def _one_per_network(trial_list: TrialList) -> list[TrialConfig]:
+    images = trial_list.dataset.image_format
+    return list({network_key(trial, images): trial for trial in trial_list.networks_of()}.values())
+
+
+def list_units(trial: TrialConfig, images: ImageFormat) -> str:
+    """Return the units of a trial's network with their layers and costs, and what is in none."""
+    network = describe_network(trial.network, images)
+    rows = []
+    for number, name in enumerate(network.units, start=1):
+        layers = [layer for layer in network.layers if layer.unit == number]
+        rows.append([str(number), name, *_totals(layers)])
+    ends = [layer for layer in network.layers if layer.is_first_or_last]
+    bits = (
+        "full precision" if trial.first_last_bit_width == FULL_PRECISION_BITS else f"{trial.first_last_bit_width} bits"
+    )
+    rows += [["-", f"first and last, {bits}", *_totals(ends)]] if ends else []
+    width = f", width {trial.width:g}" if trial.width != 1.0 else ""
+    lines = [f"network {trial.model}{width}, images {images}:"]
+    lines.append(format_columns(["unit", "name", "weights", "M MACs", "layers"], rows))
+    lines += [f"in full precision: {name} ({reason})" for name, reason in list(network.left_out.items())[:MAX_LISTED]]
+    if len(network.left_out) > MAX_LISTED:
+        lines.append(f"… and {len(network.left_out) - MAX_LISTED} more in full precision")
+    if network.untraced:
+        lines.append(
+            f"its forward pass cannot be traced ({network.untraced}): weights and inputs of its layers are quantized, "
+            "not what leaves a unit"
+        )
+    return "\n".join(lines)
+
+
+def _totals(layers: Sequence[Layer]) -> list[str]:
+    names = [layer.name for layer in layers]
+    shown = ", ".join(names) if len(names) <= MAX_LISTED else f"{names[0]}, …, {names[-1]} ({len(names)} layers)"
+    n_weights, macs = sum(layer.n_weights for layer in layers), sum(layer.macs for layer in layers)
+    return [f"{n_weights:,}", f"{macs / 1e6:.2f}", shown]

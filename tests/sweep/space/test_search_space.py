@@ -140,7 +140,7 @@ def test_a_network_of_four_stages_takes_schedules_of_four() -> None:
             GOOD.replace("epochs: 2", "dataset: 'cifar10?size=8', image_size: 16"),
             ["fixed.dataset: what is read of a data set must be said once, got image_size: 16 beside"],
         ),
-        (GOOD.replace("ascending_234", "ascending_23"), ["schedules.1", "one entry per residual stage (3), got 2"]),
+        (GOOD.replace("ascending_234", "ascending_23"), ["schedules.1", "one entry per unit (3), got 2"]),
         (GOOD.replace("ascending_234", "[2, 3, 0]"), ["schedules.1", "got 0"]),
         (GOOD.replace("ascending_234", "[2, 3, 2.5]"), ["schedules.1", "got 2.5"]),
         (GOOD.replace("ascending_234", "fixed_9"), ["schedules.1", "got 9"]),
