@@ -51,7 +51,10 @@ def _torchvision_network(spec: NetworkSpec, images: ImageFormat) -> nn.Module:
     name, known = spec.model.removeprefix(TORCHVISION), models.list_models(module=models)
     if name not in known:
         hint = near_miss(name, known)
-        raise ConfigError(f"model: torchvision has no classification network {name!r}{hint}; it has {', '.join(known)}")
+        raise ConfigError(
+            f"model: torchvision has no classification network {name!r}{hint}; torchvision.models.list_models() names "
+            f"all {len(known)}"
+        )
     model = _called(models.get_model_builder(name), spec, images.num_classes)
     if images.channels != 3:
         stem_name, stem = _stem(model)
