@@ -10,6 +10,7 @@ Start at `loading.load_dataset`, and `hub_folder.open_hub_folder` for what peopl
 - hub_folder: Folders in Hugging Face Hub layout: their columns, their labels, their images. No torch.
 - hub_images: All images of a folder in Hub layout, decoded and checked.
 - hub_layout: Which Parquet files of a folder are its training images, and which its test images.
+- image_format: `ImageFormat`: what a network must know of the images of a data set. No torch.
 - images: Image sets in memory.
 - labels: Labels of any values to classes 0 to k-1. No torch.
 - loading: Load a data set by name or folder; each source has its own function.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lwq_tune.deployment.network import Network
 from lwq_tune.deployment.onnx_graph import to_onnx
-from lwq_tune.deployment.reference import logits_of, run_steps
+from lwq_tune.deployment.reference import batch_size_for, logits_of, run_steps
 from lwq_tune.deployment.runtimes.base import Runtime
 
 MIN_SAME_CLASS, MAX_MEDIAN, ROW_TOLERANCE, MAX_ROW_GAP = 0.999, 1e-4, 1e-4, 0.05
@@ -84,9 +84,9 @@ def _same_rows(differences: np.ndarray) -> float:
 
 
 @torch.no_grad()
-def simulated_logits(model: nn.Module, images: Tensor, batch_size: int = 500) -> np.ndarray:
+def simulated_logits(model: nn.Module, images: Tensor) -> np.ndarray:
     """Return the logits of the network as it was trained, in torch float32."""
-    return torch.cat([model(part) for part in torch.split(images, batch_size)]).numpy()
+    return torch.cat([model(part) for part in torch.split(images, batch_size_for(images))]).numpy()
 
 
 def check_equality(
@@ -99,11 +99,11 @@ def check_equality(
         network: The same, described.
         content: The ONNX model.
         runtime: What runs the file.
-        images: Normalised images, shape (n, 3, h, w).
+        images: Normalised images, shape (n, c, h, w).
         n_threads: Threads of the runtime.
     """
     loaded = runtime.load(content, n_threads=n_threads)
-    deployed = np.concatenate([loaded.run(part.numpy()) for part in torch.split(images, 500)])
+    deployed = np.concatenate([loaded.run(part.numpy()) for part in torch.split(images, batch_size_for(images))])
     return compare_logits(deployed, simulated_logits(model, images), logits_of(network, images).numpy())
 
 
