@@ -144,7 +144,9 @@ def test_each_rule_of_the_gate_is_broken_by_its_own_fault() -> None:
 def test_twice_the_differences_of_float64_are_no_fault() -> None:
     generator = np.random.default_rng(0)
     simulated = generator.normal(size=(2000, 10)) * 5
-    noise = generator.normal(size=(2000, 1))  # the same on all classes of an image, so that each keeps its class
+    noise = np.sign(
+        generator.normal(size=(2000, 1))
+    )  # the same on all classes of an image, so that each keeps its class
     in_float64 = simulated + 1e-2 * noise
     in_float64[:3] = -in_float64[:3]
     deployed = simulated + 1.5e-2 * noise[::-1]
@@ -154,7 +156,7 @@ def test_twice_the_differences_of_float64_are_no_fault() -> None:
     (fault,) = compare_logits(deployed, simulated, in_float64).faults()
     assert "it is on 99.55% of 2000 (with float64 99.85%)" in fault
     (fault,) = compare_logits(simulated + 2.5e-2 * noise, simulated, simulated + 1e-2 * noise).faults()
-    assert "must be below 0.0001, it is 0.017 (with float64 0.0067)" in fault
+    assert "must be below 0.0001, it is 0.025 (with float64 0.01)" in fault
 
 
 @pytest.mark.parametrize(("n_other", "is_refused"), [(0, False), (1, False), (2, True)])
