@@ -146,7 +146,7 @@ def test_twice_the_differences_of_float64_are_no_fault() -> None:
     simulated = generator.normal(size=(2000, 10)) * 5
     noise = np.sign(
         generator.normal(size=(2000, 1))
-    )  # the same on all classes of an image, so that each keeps its class
+    )  # the same on all classes: each image keeps its own
     in_float64 = simulated + 1e-2 * noise
     in_float64[:3] = -in_float64[:3]
     deployed = simulated + 1.5e-2 * noise[::-1]
