@@ -144,9 +144,7 @@ def test_each_rule_of_the_gate_is_broken_by_its_own_fault() -> None:
 def test_twice_the_differences_of_float64_are_no_fault() -> None:
     generator = np.random.default_rng(0)
     simulated = generator.normal(size=(2000, 10)) * 5
-    noise = np.sign(
-        generator.normal(size=(2000, 1))
-    )  # the same on all classes: each image keeps its own
+    noise = np.sign(generator.normal(size=(2000, 1)))  # the same on all classes: each image keeps its own
     in_float64 = simulated + 1e-2 * noise
     in_float64[:3] = -in_float64[:3]
     deployed = simulated + 1.5e-2 * noise[::-1]
