@@ -14,7 +14,6 @@ Start at `loading.load_dataset`, and `catalog.open_folder` for what people have.
 - hub_folder: Folders in Hugging Face Hub layout: their columns, their labels, their images. No torch.
 - hub_layout: Which Parquet files of a folder are its training images, and which its test images.
 - image_folder: What folders of images have in common, whatever their layout. No torch.
-- image_format: `ImageFormat`: what a network must know of the images of a data set. No torch.
 - images: Image sets in memory.
 - labels: Labels of any values to classes 0 to k-1. No torch.
 - loading: Load a data set by name or folder; each source has its own function.

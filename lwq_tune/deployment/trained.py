@@ -31,17 +31,19 @@ class TrainedTrial:
         state: State of its network.
         data: ``mean`` and ``std`` of the training images (None where the checkpoint does not hold them), ``classes``,
             the label of each output, and ``class_names``.
+        images: Shape of its images, and its classes.
     """
 
     config: TrialConfig
     state: Mapping[str, Tensor]
     data: Mapping[str, Any]
+    images: ImageFormat
 
     def model(self) -> nn.Module:
         """Return its network in evaluation."""
         from lwq_tune.deployment.network import load_model
 
-        return load_model(self.config, self.state)
+        return load_model(self.config, self.state, self.images)
 
 
 class TrainedTrials:
@@ -106,7 +108,10 @@ class TrainedTrials:
                 checkpoint = load_checkpoint(local_copy(found[0], Path(spare)))
         except (CheckpointError, FileNotFoundError) as error:
             raise ResultsError(str(error)) from error
-        return TrainedTrial(config, checkpoint["model"], describe_data(self.manifest.dataset, checkpoint))
+        dataset = self.manifest.dataset
+        return TrainedTrial(
+            config, checkpoint["model"], describe_data(dataset, checkpoint), ImageFormat.of_record(dataset)
+        )
 
     def dataset(self) -> Dataset:
         """Return the data set of the run.

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from lwq_tune.errors import ConfigError
 from lwq_tune.models.units import Place
 
 LAYERS = (nn.Conv2d, nn.Linear)
@@ -38,7 +39,12 @@ def find_layers(model: nn.Module) -> tuple[list[Place], dict[str, str]]:
 
     Returns:
         The layers; and by name, why other modules with weights stay in full precision.
+
+    Raises:
+        ConfigError: The network is a single layer.
     """
+    if isinstance(model, LAYERS):
+        raise ConfigError("model: a network needs layers between its first and its last to quantize, this is one layer")
     reasons, others = _reasons(model)
     layers = [name for name, module in model.named_modules() if isinstance(module, LAYERS)]
     blocks = list(_blocks(model, "", "", len(layers)))

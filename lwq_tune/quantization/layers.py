@@ -16,7 +16,8 @@ DEFAULT_SCHEME = Scheme()
 class QuantConv2d(nn.Conv2d):
     """Convolution whose weight, and whose input unless it is on the grid already, are fake-quantized.
 
-    Parameters keep the names of the float convolution, so that its checkpoint can be loaded.
+    Strides, groups, dilation and padding are those of the float convolution; a bias stays in full precision. Parameters
+    keep the names of the float convolution, so that its checkpoint can be loaded.
     """
 
     weight_quantizer: nn.Module
@@ -65,7 +66,7 @@ class QuantConv2d(nn.Conv2d):
 
 
 class QuantLinear(nn.Linear):
-    """Linear layer whose weight and input are fake-quantized; the bias stays in full precision."""
+    """Linear layer whose weight and input are fake-quantized; a bias stays in full precision."""
 
     weight_quantizer: nn.Module
     act_quantizer: nn.Module
