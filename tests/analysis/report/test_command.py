@@ -27,6 +27,8 @@ from lwq_tune.results.tables import write_table
 from tests.analysis.report.conftest import data_of, evidence_of, kinds_of, section_of, write_manifest
 from tests.support.synthetic_runs import OBJECTIVES, POINTS, change_trials, ledger_run, write_run
 
+pytestmark = pytest.mark.slow  # whole reports
+
 SECTIONS = (
     "summary",
     "front",
