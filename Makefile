@@ -1,6 +1,6 @@
 # make sweep   one command from a fresh checkout to a Pareto plot
 # make test    the whole test suite, a few tests at a time
-# make test-fast   what needs neither Ray nor training
+# make test-fast   what needs neither Ray nor training nor seconds of waiting
 # make lint    ruff, mypy and the import law
 # make docs    the documentation and the API reference as HTML in site/; a broken link is an error
 # The environment is made once in .venv and made again only when pyproject.toml or constraints.txt change.
@@ -22,14 +22,16 @@ sweep: $(VENV)/.installed
 	$(BIN)/python -m analysis pareto "$$run"; \
 	echo; echo "The plot: $$run/analysis/pareto.png"
 
-# One process more than CPUs: end-to-end tests wait for Ray, for limits and for servers most of the time.
-WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n + 1 : 4)))
+# Some processes more than CPUs: end-to-end tests wait for Ray, for limits and for servers most of the time.
+CPUS := $(shell nproc 2>/dev/null || echo 2)
+WORKERS ?= $(shell echo $$(($(CPUS) < 4 ? $(CPUS) + 3 : 6)))
+FAST_WORKERS ?= $(shell echo $$(($(CPUS) < 8 ? $(CPUS) : 8)))
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-fast: $(VENV)/.installed-test
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses $(FAST_WORKERS) --dist loadfile -m "not slow" $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

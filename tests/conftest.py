@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ REPOSITORY = Path(__file__).parent.parent
 torch.set_num_threads(
     1
 )  # a test process per CPU: with a thread per CPU in each, small networks take 2.4 times the time
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # inherited in the background; a Ctrl-C of ours would be lost
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
 

@@ -13,6 +13,8 @@ import pytest
 from tests.conftest import REPOSITORY, run_python
 from tests.support.synthetic_runs import write_run
 
+pytestmark = pytest.mark.slow  # processes and servers, whose start and end take seconds
+
 LOST = "stdout must take what is printed, some of it is lost: [Errno 28] No space left on device"
 SHORT_COMMANDS = [
     "lwq_tune spaces",

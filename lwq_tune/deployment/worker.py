@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import os
 import resource
 import signal
@@ -122,23 +123,18 @@ def _measure(task: MeasureTask) -> Iterator[dict[str, Any]]:
     meter = _meter(task)
     try:
         runtime = make_runtime(task.runtime)
-        meter.begin_window()
-        start = time.perf_counter()
-        loaded = runtime.load(content, n_threads=task.n_threads, precision=task.precision)
-        loaded.run(test.images[:1])
-        compile_time_s = time.perf_counter() - start
-        known = {
-            "runtime": runtime.name,
-            "runtime_version": runtime.version,
-            "compile_time_s": compile_time_s,
-            "compile_energy_kwh": meter.end_window().energy_kwh,
-            "file_bytes": len(content),
-            "layers": [[one.name, one.precision, one.primitive] for one in loaded.describe()],
-        }
+        load = functools.partial(runtime.load, content, n_threads=task.n_threads, precision=task.precision)
+        known = {"runtime": runtime.name, "runtime_version": runtime.version, "file_bytes": len(content)}
         if task.is_accuracy_due:
-            known["logits"] = _logits(loaded, test.images)
+            known["logits"] = _logits(load(), test.images)
         for batch_size in task.batch_sizes:
-            run = cycle(loaded, batches_of(test.images, batch_size))
+            batches = batches_of(test.images, batch_size)
+            meter.begin_window()
+            start = time.perf_counter()
+            loaded = load(batch_size=batch_size)
+            loaded.run(batches[0])
+            compile_time_s, compiling = time.perf_counter() - start, meter.end_window()
+            run = cycle(loaded, batches)
             warmed = warm_up(run, task.warm_up_s, min(1.0, max(task.duration_s / 4, 0.2)))
             window = measure_window(run, task.duration_s, meter)
             per_image = window.time_s / window.n_images
@@ -146,6 +142,9 @@ def _measure(task: MeasureTask) -> Iterator[dict[str, Any]]:
             yield {
                 **known,
                 "batch_size": batch_size,
+                "compile_time_s": compile_time_s,
+                "compile_energy_kwh": compiling.energy_kwh,
+                "layers": [[one.name, one.precision, one.primitive] for one in loaded.describe()],
                 "n_images": window.n_images,
                 "n_distinct_images": len(test.images),
                 "window_s": window.time_s,

@@ -533,6 +533,7 @@ def grid_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_inference(run, rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_a_command_has_written_its_files_before_it_prints_a_word(
     command: str, grid_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -20,6 +20,8 @@ from tests.conftest import small_config
 from tests.support.faulty_runtime import Change, FaultyRuntime
 from tests.support.small_networks import small_network, varied_images
 
+pytestmark = pytest.mark.slow  # it trains
+
 IMAGES = varied_images(128)
 
 

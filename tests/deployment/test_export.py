@@ -17,6 +17,8 @@ from lwq_tune.errors import ResultsError
 from tests.support.faulty_runtime import FaultyRuntime
 from tests.support.trained_runs import SCHEDULES, digits_config
 
+pytestmark = pytest.mark.slow  # it trains
+
 KEY = digits_config(SCHEDULES[2]).trial_key
 
 

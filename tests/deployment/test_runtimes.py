@@ -53,6 +53,16 @@ def test_openvino_names_precision_and_primitive_of_each_layer() -> None:
     assert loaded.run(IMAGES.numpy()).shape == (2, 10)
 
 
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
+def test_a_network_compiled_for_one_batch_size_gives_the_same_logits_call_after_call(name: str) -> None:
+    content, images = four_bits().serialized(), IMAGES.numpy()
+    runtime = make_runtime(name)  # type: ignore[arg-type]
+    anything, fixed = runtime.load(content, n_threads=1), runtime.load(content, n_threads=1, batch_size=2)
+    first, second = fixed.run(images), fixed.run(images[::-1])
+    np.testing.assert_allclose(first, anything.run(images), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(second, first[::-1], rtol=1e-5, atol=1e-6)
+
+
 def test_a_convolution_whose_weights_have_a_zero_point_is_noticed_as_float() -> None:
     file = four_bits()
     assert ran_in_float(file) == []

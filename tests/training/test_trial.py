@@ -27,6 +27,8 @@ from lwq_tune.training.trial_data import TrialData
 from tests.conftest import small_config
 from tests.support.fake_meter import CountingMeter
 
+pytestmark = pytest.mark.slow  # it trains
+
 NUMBERS_OF_TRAINING = (
     "epoch",
     "train_loss",

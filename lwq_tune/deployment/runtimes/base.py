@@ -51,11 +51,14 @@ class Runtime(Protocol):
     name: str
     version: str
 
-    def load(self, content: bytes, *, n_threads: int, precision: Precision = "f32") -> LoadedNetwork:
+    def load(
+        self, content: bytes, *, n_threads: int, precision: Precision = "f32", batch_size: int | None = None
+    ) -> LoadedNetwork:
         """Compile a network.
 
         Args:
             content: An ONNX model.
             n_threads: Threads that it runs with.
             precision: What float layers compute with.
+            batch_size: Images of every call, for which it is compiled then; None for any number.
         """

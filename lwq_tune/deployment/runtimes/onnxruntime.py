@@ -27,8 +27,10 @@ class OnnxRuntime:
         self._module = onnxruntime
         self.version = str(onnxruntime.__version__)
 
-    def load(self, content: bytes, *, n_threads: int, precision: Precision = "f32") -> LoadedOnnxRuntime:
-        """Compile a network; there is no bfloat16 on a CPU.
+    def load(
+        self, content: bytes, *, n_threads: int, precision: Precision = "f32", batch_size: int | None = None
+    ) -> LoadedOnnxRuntime:
+        """Compile a network, for any number of images; there is no bfloat16 on a CPU.
 
         Raises:
             ValueError: The precision is not ``f32``.

@@ -11,6 +11,8 @@ from PIL import Image
 from analysis.__main__ import main
 from tests.support.synthetic_inference import write_deployed_run
 
+pytestmark = pytest.mark.slow  # whole commands, which draw
+
 
 def told(run: Path, capsys: pytest.CaptureFixture[str], *options: str, code: int = 0) -> str:
     assert main(["lifetime", str(run), *options]) == code

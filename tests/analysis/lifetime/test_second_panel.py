@@ -14,6 +14,8 @@ from analysis.lifetime.inference_front import EMISSIONS
 from tests.support.synthetic_inference import write_deployed_run
 from tests.support.synthetic_runs import write_run
 
+pytestmark = pytest.mark.slow  # whole commands, which draw
+
 
 def told(run: Path, out: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[str, str]:
     assert main(["pareto", str(run), "--out", str(out), "--resamples", "50", *options]) == 0

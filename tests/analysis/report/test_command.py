@@ -27,6 +27,8 @@ from tests.analysis.report.conftest import data_of, evidence_of, kinds_of, secti
 from tests.support.synthetic_networks import write_network_run
 from tests.support.synthetic_runs import OBJECTIVES, POINTS, change_trials, ledger_run, write_run
 
+pytestmark = pytest.mark.slow  # whole reports
+
 SECTIONS = (
     "summary",
     "front",

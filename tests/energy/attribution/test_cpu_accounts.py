@@ -14,6 +14,8 @@ import pytest
 from lwq_tune.energy.attribution.cpu_accounts import CpuAccounts
 from lwq_tune.energy.sensors.processes import Process, ProcessReader
 
+pytestmark = pytest.mark.slow  # processes and servers, whose start and end take seconds
+
 
 def process(pid: int, parent: int = 1, own_s: float = 0.0, reaped_s: float = 0.0, **changes: int) -> Process:
     return Process(pid, changes.get("start", pid), parent, changes.get("group", pid), own_s, reaped_s)

@@ -24,6 +24,8 @@ from lwq_tune.errors import EnergyMeterError
 from lwq_tune.host.hardware import cpu_model
 from tests.conftest import run_python
 
+pytestmark = pytest.mark.slow  # processes and servers, whose start and end take seconds
+
 READINGS = """
 import json, threading, time
 from dataclasses import asdict

@@ -10,6 +10,8 @@ import pytest
 from tests.conftest import run_python
 from tests.support.fake_host import IDLE_W, W_PER_BUSY_CPU
 
+pytestmark = pytest.mark.slow  # a counter is read for seconds
+
 RANGE_UJ = 65_532_610_987
 SCRIPT = """
 import json, sys, time

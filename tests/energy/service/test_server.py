@@ -30,6 +30,8 @@ from lwq_tune.energy.trial_meter import LedgerMeter
 from lwq_tune.errors import EnergyMeterError, ResultsError
 from tests.support.fake_host import FakeHost
 
+pytestmark = pytest.mark.slow  # processes and servers, whose start and end take seconds
+
 GRID = IntensitySeries.constant(100.0, "user")
 BURN = "import time\nwhile time.process_time() < {}: pass"
 

@@ -10,6 +10,8 @@ from lwq_tune.results.storage.storage import Storage
 from tests.support.s3_server import HOST
 from tests.support.store_servers import GsServer, free_port
 
+pytestmark = pytest.mark.slow  # processes and servers, whose start and end take seconds
+
 # The address of Google's store, without its server.
 ADDRESS = "gs://anonymous@bucket/a?endpoint_override={0}&scheme=http&retry_limit_seconds=2"
 

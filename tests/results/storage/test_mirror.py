@@ -20,6 +20,8 @@ from tests.conftest import run_python
 from tests.support.s3_server import Line, S3Server
 from tests.support.store_servers import new_bucket
 
+pytestmark = pytest.mark.slow  # processes and servers, whose start and end take seconds
+
 MIRRORED = {
     "manifest.json": b"{}\n",
     "rows.jsonl": b'{"epoch": 1}\n',

@@ -15,6 +15,8 @@ from tests.conftest import run_python
 from tests.support.s3_server import CREDENTIALS, HOST, Line, S3Server
 from tests.support.store_servers import new_bucket
 
+pytestmark = pytest.mark.slow  # processes and servers, whose start and end take seconds
+
 ODD_NAME = "a run ü?#%"
 
 

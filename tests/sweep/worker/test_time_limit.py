@@ -10,6 +10,8 @@ import pytest
 from lwq_tune.sweep.worker.time_limit import time_limit
 from tests.conftest import run_python
 
+pytestmark = pytest.mark.slow  # processes and servers, whose start and end take seconds
+
 PROGRAM = """
 import os, re, signal, threading, time
 from lwq_tune.sweep.worker.time_limit import time_limit
