@@ -85,7 +85,7 @@ def test_what_can_be_negative_has_a_zero_point_and_what_cannot_has_none() -> Non
 def test_a_grid_with_as_many_levels_on_either_side_of_0_ends_one_level_earlier(tmp_path: Path) -> None:
     model = model_of("plain", "lsq", 4)
     quantizer: Any = next(module for module in model.modules() if getattr(module, "signed", None) is False)
-    quantizer.low, quantizer.high, quantizer.signed = -7, 7, True
+    quantizer.low, quantizer.high = -7, 7
     described = describe_network(model)
     name = next(name for name, module in model.named_modules() if module is quantizer)
     assert (described.grids[name].highest, float(described.grids[name].zero_point)) == (14, 7)
