@@ -147,6 +147,7 @@ class _Writer:
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
         self._grids: dict[str, _Quantized] = {}  # by output, as are those that follow
+        self._rounded_values: dict[str, Callable[[], str]] = {}  # the same in float, written when they are used
         self._moved: dict[str, _Moved] = {}
         self._moved_values: dict[tuple[str, bool], str] = {}
         self._strides: dict[str, list[int]] = {}
@@ -210,15 +211,10 @@ class _Writer:
         return self._node("DequantizeLinear", [grid.integers, grid.scale, grid.zero_point])
 
     def _plain_value(self, name: str) -> str:
-        """Return the float tensor of a grid in a form that no runtime takes for integers, see `_layer`."""
+        """Return the values of a grid in a form that no runtime takes for integers, see `_layer` and `_averaged`."""
         if name in self._moved:
             return self._moved_value(name, is_plain=True)
-        if name not in self._grids:
-            return name
-        grid = self._grids[name]
-        kind = self._onnx.TensorProto.FLOAT
-        levels = (self._node("Cast", [one], to=kind) for one in (grid.integers, grid.zero_point))
-        return self._node("Mul", [self._node("Sub", list(levels)), grid.scale])
+        return self._rounded_values[name]() if name in self._grids else name
 
     def _moved_value(self, name: str, *, is_plain: bool) -> str:
         if (name, is_plain) not in self._moved_values:
@@ -254,21 +250,30 @@ class _Writer:
         grid = self._network.grids[step["grid"]]
         x = self._value(step["inputs"][0])
         scale, zero_point = np.float32(grid.scale), np.uint8(grid.zero_point)
-        if grid.highest < UINT8.max or zero_point > 0:  # between a batch norm and `_rounded`, which would be merged
-            ends = ((end - grid.zero_point) * scale for end in (0, grid.highest))
-            x = self._node("Clip", [x, *(self._constant(np.float32(end)) for end in ends)])
+        ends = [np.float32((end - grid.zero_point) * scale) for end in (0, grid.highest)]
+        # Without a zero point, uint8 clips 256 levels itself; with one, the Clip keeps batch norm and `_rounded` apart.
+        is_clipped = bool(grid.highest < UINT8.max or zero_point > 0)
+        clipped = self._clipped(x, ends) if is_clipped else x
         if zero_point > 0:
-            x = self._rounded(x, scale)
+            clipped = self._rounded(clipped, scale)
+            self._rounded_values[step["output"]] = lambda: clipped
+        else:
+            self._rounded_values[step["output"]] = lambda: self._rounded(
+                clipped if is_clipped else self._clipped(x, ends), scale
+            )
         names = self._constant(scale, "scale"), self._constant(zero_point, "zero_point")
-        quantized = self._node("QuantizeLinear", [x, *names])
+        quantized = self._node("QuantizeLinear", [clipped, *names])
         self._grids[step["output"]] = _Quantized(quantized, *names, grid.bit_width)
 
-    def _rounded(self, x: str, scale: np.floating[Any]) -> str:
-        """Return the values of a grid with a zero point in float.
+    def _clipped(self, x: str, ends: Sequence[np.floating[Any]]) -> str:
+        return self._node("Clip", [x, *map(self._constant, ends)])
 
-        OpenVINO adds the zero point before it rounds, which from 128 on leaves 16 bits for the fraction: of a MobileNet
-        v2 of 8 bits, 13 % of the images got other logits, and 3 % with the levels rounded before (6 % and 4 % with
-        float64, in the same runs).
+    def _rounded(self, x: str, scale: np.floating[Any]) -> str:
+        """Return the values of a grid in float, of clipped ones.
+
+        Values with a zero point are rounded so before they become integers. OpenVINO adds the zero point before it
+        rounds, which from 128 on leaves 16 bits for the fraction: of a MobileNet v2 of 8 bits, 13 % of the images got
+        other logits, and 3 % with the levels rounded before (6 % and 4 % with float64, in the same runs).
         """
         levels = self._node("Round", [self._node("Mul", [x, self._constant(np.float32(1) / scale)])])
         return self._node("Mul", [levels, self._constant(scale)])
@@ -447,8 +452,12 @@ class _Writer:
         pads = self._pads(step, step["padding"])
         self._move(step, "MaxPool", kernel_shape=step["kernel"], strides=step["stride"], pads=pads)
 
+    def _averaged(self, step: Step) -> str:
+        """Return what a step averages, in float: OpenVINO (2026.4) rounds averages of integers to integers."""
+        return self._plain_value(step["inputs"][0])
+
     def _window_average(self, step: Step) -> None:
-        x = self._value(step["inputs"][0])
+        x = self._averaged(step)
         pads = self._pads(step, step["padding"])
         if step["counts_padding"] and any(step["padding"]):
             rows, columns = step["padding"]
@@ -462,10 +471,10 @@ class _Writer:
             self._map(step, "Expand", [np.array([1, 1, *size])])
         elif all(extent % one == 0 for extent, one in zip(extents, size, strict=True)):
             kernel = [extent // one for extent, one in zip(extents, size, strict=True)]
-            self._map(step, "AveragePool", kernel_shape=kernel, strides=kernel)
+            self._node("AveragePool", [self._averaged(step)], step["output"], kernel_shape=kernel, strides=kernel)
         else:
             rows, columns = (adaptive_means(extent, one) for extent, one in zip(extents, size, strict=True))
-            of_rows = self._node("MatMul", [self._constant(rows), self._value(step["inputs"][0])])
+            of_rows = self._node("MatMul", [self._constant(rows), self._averaged(step)])
             self._node("MatMul", [of_rows, self._constant(columns.T)], step["output"])
 
     def _average_pool(self, step: Step) -> None:

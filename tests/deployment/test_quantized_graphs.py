@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import numpy_helper
 from torch import nn
 
@@ -16,7 +17,9 @@ from lwq_tune.deployment.network import describe_network
 from lwq_tune.deployment.onnx_graph import executed_layers, float_fallbacks, to_onnx
 from lwq_tune.deployment.reference import logits_of
 from lwq_tune.deployment.runtimes.choice import make_runtime
+from lwq_tune.quantization.calibrate import calibrate
 from lwq_tune.quantization.layers import QuantConv2d, QuantLinear
+from lwq_tune.quantization.quantizers.lsq import LSQQuantizer
 from lwq_tune.quantization.scheme import Scheme
 from tests.support.example_reader import run_example
 from tests.support.faulty_runtime import FaultyRuntime
@@ -140,6 +143,24 @@ def test_a_layer_whose_input_is_pooled_behind_the_quantizer_runs_with_integers()
     assert float_fallbacks(file.layers, executed_layers(file.layers, loaded.describe())) == []
     expected = simulated_logits(model, IMAGES)
     assert compare_logits(loaded.run(IMAGES.numpy()), expected, expected).same_rows >= 0.75
+
+
+@pytest.mark.parametrize("pool", [nn.AvgPool2d(2), nn.AdaptiveAvgPool2d(16), nn.AdaptiveAvgPool2d(5)], ids=str)
+def test_an_average_of_quantized_values_is_not_rounded_before_the_next_quantizer(pool: nn.Module) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1),
+        LSQQuantizer(3, signed=True),
+        pool,
+        LSQQuantizer(8, signed=True),
+        QuantConv2d.from_float(nn.Conv2d(8, 8, 3), weight_bit_width=4, act_bit_width=32),
+        nn.Flatten(),
+    ).eval()
+    calibrate(model, [IMAGES], batch_statistics=False)
+    found = make_runtime("openvino").load(to_onnx(describe_network(model)).serialized(), n_threads=1)
+    expected = simulated_logits(model, IMAGES)
+    differs = np.abs(found.run(IMAGES.numpy()) - expected) > 1e-4 * np.abs(expected).max()
+    assert differs.mean() < 0.01
 
 
 def test_a_planted_fault_in_a_depthwise_convolution_is_found() -> None:
