@@ -134,7 +134,11 @@ class Trial:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a continuation needs, tensors and plain values; after the last epoch, what an export needs."""
-        unfinished = {"optimizer": self._optimizer.state_dict(), "generator": self._generator.get_state()}
+        unfinished = {
+            "optimizer": self._optimizer.state_dict(),
+            "generator": self._generator.get_state(),
+            "global_generators": self._global_generators(),
+        }
         return {
             "trial_key": self.config.trial_key,
             "epoch": self.epochs_done,
@@ -160,12 +164,22 @@ class Trial:
         if "optimizer" in state:  # a finished trial has none
             self._optimizer.load_state_dict(state["optimizer"])
             self._generator.set_state(state["generator"].cpu())
+            self._set_global_generators(state.get("global_generators", []))  # earlier versions kept none
         self._totals = EnergyTotals(state["cumulative_energy_kwh"], state["cumulative_emissions_kg_co2eq"])
         self.epochs_done = state["epoch"]
         self._is_calibrated = True
         # As it was, also where `auto` would choose otherwise now: on a machine with more threads, for instance.
         self._engine = Engine(state["engine"], self.config.precision, self._device)
         self._needs_setup = self._engine.kind == "compiled"
+
+    def _global_generators(self) -> list[Tensor]:
+        """Return the states of torch's own generators, from which dropout draws."""
+        on_gpu = [torch.cuda.get_rng_state(self._device)] if self._device.type == "cuda" else []
+        return [torch.get_rng_state(), *on_gpu]
+
+    def _set_global_generators(self, states: list[Tensor]) -> None:
+        for state, set_state in zip(states, (torch.set_rng_state, torch.cuda.set_rng_state), strict=False):
+            set_state(state.cpu())
 
     def _make_engine(self, images: ImageFormat) -> Engine:
         config = self.config

@@ -159,6 +159,14 @@ def test_twice_the_differences_of_float64_are_no_fault() -> None:
     assert "must be below 0.0001, it is 0.025 (with float64 0.01)" in fault
 
 
+def test_a_network_whose_classes_float_arithmetic_decides_is_refused() -> None:
+    generator = np.random.default_rng(0)
+    simulated, in_float64, deployed = (generator.normal(size=(2000, 10)) for _ in range(3))
+    faults = compare_logits(deployed, simulated, in_float64).faults()
+    assert faults
+    assert "the class must be the same" in faults[0]
+
+
 @pytest.mark.parametrize(("n_other", "is_refused"), [(0, False), (1, False), (2, True)])
 def test_of_a_few_images_one_may_have_another_class(n_other: int, is_refused: bool) -> None:
     simulated = np.random.default_rng(0).normal(size=(143, 10))
