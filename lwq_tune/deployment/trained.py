@@ -13,7 +13,7 @@ from lwq_tune.errors import ResultsError
 from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.results.earlier_runs import finished_epochs, read_trials
 from lwq_tune.results.manifest import Manifest, read_manifest
-from lwq_tune.results.networks import use_kept_code
+from lwq_tune.results.networks import with_kept_code
 from lwq_tune.results.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -66,8 +66,7 @@ class TrainedTrials:
 
         self.folder = RunFolder(run_dir.expanduser().resolve())
         self.manifest: Manifest = read_manifest(self.folder.path)
-        self.configs: dict[str, TrialConfig] = read_trials(self.manifest, self.folder).all
-        use_kept_code(self.folder, self.configs.values())
+        self.configs: dict[str, TrialConfig] = with_kept_code(self.folder, read_trials(self.manifest, self.folder).all)
         self._epochs = finished_epochs(self.folder.path)
         self._checkpoints = checkpoints_of_run(self.folder.path)
 

@@ -66,6 +66,10 @@ def _reasons(model: nn.Module) -> tuple[dict[str, str], dict[str, str]]:
                 layers[name] = f"part of {type(model.get_submodule(holder)).__name__}"
             elif type(module) not in LAYERS:
                 layers[name] = f"{kind} computes in a way of its own"
+            elif "weight" not in module._parameters:
+                layers[name] = "its weight is computed from others"
+            elif module._forward_hooks or module._forward_pre_hooks:
+                layers[name] = "it has hooks"
         elif any(parameter.dim() > 1 for parameter in module.parameters(recurse=False)):
             others[name or kind] = f"{kind} is neither Conv2d nor Linear"
     return layers, others

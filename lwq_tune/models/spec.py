@@ -132,23 +132,9 @@ def is_file(model: str) -> bool:
     return ":" in model and not model.startswith(TORCHVISION) and split_factory(model)[0].endswith(".py")
 
 
-_copies: dict[str, Path] = {}
-
-
-def use_copy(model: str, file: Path) -> None:
-    """Let this process take the code of a factory from a copy: a run goes on with the network that it began with.
-
-    Args:
-        model: ``path/to/file.py:factory``; the name of the file counts, wherever it lies.
-        file: The copy.
-    """
-    _copies[Path(split_factory(model)[0]).name] = file
-
-
 def file_of(model: str) -> Path:
     """Return where the code of a factory in a file is."""
-    path = Path(split_factory(model)[0]).expanduser()
-    return _copies.get(path.name, path)
+    return Path(split_factory(model)[0]).expanduser()
 
 
 def source_digest(model: str) -> str | None:

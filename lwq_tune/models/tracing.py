@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
+import random
 from collections.abc import Callable
 from typing import Any
 
 from torch import fx, nn
+
+_N_RANDOM = 3  # times that the graph is drawn again, to see whether chance decides its form
+_VIEWS = frozenset(
+    (
+        "flatten",
+        "reshape",
+        "view",
+        "permute",
+        "transpose",
+        "getitem",
+        "chunk",
+        "split",
+        "squeeze",
+        "unsqueeze",
+        "expand",
+    )
+)
 
 
 class _FloatTracer(fx.Tracer):
@@ -30,8 +49,13 @@ def trace(model: nn.Module) -> fx.GraphModule | str:
     for is_leaf in (_never, _has_no_layers):
         try:
             training, evaluation = (_graph(model, is_leaf, is_training=mode) for mode in (True, False))
-            if any(_changes_in_passing(node) for node in training.nodes):
-                reason = reason or "it changes a tensor in place and goes on with the old name"
+            others = [_graph(model, is_leaf, is_training=True, seed=seed) for seed in range(_N_RANDOM)]
+            for graph in (training, evaluation, *others):
+                _name_inputs(graph)
+            if any(not _have_one_form(training, other) for other in others):
+                reason = reason or "it takes another way at random"
+            elif not all(_follow_changes_in_place(model, graph) for graph in (training, evaluation)):
+                reason = reason or "it changes a part of a tensor in place"
             elif _follow_mode(training, evaluation):
                 _leave_out_identities(model, training)
                 return fx.GraphModule(model, training, type(model).__name__)
@@ -59,20 +83,74 @@ def _leave_out_identities(model: nn.Module, graph: fx.Graph) -> None:
             graph.erase_node(node)
 
 
-def _graph(model: nn.Module, is_leaf: Callable[[nn.Module], bool], *, is_training: bool) -> fx.Graph:
-    was_training = model.training
+def _graph(
+    model: nn.Module, is_leaf: Callable[[nn.Module], bool], *, is_training: bool, seed: int | None = None
+) -> fx.Graph:
+    was_training, state = model.training, random.getstate()
     try:
+        if seed is not None:
+            random.seed(seed)
         return _FloatTracer(is_leaf).trace(model.train(is_training))
     finally:
         model.train(was_training)
+        random.setstate(state)
 
 
-def _changes_in_passing(node: fx.Node) -> bool:
-    """Whether a node writes over its input, and its result is not used: the graph does not show who reads it."""
-    if node.users or node.op not in ("call_function", "call_method"):
+def _have_one_form(ours: fx.Graph, theirs: fx.Graph) -> bool:
+    return [(node.op, node.target) for node in ours.nodes] == [(node.op, node.target) for node in theirs.nodes]
+
+
+def _name_inputs(graph: fx.Graph) -> None:
+    """Give the first input of each node by position, where it was given by name."""
+    for node in graph.nodes:
+        if not node.args and "input" in node.kwargs and node.op in ("call_module", "call_function"):
+            node.args = (node.kwargs["input"],)
+            node.kwargs = {name: value for name, value in node.kwargs.items() if name != "input"}
+
+
+def _follow_changes_in_place(model: nn.Module, graph: fx.Graph) -> bool:
+    """Let nodes behind a change in place read its result, so that the graph shows who reads what.
+
+    Returns:
+        Whether that is all there is to it: a change of a view of a tensor is not.
+    """
+    position = {node: number for number, node in enumerate(graph.nodes)}
+    for node in list(graph.nodes):
+        if not changes_in_place(model, node) or not node.args or not isinstance(node.args[0], fx.Node):
+            continue
+        changed = node.args[0]
+        if _is_view(changed) or any(_is_view(user) for user in changed.users):
+            return False
+        for user in list(changed.users):
+            if position[user] > position[node]:
+                user.replace_input_with(changed, node)
+    return True
+
+
+def _is_view(node: fx.Node) -> bool:
+    return node.op in ("call_function", "call_method") and function_name(node) in _VIEWS
+
+
+def changes_in_place(model: nn.Module, node: fx.Node) -> bool:
+    """Whether a node writes over its first input."""
+    if node.op == "call_module":
+        return bool(getattr(model.get_submodule(str(node.target)), "inplace", False))
+    if node.op not in ("call_function", "call_method"):
         return False
     name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
-    return name.endswith("_") or name in ("iadd", "isub", "imul", "setitem") or bool(node.kwargs.get("inplace"))
+    is_named_so = name.endswith("_") and not name.startswith("__")
+    return is_named_so or name in ("iadd", "isub", "imul", "itruediv", "setitem") or inplace_argument(node)
+
+
+def inplace_argument(node: fx.Node) -> bool:
+    """Whether a function is called with ``inplace``, by name or position."""
+    if node.op != "call_function":
+        return False
+    try:
+        bound = inspect.signature(node.target).bind(*node.args, **node.kwargs)  # type: ignore[arg-type]
+    except (TypeError, ValueError):  # a function of C has no signature, and no such argument
+        return bool(node.kwargs.get("inplace"))
+    return bound.arguments.get("inplace") is True
 
 
 def _follow_mode(training: fx.Graph, evaluation: fx.Graph) -> bool:

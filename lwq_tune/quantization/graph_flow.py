@@ -55,8 +55,10 @@ _KEEP_SIGN_MODULES = (
     nn.Identity,
     nn.AvgPool2d,
     nn.AdaptiveAvgPool2d,
-    nn.modules.dropout._DropoutNd,
+    *(nn.Dropout, nn.Dropout1d, nn.Dropout2d),
 )
+_ARITHMETIC = ("add", "iadd", "mul", "imul")
+_KEEPING_MODES = ("nearest", "nearest-exact", "bilinear", "area")
 _KEEP_SIGN = _MOVING | frozenset(_KEEP_SIGN_NAMES.split())
 
 
@@ -139,10 +141,15 @@ class GraphFlow:
             return True
         if not _is_one_of(node, self._modules, _KEEP_SIGN_MODULES, _KEEP_SIGN):
             return False
-        inputs = [one for one in node.all_input_nodes if self._has_values(one)]
-        is_shifted = any(isinstance(one, float | int) and one < 0 for one in node.args[1:])
-        is_shifted &= node.op != "call_module" and function_name(node) in ("add", "iadd", "mul", "imul")
-        return bool(inputs) and not is_shifted and self._non_negative.issuperset(inputs)
+        if node.op != "call_module":
+            numbers = [one for one in (*node.args, *node.kwargs.values()) if isinstance(one, float | int)]
+            if function_name(node) in _ARITHMETIC and any(number < 0 for number in numbers):
+                return False
+            if function_name(node) == "interpolate" and node.kwargs.get("mode", "nearest") not in _KEEPING_MODES:
+                return False
+            if function_name(node) in _MOVING:  # numbers that follow from sizes are no values
+                return self._non_negative.issuperset(one for one in node.all_input_nodes if self._has_values(one))
+        return bool(node.all_input_nodes) and self._non_negative.issuperset(node.all_input_nodes)
 
     def is_layer(self, node: fx.Node) -> bool:
         """Whether a node is a convolution or linear layer."""

@@ -6,15 +6,17 @@ is then quantized only where a layer reads it.
 
 from __future__ import annotations
 
+import inspect
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import fx, nn
 
 from lwq_tune.errors import ConfigError
 from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS
-from lwq_tune.models.tracing import function_name, trace
+from lwq_tune.models.tracing import function_name, inplace_argument, trace
 from lwq_tune.models.units import Units
 from lwq_tune.quantization.graph_flow import Crossing, GraphFlow, gives_several, only_moves
 from lwq_tune.quantization.layers import DEFAULT_SCHEME, QuantConv2d, QuantLinear
@@ -217,9 +219,21 @@ def _keep_inputs_of_quantizers(network: fx.GraphModule) -> None:
         elif node.op == "call_method" and str(node.target).endswith("_") and not str(node.target).startswith("_"):
             node.target = str(node.target).rstrip("_")
         elif node.op == "call_function":
-            node.target = _OUT_OF_PLACE.get(function_name(node), node.target)
-            if node.kwargs.get("inplace"):
-                node.kwargs = {**node.kwargs, "inplace": False}
+            _make_out_of_place(node)
+
+
+def _make_out_of_place(node: fx.Node) -> None:
+    """Let a function return a tensor of its own."""
+    name = getattr(node.target, "__name__", "")
+    if name.endswith("_") and not name.startswith("_"):
+        twin = name.rstrip("_")
+        node.target = getattr(torch, twin, None) or getattr(nn.functional, twin)
+    elif inplace_argument(node):
+        bound = inspect.signature(node.target).bind(*node.args, **node.kwargs)  # type: ignore[arg-type]
+        bound.arguments["inplace"] = False
+        node.args, node.kwargs = bound.args, bound.kwargs
+    else:
+        node.target = _OUT_OF_PLACE.get(function_name(node), node.target)
 
 
 def used_unit_bits(network: nn.Module, units: Units) -> tuple[int, ...]:

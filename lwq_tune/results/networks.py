@@ -10,7 +10,6 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -23,7 +22,7 @@ from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.models.inference_costs import ModelCosts, model_costs
 from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS
 from lwq_tune.models.network import Layer
-from lwq_tune.models.spec import file_of, is_file, source_digest, split_factory, use_copy
+from lwq_tune.models.spec import file_of, is_file, source_digest, split_factory
 from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.results.schema import NETWORK_COLUMNS
 from lwq_tune.results.tables import write_table
@@ -86,8 +85,8 @@ def _rows(key: str, trial: TrialConfig, images: ImageFormat) -> Iterator[dict[st
 
 def _keep(folder: RunFolder, trial: TrialConfig) -> None:
     """Copy the code of a factory into the run folder."""
-    kept, file = kept_file(folder, trial), file_of(trial.model)
-    if kept is None or kept == file or kept.exists():
+    kept, file = folder.sources / f"{trial.source_digest}.py", file_of(trial.model)
+    if kept.exists():
         return
     try:
         kept.parent.mkdir(exist_ok=True)
@@ -97,41 +96,46 @@ def _keep(folder: RunFolder, trial: TrialConfig) -> None:
         raise ResultsError(f"a run keeps the code of its network, {kept} cannot be written ({error})") from error
 
 
-def kept_file(folder: RunFolder, trial: TrialConfig) -> Path | None:
-    """Return where a run keeps the code of a trial's network; None where that is no file of the user."""
-    if not is_file(trial.model) or trial.source_digest is None:
-        return None
-    return folder.sources / f"{trial.source_digest}.py"
-
-
-def use_kept_code(folder: RunFolder, trials: Iterable[TrialConfig]) -> list[str]:
-    """Let this process build the networks of a run from the code that the run began with.
-
-    Args:
-        folder: The run folder.
-        trials: Its trials.
-
-    Returns:
-        A line for each file that was edited or removed since.
+def with_kept_code(folder: RunFolder, trials: Mapping[str, TrialConfig]) -> dict[str, TrialConfig]:
+    """Return the trials of a run, by key, with the code that the run began with in the place of a user's file.
 
     Raises:
         ResultsError: A module that makes networks of the run has changed.
     """
-    notes = []
-    for model, digest in {(trial.model, trial.source_digest) for trial in trials if trial.source_digest is not None}:
-        if not is_file(model):
-            if source_digest(model) != digest:
-                raise ResultsError(
-                    f"a run is continued with its own networks, the code or the version of {model} has changed since "
-                    "it began; install the old one, or start a new sweep"
-                )
-            continue
-        kept, file = folder.sources / f"{digest}.py", Path(split_factory(model)[0])
-        if kept.exists():
-            if not file.exists() or source_digest(model) != digest:
-                notes.append(f"{file} was edited or removed since the run began; it goes on with the network as it was")
-            use_copy(model, kept)
-    return notes
+    found = {}
+    for key, trial in trials.items():
+        kept = folder.sources / f"{trial.source_digest}.py"
+        if is_file(trial.model) and kept.exists():
+            found[key] = trial.model_copy(update={"model": f"{kept}:{split_factory(trial.model)[1]}"})
+        else:
+            found[key] = trial
+    modules = {(one.model, one.source_digest) for one in found.values() if one.source_digest is not None}
+    for model, digest in modules:
+        if not is_file(model) and source_digest(model) != digest:
+            raise ResultsError(
+                f"a run is continued with its own networks, the code or the version of {model} has changed since it "
+                "began; install the old one, or start a new sweep"
+            )
+    return found
+
+
+def kept_model(folder: RunFolder, model: object) -> str | None:
+    """Return a user's network with the code that a run keeps of it, as its space names it; None if it keeps none."""
+    kept = sorted(folder.sources.glob("*.py"))
+    if not kept or not isinstance(model, str) or not is_file(model):
+        return None
+    return f"{kept[0]}:{split_factory(model)[1]}"  # the networks of a space are of one file
+
+
+def edited_since(folder: RunFolder, trials: Iterable[TrialConfig]) -> list[str]:
+    """Return a line for each file that makes networks of a run and was edited or removed since."""
+    digests = {(trial.model, trial.source_digest) for trial in trials if is_file(trial.model)}
+    return [
+        f"{file_of(model)} was edited or removed since the run began; it goes on with the network as it was"
+        for model, digest in sorted(digests)
+        if (folder.sources / f"{digest}.py").exists()
+        and (not file_of(model).exists() or source_digest(model) != digest)
+    ]
 
 
 def recorded_costs(folder: RunFolder, trials: Mapping[str, TrialConfig], images: ImageFormat) -> dict[str, ModelCosts]:

@@ -17,8 +17,8 @@ from tests.support.user_networks import CODE
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SPACE = """version: 1
-fixed: {dataset: digits, model: net.py:build, model_arguments: {width: 4}, granularity: layer, epochs: 4, batch_size: 64,
-  lr: 0.05, validation_fraction: 0.5}
+fixed: {dataset: digits, model: net.py:build, model_arguments: {width: 4}, granularity: layer, epochs: 4,
+  batch_size: 64, lr: 0.05, validation_fraction: 0.5}
 schedules: [fixed_4, [2, 3]]
 """
 SWEEP = ("-m", "lwq_tune", "sweep", "--space", "own.yaml", "--cpus-per-trial", "1", "--country", "FRA", "--run")

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from lwq_tune.errors import ConfigError
-from lwq_tune.models import spec as spec_module
 from lwq_tune.models.cifar_resnet import CifarResNet
 from lwq_tune.models.description import describe_network, find_units
 from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.models.module_tree import find_layers
 from lwq_tune.models.sources import make_network
-from lwq_tune.models.spec import NetworkSpec, check_model_name, source_digest, use_copy
+from lwq_tune.models.spec import NetworkSpec, check_model_name, source_digest
 from lwq_tune.models.tracing import trace
 from lwq_tune.models.units import make_units
 from tests.support.user_networks import CODE, Branches, TakesAnotherWay
@@ -117,15 +118,68 @@ def test_functional_dropout_follows_the_mode_of_the_traced_network(tmp_path: Pat
     assert not torch.equal(traced.train()(images), traced(images)), "another mask each time"
 
 
-def test_what_changes_a_tensor_in_passing_is_not_traced() -> None:
-    class InPassing(Branches):
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            x = self.stem(images)
-            torch.relu_(x)
-            logits: torch.Tensor = self.head(torch.cat([self.left(x), self.right(x)], 1).mean((2, 3)))
-            return logits
+class _InPassing(Branches):
+    """Goes on with the old name of what it changed in place."""
 
-    assert "in place" in str(trace(InPassing()))
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        x = self.stem(images)
+        torch.relu_(x)
+        y = self.norm(torch.cat([self.left(x), self.right(x)], 1))
+        z = functional.relu(y, True)
+        logits: torch.Tensor = self.head((y + self.twice(input=z)).mean((2, 3)))
+        return logits
+
+
+class _InPlaceOfAPart(Branches):
+    """Changes a view of a tensor."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        x = self.stem(images)
+        x[:, :4].relu_()
+        logits: torch.Tensor = self.head(torch.cat([self.left(x), self.right(x)], 1).mean((2, 3)))
+        return logits
+
+
+class _AtRandom(Branches):
+    """Leaves a layer out at random, by Python's generator."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        x = self.stem(images)
+        y = torch.cat([self.left(x), self.right(x)], 1)
+        if random.random() < 0.5:
+            y = self.twice(y)
+        logits: torch.Tensor = self.head(y.mean((2, 3)))
+        return logits
+
+
+def test_the_graph_shows_who_reads_what_was_changed_in_place() -> None:
+    torch.manual_seed(0)
+    model = _InPassing()
+    images = torch.randn(2, 3, 32, 32)
+    expected = model.eval()(images)
+    traced = trace(model)
+    assert not isinstance(traced, str)
+    nodes = {node.name: node for node in traced.graph.nodes}
+    assert nodes["left"].args[0] is nodes["relu_"]
+    assert nodes["add"].args[0] is nodes["relu"]
+    assert torch.equal(traced.eval()(images), expected)
+
+
+@pytest.mark.parametrize(
+    ("network", "reason"), [(_InPlaceOfAPart, "changes a part of a tensor in place"), (_AtRandom, "at random")]
+)
+def test_what_a_graph_cannot_say_is_not_traced(network: type[nn.Module], reason: str) -> None:
+    assert reason in str(trace(network()))
+
+
+def test_layers_whose_weight_is_computed_or_that_have_hooks_stay_in_full_precision() -> None:
+    model = Branches()
+    with pytest.warns(FutureWarning):  # old, and still about
+        nn.utils.weight_norm(model.left)
+    model.right.register_forward_hook(lambda module, inputs, output: 2 * output)
+    units = make_units(find_layers(model)[0], "layer")
+    assert units.names == ("twice", "gate")
+    assert units.left_out == {"left": "its weight is computed from others", "right": "it has hooks"}
 
 
 def test_attention_stays_in_full_precision_and_is_listed() -> None:
@@ -138,20 +192,14 @@ def test_attention_stays_in_full_precision_and_is_listed() -> None:
     assert left_out["encoder.layers.encoder_layer_0.self_attention.out_proj"] == "part of MultiheadAttention"
 
 
-def test_an_edited_file_is_another_network_and_a_copy_can_stand_for_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(spec_module, "_copies", {})
+def test_an_edited_file_is_another_network(tmp_path: Path) -> None:
     spec = own_network(tmp_path)
     before = source_digest(spec.model)
     assert len(describe_network(spec, SMALL).units) == 2
-    (tmp_path / "copy.py").write_text(CODE)
     (tmp_path / "net.py").write_text(CODE.replace("self.pointwise(self.depthwise(x))", "self.pointwise(x)"))
     assert source_digest(spec.model) != before
     with pytest.raises(ConfigError, match="depthwise holds none"):
         describe_network(spec, SMALL)
-    use_copy(spec.model, tmp_path / "copy.py")
-    assert source_digest(spec.model) == before
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,29 @@ def test_a_signed_grid_has_as_many_levels_as_its_bits_allow_and_holds_zero(quant
     assert all(torch.isclose(levels * grid.scale, value).any() for value in out)
 
 
+class _CanBeNegative(Branches):
+    """Sums and products with numbers and parameters that may be negative, behind a ReLU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.full((1,), -1.0))
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = nn.functional.relu(self.stem(images))
+        parts = [self.left(x + self.shift), self.right(-1 + x)]
+        y = nn.functional.relu(self.norm(torch.cat(parts, 1)))
+        logits: Tensor = self.head(self.twice(torch.add(y, y, alpha=-2)).mean((2, 3)))
+        return logits
+
+
+def test_what_is_shifted_below_zero_gets_a_signed_grid() -> None:
+    network = prepared(_CanBeNegative(), (8, 8, 8, 8))
+    assert isinstance(network, fx.GraphModule)
+    for name in ("left", "right", "twice"):
+        (reader,) = (node for node in network.graph.nodes if node.target == name)
+        assert network.get_submodule(str(reader.args[0].target)).low < 0, name  # type: ignore[operator]
+
+
 def test_what_calibration_never_saw_below_zero_stays_unsigned() -> None:
     found = Scheme("lsq").act_quantizer(2, finds_sign=True)
     found(torch.rand(100))

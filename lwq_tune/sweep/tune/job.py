@@ -23,7 +23,7 @@ from lwq_tune.errors import ConfigError
 from lwq_tune.files.atomic import whole_file
 from lwq_tune.files.private_folder import make_private_folder
 from lwq_tune.host.threads import n_threads
-from lwq_tune.models.spec import file_of, is_file, use_copy
+from lwq_tune.models.spec import file_of, is_file, split_factory
 from lwq_tune.output_streams import say
 from lwq_tune.sweep.plan import Plan, find_initial
 from lwq_tune.sweep.slots import Slots
@@ -82,17 +82,18 @@ class TrialJob:
         spool = None if location is None else location.spool_name(socket.gethostname(), self.session)
         return self.run_dir if spool is None else ledger_folder() / spool
 
-    def use_network_code(self) -> None:
-        """Let this process build the network from the code that came with the job."""
+    def trial_here(self) -> TrialConfig:
+        """Return the trial, its network made by the code that came with the job, which this host need not have."""
         if self.network_code is None:
-            return
+            return self.trial
         folder = ledger_folder() / "networks"
         make_private_folder(folder)
         file = folder / f"{self.trial.source_digest}.py"
         if not file.exists():
             with whole_file(file) as part:
                 part.write_bytes(self.network_code)
-        use_copy(self.trial.model, file)
+        factory = split_factory(self.trial.model)[1]
+        return self.trial.model_copy(update={"model": f"{file}:{factory}"})
 
     def spec(self) -> RunSpec:
         """Return what the energy ledger of this host needs to know.
