@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("--bits", required=True, metavar="B1,B2,B3", help="bits per stage, or a schedule's name")
+    parser.add_argument("--bits", required=True, metavar="B1,B2,B3", help="bits per unit, or a schedule's name")
     parser.add_argument("--act-bits", metavar="A1,A2,A3", help="bits of activations (default: those of the weights)")
     add_settings(parser, TrialConfig)
     add_settings(parser, DatasetSettings)
