@@ -485,7 +485,7 @@ class TrialConfig(BaseModel):
                 del values[name]
         if values.pop("dataset_digest"):
             values["dataset"] = f"sha256:{self.dataset_digest}"
-        if values["blocks"] == list(MODEL_BLOCKS.get(self.model, ())):
+        if self.network.is_builtin and values["blocks"] == list(MODEL_BLOCKS.get(self.model, ())):
             values["model"] = "resnet"
         if self.is_full_precision:
             values["calibration_images"] = 512  # nothing is calibrated

@@ -120,3 +120,25 @@ def test_an_impossible_machine_setting_is_refused(setting: dict[str, float]) -> 
 def test_a_run_name_is_one_visible_folder(run: str) -> None:
     with pytest.raises(ValidationError):
         SweepConfig(results_dir=Path("r"), run=run, data_dir=Path("d"))
+
+
+def test_other_networks_and_other_code_of_a_network_are_other_trials() -> None:
+    made = [
+        TrialConfig(model=model, source_digest=digest, bit_widths=(4, 4, 4))
+        for model, digest in (
+            ("torchvision:resnet18", None),
+            ("torchvision:vgg16_bn", None),
+            ("mynet.py:build", "a" * 16),
+            ("mynet.py:build", "b" * 16),
+            ("resnet14", None),
+        )
+    ]
+    assert len({trial.trial_key for trial in made}) == len(made)
+
+
+def test_full_precision_is_one_trial_whatever_the_units_are() -> None:
+    by_layer = TrialConfig(bit_widths=(32,) * 14, granularity="layer")
+    assert by_layer.trial_key == TrialConfig(bit_widths=(32, 32, 32)).trial_key
+    started = TrialConfig(bit_widths=(4,) * 14, granularity="layer", init_from="full_precision")
+    assert started.initial is not None
+    assert started.initial.trial_key == by_layer.trial_key

@@ -25,6 +25,7 @@ from lwq_tune.files.private_folder import make_private_folder
 from lwq_tune.host.threads import n_threads
 from lwq_tune.models.spec import file_of, is_file, split_factory
 from lwq_tune.output_streams import say
+from lwq_tune.results.networks import with_kept_code
 from lwq_tune.sweep.plan import Plan, find_initial
 from lwq_tune.sweep.slots import Slots
 from lwq_tune.sweep.space.candidates import show_count
@@ -113,6 +114,7 @@ def make_job(plan: Plan, trial: TrialConfig, slots: Slots) -> TrialJob:
         ResultsError: A storage does not answer.
     """
     config = plan.config
+    (trial,) = with_kept_code(plan.folder, {trial.trial_key: trial}).values()
     return TrialJob(
         trial=trial,
         run_dir=plan.folder.path.resolve(),
