@@ -22,9 +22,9 @@ sweep: $(VENV)/.installed
 	$(BIN)/python -m analysis pareto "$$run"; \
 	echo; echo "The plot: $$run/analysis/pareto.png"
 
-# Some processes more than CPUs: end-to-end tests wait for Ray, for limits and for servers most of the time.
+# One process more than CPUs: end-to-end tests wait for Ray, for limits and for servers most of the time.
 CPUS := $(shell nproc 2>/dev/null || echo 2)
-WORKERS ?= $(shell echo $$(($(CPUS) < 4 ? $(CPUS) + 3 : 6)))
+WORKERS ?= $(shell echo $$(($(CPUS) < 4 ? $(CPUS) + 1 : 4)))
 FAST_WORKERS ?= $(shell echo $$(($(CPUS) < 8 ? $(CPUS) : 8)))
 
 test: $(VENV)/.installed-test

@@ -9,7 +9,7 @@ Start at `runs` (folders to frames) and `fronts` (frames to fronts); `commands` 
 - fronts/: who is dominated, what the seeds attain
 - uncertainty/: how sure a front is
 - controls/: more bits, or bits in the right place
-- effects/: accuracy by schedule, stage and epoch
+- effects/: accuracy by schedule, unit and epoch
 - energy/: training energy as recorded, inference energy as modelled
 - lifetime/: training and measured use on one axis
 - audit/: adding up again what a run recorded
@@ -17,6 +17,7 @@ Start at `runs` (folders to frames) and `fronts` (frames to fronts); `commands` 
 - figures/: plots for print
 - report/: one HTML file with all of it
 - commands/: the command line
+- block_regression: least squares with an intercept per block
 - findings: what parts find, as values
 - statistics: intervals and tests that several parts use
 - wording: parts of sentences that several parts use

@@ -134,7 +134,7 @@ class Measured:
 def _trained(config: TrialConfig, dataset: Dataset, n_steps: int) -> nn.Module:
     torch.manual_seed(0)
     normalize = Normalizer(dataset.mean, dataset.std, torch.device("cpu"))
-    model = build_model(config, dataset.num_classes)
+    model = build_model(config, dataset.image_format)
     order = torch.randperm(len(dataset.train.labels), generator=torch.Generator().manual_seed(0))
     part = dataset.train.take(order[: 64 * (n_steps + 8)])
     calibrate(model, [normalize(part.images[-512:])], batch_statistics=True)

@@ -18,7 +18,6 @@ Run: python -m benchmarks.search --json search.json
 from __future__ import annotations
 
 import argparse
-import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,8 @@ from numpy.typing import NDArray
 
 from benchmarks.support.machine import version_of, write_json
 from lwq_tune.quantization.schedules import BitWidths, enumerate_bit_widths
-from lwq_tune.sweep.search.proposer import Method, Outcome, Pause, Proposer, ends
+from lwq_tune.sweep.search.proposer import Method, Outcome, Pause, Proposer
+from lwq_tune.sweep.space.candidates import ListedCandidates
 
 Table = Mapping[BitWidths, Outcome]
 
@@ -131,12 +131,12 @@ def _maker(kind: str, candidates: Sequence[BitWidths]) -> Callable[[int], Table]
 
 def search(method: str, table: Table, n_trials: int, seed: int, lag: int) -> list[BitWidths]:
     """Return the schedules that a search trains, in order; their outcomes are read in the table."""
-    candidates = sorted(table)
-    draw = random.Random(seed).sample(candidates, len(candidates))  # noqa: S311 (a draw, no secret)
+    candidates = ListedCandidates(table)
+    draw = candidates.draw(len(table), seed)
     if method == "random":
         return draw[:n_trials]
     if method == "ends+random":
-        return list(dict.fromkeys([*ends(candidates), *draw]))[:n_trials]
+        return list(dict.fromkeys([*candidates.ends(()), *draw]))[:n_trials]
     sampler: Method = "tpe" if method == "tpe" else "nsga2"
     proposer = Proposer(sampler, candidates, n_trials, seed, lag)
     found: list[BitWidths] = []

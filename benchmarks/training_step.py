@@ -6,6 +6,8 @@ first (float32, PyTorch's default memory format and optimizer), and in our preci
 makes them dearer: those are what a first look at it shows, and ``brevitas_settled`` is the loop after them.
 ``input`` draws a batch of 45,000 images, crops, flips and normalises it.
 
+Of another network (``--model``) the quantized step stands beside its own full precision alone.
+
 Run: python -m benchmarks.training_step --json step.json
 """
 
@@ -24,8 +26,12 @@ from benchmarks.support import peer_networks
 from benchmarks.support.machine import interleaved_times_s, machine, medians, write_json
 from lwq_tune.data.batches import Normalizer, training_batches
 from lwq_tune.data.images import ImageSet
-from lwq_tune.models.layer_shapes import MODEL_BLOCKS, layer_shapes
+from lwq_tune.models.description import describe_network, find_units
+from lwq_tune.models.image_format import ImageFormat
+from lwq_tune.models.sources import make_network
+from lwq_tune.models.spec import network_spec
 from lwq_tune.quantization.calibrate import calibrate
+from lwq_tune.quantization.prepare_graph import prepare_network
 from lwq_tune.training.engine import PASSES_PER_STEP, Engine, has_fast_bf16
 from lwq_tune.training.memory import keep_freed_memory
 from lwq_tune.training.model import make_optimizer
@@ -55,6 +61,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--precision", choices=("auto", "fp32", "bf16"), default="auto", help="auto: bf16 where the machine has it"
     )
+    parser.add_argument("--model", default="resnet14", help="as in a search space; 3x32x32 images, ten classes")
+    parser.add_argument("--stem", choices=("own", "cifar"), default="own")
+    parser.add_argument("--bit-width", type=int, default=4, help="of all units of a network other than resnet14")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=15, help="steps of each variant; the median counts")
@@ -69,37 +78,54 @@ def measure(arguments: argparse.Namespace, device: torch.device) -> dict[str, An
     if precision == "auto":
         precision = "bf16" if has_fast_bf16(device) else "fp32"
     settings = (precision, arguments.batch_size, device)
+    quantized, full, macs = _networks(arguments)
     variants: dict[str, Callable[[], object]] = {
-        "quantized": make_step(peer_networks.ours(BITS), arguments.engine, *settings),
-        "full_precision": make_step(peer_networks.ours(FULL), arguments.engine, *settings),
-        "plain": make_first_loop(peer_networks.plain(BITS), arguments.batch_size, device),
-        "plain_same_precision": make_step(peer_networks.plain(BITS), "eager", *settings),
+        "quantized": make_step(quantized, arguments.engine, *settings),
+        "full_precision": make_step(full, arguments.engine, *settings),
     }
-    try:
-        variants |= _brevitas_steps(settings)
-    except ImportError as error:
-        print(f"no comparison with Brevitas, it could not be imported ({error}); pip install brevitas")
+    if arguments.model == "resnet14":
+        variants |= {
+            "plain": make_first_loop(peer_networks.plain(BITS), arguments.batch_size, device),
+            "plain_same_precision": make_step(peer_networks.plain(BITS), "eager", *settings),
+        }
+        try:
+            variants |= _brevitas_steps(settings)
+        except ImportError as error:
+            print(f"no comparison with Brevitas, it could not be imported ({error}); pip install brevitas")
     variants["input"] = make_input(arguments.batch_size, device)
     variants["matrix_product"], matrix_flop = _matrix_product(precision, device)
     synchronize = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     interleaved_times_s(variants, 3, synchronize)
     times = medians(interleaved_times_s(variants, arguments.rounds, synchronize))
     return {
-        **ratios(times, arguments.batch_size, matrix_flop),
+        **ratios(times, arguments.batch_size, matrix_flop, macs),
         "settings": _settings(arguments, precision),
         "machine": machine(device),
     }
 
 
-def ratios(times: Mapping[str, float], batch_size: int, matrix_flop: int) -> dict[str, Any]:
+def _networks(arguments: argparse.Namespace) -> tuple[nn.Module, nn.Module, int]:
+    """Return the quantized network and the one in full precision, and their multiply-accumulates."""
+    spec = network_spec({"model": arguments.model, "stem": arguments.stem})
+    macs = describe_network(spec, ImageFormat()).macs
+    if arguments.model == "resnet14":
+        return peer_networks.ours(BITS), peer_networks.ours(FULL), macs
+    units = find_units(spec)
+    torch.manual_seed(0)
+    networks = [make_network(spec, ImageFormat()) for _ in range(2)]
+    bits = (arguments.bit_width,) * len(units.names)
+    return prepare_network(networks[0], units, bits), networks[1], macs
+
+
+def ratios(times: Mapping[str, float], batch_size: int, matrix_flop: int, macs: int) -> dict[str, Any]:
     """Return what follows from the median times of the variants, in seconds; None for peers that were not measured.
 
     Args:
         times: Of the steps, of the input, and of a matrix product.
         batch_size: Images of a step.
         matrix_flop: Operations of the matrix product.
+        macs: Multiply-accumulates of the network for one image.
     """
-    macs = sum(shape.macs for shape in layer_shapes(MODEL_BLOCKS["resnet14"], 1.0, 10))
     step_flop = 2 * PASSES_PER_STEP * macs * batch_size
     rate = matrix_flop / times["matrix_product"]
     return {
@@ -145,8 +171,8 @@ def _settings(arguments: argparse.Namespace, precision: str) -> dict[str, Any]:
         "device": arguments.device,
         "batch_size": arguments.batch_size,
         "rounds": arguments.rounds,
-        "network": "resnet14",
-        "bit_widths": list(BITS),
+        "network": arguments.model,
+        "bit_widths": list(BITS) if arguments.model == "resnet14" else [arguments.bit_width],
         "quantizer": "lsq",
     }
 

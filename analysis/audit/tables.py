@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from analysis.runs.load import INFERENCE_FILE, AnalysisError, has_column, read_tables, trials_file
+from analysis.runs.load import INFERENCE_FILE, AnalysisError, read_tables, trials_file
 from lwq_tune.results.schema import EPOCH_COLUMNS, INFERENCE_COLUMNS, INTERVAL_COLUMNS, TRIAL_COLUMNS, Column
 
 DOMAINS = ["cpu_energy_kwh", "gpu_energy_kwh", "ram_energy_kwh"]
@@ -55,7 +55,7 @@ INFERENCE_FIGURES = [
 ]
 PROCESS = "energy_segment"
 INFERENCE_NAMES = ["status", "trial_key", "float_precision", "batch_size", "repetition", *INFERENCE_FIGURES]
-INFERENCE = _schema(INFERENCE_COLUMNS, INFERENCE_NAMES)
+INFERENCE = _schema(INFERENCE_COLUMNS, [*INFERENCE_NAMES, PROCESS])
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,5 @@ def _read_intervals(files: Sequence[Path]) -> pd.DataFrame:
 
 def _read_inference(file: Path) -> pd.DataFrame:
     """Return the finished measurements; those of earlier versions do not name their process."""
-    if has_column(file, PROCESS):
-        rows = read_tables([file], INFERENCE.append(pa.field(PROCESS, pa.string()))).fillna({PROCESS: ""})
-    else:
-        rows = read_tables([file], INFERENCE).assign(**{PROCESS: ""})
+    rows = read_tables([file], INFERENCE, added={PROCESS: ""}).fillna({PROCESS: ""})
     return rows[rows["status"] == "done"].reset_index(drop=True)

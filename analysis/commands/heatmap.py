@@ -1,4 +1,4 @@
-"""``python -m analysis heatmap``: accuracy and emissions of every schedule of three stages."""
+"""``python -m analysis heatmap``: accuracy and emissions over the bits of three units, or of two of many."""
 
 from __future__ import annotations
 
@@ -15,7 +15,17 @@ COSTS = {"emissions": "emissions_kg_co2eq", "energy": "energy_kwh"}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_run_arguments(parser)
-    parser.add_argument("--panels-by", type=int, choices=(1, 2, 3), default=3, help="stage of the panels (default 3)")
+    parser.add_argument(
+        "--units",
+        nargs=2,
+        default=(),
+        metavar=("A", "B"),
+        help="two units by name or number, means over what the others have (default: all of two or three units, of "
+        "more the two with the largest effect)",
+    )
+    parser.add_argument(
+        "--panels-by", type=int, choices=(1, 2, 3), help="of three units, the one that has the panels (default 3)"
+    )
     parser.add_argument(
         "--cost", choices=(*COSTS, "none"), default="emissions", help="second row of panels (default emissions)"
     )
@@ -31,7 +41,7 @@ def run(parsed: argparse.Namespace) -> int:
     Raises:
         AnalysisError: The runs cannot be drawn, or the files not be written.
     """
-    from analysis.effects.heatmap import heatmap_frame
+    from analysis.effects.heatmap import choose_units, heatmap_frame
     from analysis.figures.heatmap import draw_heatmap, heatmap_note
     from analysis.figures.style import save_print_figure
     from analysis.paper.table3 import caption
@@ -47,9 +57,11 @@ def run(parsed: argparse.Namespace) -> int:
         objectives.append(cost)
     elif parsed.cost != "none":
         doubts.append(f"{parsed.cost} were not measured in any trial: only the accuracies are drawn")
-    frame = heatmap_frame(done, [objective.column for objective in objectives])
-    figure = draw_heatmap(frame, objectives, panels_by=parsed.panels_by, width_in=parsed.width_in)
-    note = f"{heatmap_note(frame, objectives)} {caption(done)}"
+    columns = [objective.column for objective in objectives]
+    units = choose_units(done, columns, parsed.units, parsed.panels_by)
+    frame = heatmap_frame(done, columns, units)
+    figure = draw_heatmap(frame, objectives, units, width_in=parsed.width_in)
+    note = f"{heatmap_note(frame, objectives, units)} {caption(done)}"
     with loaded.writing() as out:
         frame.to_csv(out / "heatmap.csv", index=False)
         files = save_print_figure(figure, out / "heatmap", note)

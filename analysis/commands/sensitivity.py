@@ -1,11 +1,11 @@
-"""``python -m analysis sensitivity``: what lowering the bits of one stage alone does to accuracy."""
+"""``python -m analysis sensitivity``: what lowering the bits of one unit alone does to accuracy."""
 
 from __future__ import annotations
 
 import argparse
 
 from analysis.commands.options import add_run_arguments, add_width_argument, load, tell
-from analysis.effects.sensitivity import measure_sensitivity
+from analysis.effects.sensitivity import measure_sensitivity, shown_effects
 from analysis.effects.sentences import sensitivity_sentences
 
 
@@ -29,7 +29,8 @@ def run(parsed: argparse.Namespace) -> int:
     found = measure_sensitivity(loaded.done)
     figure = draw_sensitivity(found, width_in=parsed.width_in)
     sentences = [*sensitivity_sentences(found), caption(loaded.done)]
-    shown = found.effects.drop(columns=["from_bits", "to_bits"])
+    over = "schedules" if found.n_configurations else "seeds"
+    shown = shown_effects(found)
     shown[["mean", "low", "high"]] *= 100
     with loaded.writing() as out:
         found.effects.to_csv(out / "sensitivity.csv", index=False)
@@ -37,7 +38,7 @@ def run(parsed: argparse.Namespace) -> int:
         files = save_print_figure(figure, out / "sensitivity", " ".join(sentences))
     tell(
         [
-            "Change of accuracy in points, mean and 95 % interval over seeds",
+            f"Change of accuracy in points, mean and 95 % interval over {over}",
             shown.to_string(index=False, na_rep="-", float_format=lambda value: f"{value:.2f}"),
             *sentences,
             out / "sensitivity.csv",

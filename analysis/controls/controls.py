@@ -75,7 +75,7 @@ def run_controls(trials: pd.DataFrame, metric: str = "test_accuracy", tolerance:
     compared = compare_pairs(configurations, pairs)
     found = [find_in_pair(row, tolerance) for row in compared.to_dict("records")]
     compared["finding"] = pd.Series(found, index=compared.index, dtype=object)
-    regression = regress(make_panel(configurations, metric))
+    regression = regress(make_panel(configurations, metric), over_depth=configurations.is_over_depth)
     of_metric = compared[compared["column"] == metric]
     findings = find_controls(configurations, of_metric, regression, metric, tolerance)
     return Controls(compared, regression, findings, warnings)

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.block_regression import INSEPARABLE
 from analysis.controls.advice import schedules_to_add
 from analysis.controls.configurations import Configurations
 from analysis.controls.pairs import MEASURES
-from analysis.controls.regression import INSEPARABLE, ORDER_ALONE, SIZE_AND_ORDER
+from analysis.controls.regression import ORDER_ALONE, SIZE_AND_ORDER
 from analysis.findings import Estimate, Finding
+from analysis.runs.networks import bits_text
 from analysis.statistics import LEVEL
 
 HIGH_VIF = 5.0
@@ -41,7 +43,7 @@ class PairsKind(Enum):
 
 
 class OrderKind(Enum):
-    """What the regression says about the order of the bits over the stages."""
+    """What the regression says about the order of the bits over the units."""
 
     NOT_COMPARED = "fewer than two quantized schedules share a seed"
     SAME_ORDER = "all quantized schedules have the same order score"
@@ -170,6 +172,8 @@ def _find_in_regression(configurations: Configurations, regression: pd.DataFrame
     quantized = configurations.table[configurations.table["is_quantized"]]
     order = full["order"]
     counts = {"configurations": int(order["n_configurations"]), "terms": len(full)}
+    if configurations.is_over_depth:
+        counts["units"] = int(quantized["bit_widths"].map(len).max())
     estimates = {
         "order": _estimate(order),
         "explained_by_others": Estimate(order["explained_by_others"]),
@@ -233,5 +237,5 @@ def _advice(quantized: pd.DataFrame) -> tuple[Finding[AdviceKind]]:
     present = [tuple(int(bits) for bits in widths) for widths in quantized["bit_widths"]]
     if len({len(widths) for widths in present}) != 1:
         return (Finding(AdviceKind.ONE_NETWORK, True),)
-    added = tuple("-".join(map(str, widths)) for widths in schedules_to_add(present))
+    added = tuple(map(bits_text, schedules_to_add(present)))
     return (Finding(AdviceKind.ADD_SCHEDULES, True, subjects=added),)

@@ -141,9 +141,9 @@ def _on_order(finding: Finding[OrderKind]) -> str:
         )
     order = finding.estimates["order"]
     effect = (
-        f"{amount(order.value, metric, signed=True)} for each bit that a stage has more than the one before, at equal "
-        f"mean weight bits and BitOps ({span(order, metric)}; {finding.counts['configurations']} quantized "
-        "configurations, the units of evidence)"
+        f"{amount(order.value, metric, signed=True)} for each bit that {_more(finding)}, at equal mean weight bits and "
+        f"BitOps ({span(order, metric)}; {finding.counts['configurations']} quantized configurations, the units of "
+        "evidence)"
     )
     if kind is OrderKind.HAS_EFFECT:
         which = "ascending" if order.value > 0 else "descending"
@@ -197,8 +197,18 @@ def _correlations(estimates: Mapping[str, Estimate]) -> str:
     )
 
 
+def _more(finding: Finding[OrderKind]) -> str:
+    """Return what has a bit more where the order is one higher."""
+    if n_units := finding.counts.get("units"):
+        return f"the last of {n_units} units has more than the first (slope over the depth)"
+    return "a stage has more than the one before"
+
+
 def _advice(finding: Finding[OrderKind]) -> str:
     (advice,) = finding.parts
     if advice.kind is AdviceKind.ONE_NETWORK:
         return "train more schedules of one network"
-    return f"add {', '.join(advice.subjects)}, or train the space controls_iso_size"
+    listed = ", ".join(advice.subjects)
+    if "units" in finding.counts:  # the space is of three stages
+        return f"add {listed} (bits x units, shallow to deep)"
+    return f"add {listed}, or train the space controls_iso_size"

@@ -1,8 +1,8 @@
 """Modelled energy and time of one inference: multiply-accumulates, weights and activations, from bits and layer shapes.
 
-A model, not a measurement: layers and bits of the network, costs from a table of `analysis.energy.hardware`. It says
-what hardware that computes at these bits could gain; training, whose quantization is simulated, gains nothing by it.
-The two are never added.
+A model, not a measurement: layers and units of the network as the run recorded them (`network.parquet`), bits of the
+trial, costs from a table of `analysis.energy.hardware`. It says what hardware that computes at these bits could gain;
+training, whose quantization is simulated, gains nothing by it. The two are never added.
 
 Counted per image at batch 1: the multiply-accumulates, for the default table as ``modelled_inference_energy_uj`` of
 the tables of results counts them; and beside them, which that column leaves out, the memory where the table gives its
@@ -16,8 +16,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -25,9 +24,9 @@ import pandas as pd
 from analysis.energy.hardware.reader import default_hardware
 from analysis.energy.hardware.table import HardwareTable
 from analysis.runs.load import AnalysisError
+from analysis.runs.networks import RecordedLayer, RecordedNetwork
 
 FULL_PRECISION_BITS = 32
-IMAGE_SIZE, IMAGE_CHANNELS, STEM_CHANNELS = 32, 3, 16
 RELATIVE_TOLERANCE = 1e-9
 
 COLUMNS = (
@@ -39,35 +38,15 @@ COLUMNS = (
     "dram_energy_uj",
 )
 LATENCY = "latency_ms"
-_BITS = ["bit_widths", "act_bit_widths", "config_first_last_bit_width"]
-_NEEDED = ["config_blocks", "config_width", "macs", *_BITS]
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One convolution or linear layer, for one image.
-
-    Attributes:
-        stage: 1-based residual stage, None for stem and classifier.
-        n_weights: Weights, biases not counted.
-        macs: Multiply-accumulates.
-        n_inputs: Values it reads.
-        n_outputs: Values it writes.
-    """
-
-    stage: int | None
-    n_weights: int
-    macs: int
-    n_inputs: int
-    n_outputs: int
+_NEEDED = ["network", "bit_widths", "act_bit_widths", "config_first_last_bit_width"]
 
 
 def inference_energy(trials: pd.DataFrame, hardware: HardwareTable | None = None) -> pd.DataFrame:
     """Return the modelled energy of one inference of each trial, in microjoules per image, and its time.
 
     Args:
-        trials: Columns ``config_blocks``, ``config_width``, ``macs``, ``bit_widths``, ``act_bit_widths``,
-            ``config_first_last_bit_width`` and ``modelled_inference_energy_uj`` of the table of trials.
+        trials: Columns ``network``, ``macs``, ``bit_widths``, ``act_bit_widths``, ``config_first_last_bit_width`` and
+            ``modelled_inference_energy_uj`` of `analysis.runs.load.Runs.trials`.
         hardware: What computes it; by default the 45 nm model that the last column follows from.
 
     Returns:
@@ -82,16 +61,30 @@ def inference_energy(trials: pd.DataFrame, hardware: HardwareTable | None = None
         AnalysisError: The recorded MACs or MAC energies are of no network or constants that this version knows.
     """
     hardware = hardware or default_hardware()
+    _refuse_other_network(trials)
     columns = [*COLUMNS, *([LATENCY] if hardware.latencies_ns else [])]
     rows = []
-    for values in trials[_NEEDED].itertuples(index=False, name=None):
-        is_known = not any(isinstance(value, float) and math.isnan(value) for value in values) and bool(values[0])
-        costs = _costs(hardware, *values) if is_known else None
+    for network, *bits in trials[_NEEDED].itertuples(index=False, name=None):
+        costs = _costs(hardware, network, *bits) if isinstance(network, RecordedNetwork) else None
         rows.append(costs or (math.nan,) * (len(COLUMNS) + 1))
     frame = pd.DataFrame(rows, index=trials.index, columns=[*COLUMNS, LATENCY], dtype=float)[columns]
     if hardware is default_hardware():
         _refuse_other_model(trials, frame)
     return frame
+
+
+def _refuse_other_network(trials: pd.DataFrame) -> None:
+    """Refuse MACs that are not those of the network, or are of a network that no table describes."""
+    for schedule, network, macs in trials[["schedule", "network", "macs"]].itertuples(index=False, name=None):
+        if pd.isna(macs) or (isinstance(network, RecordedNetwork) and network.macs == macs):
+            continue
+        of_network = (
+            f"its network has {network.macs}" if isinstance(network, RecordedNetwork) else "no network is known of it"
+        )
+        raise AnalysisError(
+            f"recorded MACs belong to the recorded network, {schedule} has {macs:.0f} and {of_network}; use the "
+            "lwq_tune that wrote the tables"
+        )
 
 
 def _refuse_other_model(trials: pd.DataFrame, frame: pd.DataFrame) -> None:
@@ -107,11 +100,13 @@ def _refuse_other_model(trials: pd.DataFrame, frame: pd.DataFrame) -> None:
 
 
 def has_float_first_last(trials: pd.DataFrame) -> bool:
-    """Whether a quantized network has its stem and classifier in full precision."""
-    widths = trials[_BITS].itertuples(index=False, name=None)
+    """Whether a quantized network has its first or last layer in full precision."""
     return any(
-        first_last == FULL_PRECISION_BITS and {*weights, *activations} != {FULL_PRECISION_BITS}
-        for weights, activations, first_last in widths
+        first_last == FULL_PRECISION_BITS
+        and {*weights, *activations} != {FULL_PRECISION_BITS}
+        and any(layer.is_first_or_last and layer.unit is None for layer in network.layers)
+        for network, weights, activations, first_last in trials[_NEEDED].itertuples(index=False, name=None)
+        if isinstance(network, RecordedNetwork)
     )
 
 
@@ -119,59 +114,71 @@ def find_uncovered(trials: pd.DataFrame, hardware: HardwareTable) -> pd.Series:
     """Return the bits of each trial that a table does not cover, as text; empty where it covers them all.
 
     Args:
-        trials: Columns ``bit_widths``, ``act_bit_widths`` and ``config_first_last_bit_width`` of the table of trials.
+        trials: Columns ``network``, ``bit_widths``, ``act_bit_widths`` and ``config_first_last_bit_width`` of
+            `analysis.runs.load.Runs.trials`.
         hardware: What would compute it.
     """
     found = []
-    for values in trials[_BITS].itertuples(index=False, name=None):
-        bits = dict.fromkeys(_stage_bits(hardware.first_last_bits, *values).values())
-        found.append(", ".join(f"{weight} x {act}" for weight, act in bits if not hardware.covers(weight, act)))
+    for network, *widths in trials[_NEEDED].itertuples(index=False, name=None):
+        bits = (
+            layer_bits(network.layers, hardware.first_last_bits, *widths)
+            if isinstance(network, RecordedNetwork)
+            else []
+        )
+        lacking = [pair for pair in dict.fromkeys(bits) if not hardware.covers(*pair)]
+        found.append(", ".join(f"{weight} x {activation}" for weight, activation in lacking))
     return pd.Series(found, index=trials.index, dtype=object)
 
 
-def _stage_bits(
+def layer_bits(
+    layers: Sequence[RecordedLayer],
     float_first_last_bits: int | None,
     bit_widths: tuple[int, ...],
     act_bit_widths: tuple[int, ...],
     first_last_bit_width: int,
-) -> dict[int | None, tuple[int, int]]:
-    """Return the weight and activation bits of each stage by its number, None for stem and classifier.
+) -> list[tuple[int, int]]:
+    """Return the weight and activation bits of each layer.
 
-    >>> _stage_bits(None, (2, 4), (8, 8), 8), _stage_bits(8, (32,), (32,), 8)
-    ({None: (8, 8), 1: (2, 8), 2: (4, 8)}, {None: (32, 32), 1: (32, 32)})
+    A layer has those of its unit. In no unit, the first and the last layer have ``first_last_bit_width``, or
+    ``float_first_last_bits`` where a quantized network has them in full precision, and others are in full precision.
 
-    Where a quantized network has stem and classifier in full precision, they may be taken at other bits:
-
-    >>> _stage_bits(None, (2,), (2,), 32), _stage_bits(8, (2,), (2,), 32)
-    ({None: (32, 32), 1: (2, 2)}, {None: (8, 8), 1: (2, 2)})
+    >>> stem = RecordedLayer("stem", "conv", None, True, 1, 1, 1, 1)
+    >>> block = RecordedLayer("block", "conv", 1, False, 1, 1, 1, 1)
+    >>> gate = RecordedLayer("gate", "linear", None, False, 1, 1, 1, 1)
+    >>> layer_bits([stem, block, gate], None, (2,), (4,), 8), layer_bits([stem, block, gate], 8, (32,), (32,), 8)
+    ([(8, 8), (2, 4), (32, 32)], [(32, 32), (32, 32), (32, 32)])
+    >>> layer_bits([stem, block, gate], None, (2,), (4,), 32), layer_bits([stem, block, gate], 8, (2,), (4,), 32)
+    ([(32, 32), (2, 4), (32, 32)], [(8, 8), (2, 4), (32, 32)])
     """
     is_full_precision = {*bit_widths, *act_bit_widths} == {FULL_PRECISION_BITS}
     first_last = FULL_PRECISION_BITS if is_full_precision else int(first_last_bit_width)
     if first_last == FULL_PRECISION_BITS and not is_full_precision and float_first_last_bits is not None:
         first_last = float_first_last_bits
-    pairs = zip(bit_widths, act_bit_widths, strict=True)
-    return {None: (first_last, first_last), **dict(enumerate(pairs, start=1))}
+    units = list(zip(bit_widths, act_bit_widths, strict=True))
+    return [
+        units[layer.unit - 1]
+        if layer.unit is not None
+        else ((first_last if layer.is_first_or_last else FULL_PRECISION_BITS),) * 2
+        for layer in layers
+    ]
 
 
 @functools.lru_cache(maxsize=4096)
 def _costs(
     hardware: HardwareTable,
-    blocks: tuple[int, ...],
-    width: float,
-    macs: int,
+    network: RecordedNetwork,
     bit_widths: tuple[int, ...],
     act_bit_widths: tuple[int, ...],
     first_last_bit_width: int,
 ) -> tuple[float, ...] | None:
     """Return `COLUMNS` and the latency of one configuration; None where the hardware does not cover its bits."""
-    bits = _stage_bits(hardware.first_last_bits, bit_widths, act_bit_widths, first_last_bit_width)
-    layers = network_layers(blocks, width, count_classes(blocks, width, int(macs)))
-    if not all(hardware.covers(*pair) for pair in bits.values()):
+    bits = layer_bits(network.layers, hardware.first_last_bits, bit_widths, act_bit_widths, first_last_bit_width)
+    if not all(hardware.covers(*pair) for pair in set(bits)):
         return None
-    return tuple(layer_costs(hardware, ((layer, *bits[layer.stage]) for layer in layers)))
+    return tuple(layer_costs(hardware, ((layer, *pair) for layer, pair in zip(network.layers, bits, strict=True))))
 
 
-def layer_costs(hardware: HardwareTable, layers: Iterator[tuple[Layer, int, int]]) -> Iterator[float]:
+def layer_costs(hardware: HardwareTable, layers: Iterable[tuple[RecordedLayer, int, int]]) -> Iterator[float]:
     """Return `COLUMNS` and ``latency_ms`` of a network, NaN for what a table does not give.
 
     Args:
@@ -200,53 +207,3 @@ def layer_costs(hardware: HardwareTable, layers: Iterator[tuple[Layer, int, int]
     )
     yield from (compute, sram, dram, activations, compute + sram + activations, compute + dram + activations)
     yield latency_ns * 1e-6
-
-
-@functools.lru_cache(maxsize=256)
-def network_layers(blocks: tuple[int, ...], width: float, num_classes: int) -> tuple[Layer, ...]:
-    """Return the layers of the CIFAR residual network that the columns ``config_blocks`` and ``config_width`` name.
-
-    Written here a second time, from He et al. 2016, section 4.2, as the analysis imports nothing of lwq_tune but its
-    schema; a test holds both against each other.
-
-    >>> layers = network_layers((3, 3, 3), 1.0, 10)
-    >>> sum(layer.macs for layer in layers), sum(layer.n_weights for layer in layers)
-    (40813184, 270896)
-    """
-    channels = [max(1, round(STEM_CHANNELS * width)) * 2**stage for stage in range(len(blocks))]
-    layers = [_convolution(None, IMAGE_CHANNELS, channels[0], 3, IMAGE_SIZE, IMAGE_SIZE)]
-    c_in, size_in = channels[0], IMAGE_SIZE
-    for stage, (n_blocks, c_out) in enumerate(zip(blocks, channels, strict=True), start=1):
-        size = IMAGE_SIZE // 2 ** (stage - 1)
-        for _ in range(n_blocks):
-            layers.append(_convolution(stage, c_in, c_out, 3, size_in, size))
-            layers.append(_convolution(stage, c_out, c_out, 3, size, size))
-            if c_in != c_out:
-                layers.append(_convolution(stage, c_in, c_out, 1, size_in, size))
-            c_in, size_in = c_out, size
-    layers.append(Layer(None, c_in * num_classes, c_in * num_classes, c_in, num_classes))
-    return tuple(layers)
-
-
-def _convolution(stage: int | None, c_in: int, c_out: int, kernel: int, size_in: int, size_out: int) -> Layer:
-    n_weights = c_out * c_in * kernel * kernel
-    return Layer(stage, n_weights, n_weights * size_out**2, c_in * size_in**2, c_out * size_out**2)
-
-
-def count_classes(blocks: tuple[int, ...], width: float, macs: int) -> int:
-    """Return the classes of a network from its recorded multiply-accumulates, which no column names.
-
-    Raises:
-        AnalysisError: No number of classes gives them.
-
-    >>> count_classes((3, 3, 3), 1.0, 40813184)
-    10
-    """
-    layers = network_layers(blocks, width, 1)
-    num_classes, rest = divmod(macs - sum(layer.macs for layer in layers[:-1]), layers[-1].macs)
-    if rest or num_classes < 1:
-        raise AnalysisError(
-            f"recorded MACs belong to the recorded network, blocks {blocks} and width {width} cannot have {macs}; "
-            "use the lwq_tune that wrote the tables"
-        )
-    return num_classes

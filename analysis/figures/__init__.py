@@ -5,7 +5,7 @@ Start at `front.draw_pareto`.
 - curves: The paper's Figures 2 and 3.
 - front: The front: configurations as points, their seeds, the steps that they attain, and their names.
 - front_lines: The boundary that a front attains, drawn as steps.
-- heatmap: Heat maps of all schedules of three stages.
+- heatmap: Heat maps over the bits of three units, or of two of many.
 - inference_panel: The second panel of a front: deployed networks against measured emissions of inference.
 - ledgers: Drawing of `analysis.energy.ledgers`.
 - lifetime: Drawing of `analysis.lifetime`.

@@ -1,10 +1,9 @@
-"""Heat maps of all schedules of three stages: a panel for each number of bits of one stage, a cell for each triple."""
+"""Heat maps over bits: a panel for each number of bits of a third unit, or one panel over two of many units."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import matplotlib as mpl
 import numpy as np
@@ -15,10 +14,11 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from analysis.effects.heatmap import N_STAGES, is_full_precision
+from analysis.effects.heatmap import HeatmapUnits, is_full_precision
 from analysis.figures.style import COLUMN_WIDTH_IN, PRINT_STYLE, Axis, add_note, make_axis, make_figure
 from analysis.runs.load import Objective
-from analysis.wording import counted_range
+from analysis.wording import counted, counted_range, per_cent
+from lwq_tune.results.schema import COLUMNS
 
 PAGE_WIDTH_IN = 7.0
 CELL_IN, MARGIN_IN = 0.265, 0.85  # the least in which five characters of 6 points stand; labels and colour bar
@@ -27,31 +27,20 @@ Colour = tuple[float, float, float]
 COLOUR_MAPS = ("cividis", "YlOrBr")  # both keep their order in grey
 
 
-@dataclass(frozen=True)
-class PanelStages:
-    """Where a schedule's cell is: the panel of one stage's bits, its column and its row of the two others'."""
-
-    panel_stage: int
-    column_stage: int
-    row_stage: int
-
-
 def draw_heatmap(
-    frame: pd.DataFrame, objectives: Sequence[Objective], *, panels_by: int = 3, width_in: float | None = None
+    frame: pd.DataFrame, objectives: Sequence[Objective], units: HeatmapUnits, *, width_in: float | None = None
 ) -> Figure:
-    """Return a row of panels for each figure, a panel for each number of bits of stage ``panels_by``.
+    """Return a row of panels for each figure, a panel for each number of bits of a third unit, or one.
 
     Args:
         frame: From `analysis.effects.heatmap.heatmap_frame`.
         objectives: Figures of the rows, one or two.
-        panels_by: Stage that the panels are about, 1 to 3.
+        units: What it is about.
         width_in: Printed width in inches; by default one column where all cells are legible there, else a page or more.
     """
     grid = frame[~is_full_precision(frame)]
-    others = [stage for stage in range(1, N_STAGES + 1) if stage != panels_by]
-    panels = PanelStages(panels_by, column_stage=others[1], row_stage=others[0])
-    levels = sorted(set(grid[f"bits_{panels_by}"]))
-    n_columns, n_rows = grid[f"bits_{panels.column_stage}"].nunique(), grid[f"bits_{panels.row_stage}"].nunique()
+    levels = panel_levels(grid, units)
+    n_columns, n_rows = grid[f"bits_{units.columns}"].nunique(), grid[f"bits_{units.rows}"].nunique()
     needed_in = MARGIN_IN + len(levels) * (n_columns * CELL_IN + 0.08)
     default_in = COLUMN_WIDTH_IN if needed_in <= COLUMN_WIDTH_IN else max(PAGE_WIDTH_IN, needed_in)
     width_in = default_in if width_in is None else width_in
@@ -62,43 +51,83 @@ def draw_heatmap(
         axes_grid = figure.subplots(len(objectives), len(levels), squeeze=False, sharex=True, sharey=True)
         for row, objective in enumerate(objectives):
             axis = make_axis(objective, grid[objective.column])
-            _draw_row(figure, list(axes_grid[row]), grid, axis, panels, COLOUR_MAPS[row % 2])
+            _draw_row(figure, list(axes_grid[row]), grid, axis, units, COLOUR_MAPS[row % 2])
         for axes, level in zip(axes_grid[0], levels, strict=True):
-            axes.set_title(f"stage {panels_by}: {level} bit", pad=3)
+            axes.set_title(panel_title(units, level), pad=3)
         for axes in axes_grid[-1]:
-            axes.set_xlabel(f"bits of stage {panels.column_stage}")
-        add_note(figure, heatmap_note(frame, objectives))
+            axes.set_xlabel(f"bits of {units.name(units.columns)}")
+        add_note(figure, heatmap_note(frame, objectives, units))
     return figure
 
 
-def heatmap_note(frame: pd.DataFrame, objectives: Sequence[Objective], untrained: str = "Hatched") -> str:
+def panel_levels(grid: pd.DataFrame, units: HeatmapUnits) -> list[int | None]:
+    """Return the bits of the panels' unit, [None] where there is one panel."""
+    return [None] if units.panels is None else sorted(set(grid[f"bits_{units.panels}"]))
+
+
+def panel_cells(grid: pd.DataFrame, units: HeatmapUnits, level: int | None) -> pd.DataFrame:
+    """Return the cells of a panel."""
+    return grid if units.panels is None else grid[grid[f"bits_{units.panels}"] == level]
+
+
+def panel_title(units: HeatmapUnits, level: int | None) -> str:
+    """Return what a panel is of; empty where there is one."""
+    return "" if units.panels is None else f"{units.name(units.panels)}: {level} bit"
+
+
+def heatmap_note(
+    frame: pd.DataFrame, objectives: Sequence[Objective], units: HeatmapUnits, untrained: str = "Hatched"
+) -> str:
     """Return what the cells are, what is missing, and what full precision has.
 
     Args:
         frame: From `analysis.effects.heatmap.heatmap_frame`.
         objectives: Figures that are drawn.
+        units: What it is about.
         untrained: How cells look that were not trained.
     """
     grid, reference = frame[~is_full_precision(frame)], frame[is_full_precision(frame)]
     seeds = sorted(set(grid["n_seeds"]) - {0})
     axes = [make_axis(objective, grid[objective.column]) for objective in objectives]
     rows = " and ".join(axis.label for axis in axes)
-    sentences = [f"Cells: {rows}, mean over {counted_range(seeds, 'seed')}."]
-    if seeds[-1] > 1:
+    seeds_text = counted_range(seeds, "seed")
+    sentences = [f"Cells: {rows}, mean over {seeds_text}."]
+    if units.is_averaged:
+        sentences = [f"Cells: {rows}, {_averaged_over(grid, units)}; each is a mean over {seeds_text}."]
+    if seeds[-1] > 1 or units.is_averaged:
+        over = "configurations of a cell" if units.is_averaged else "seeds"
         medians = [float(grid[f"{axis.column}_std"].median()) for axis in axes]
         spreads = ", ".join(
             f"{_text(median, axis)} {axis.unit_of_differences}" for median, axis in zip(medians, axes, strict=True)
         )
-        sentences.append(f"Standard deviation over seeds (median of cells): {spreads}.")
+        sentences.append(f"Standard deviation over {over} (median of cells): {spreads}.")
     n_missing = int((grid["n_seeds"] == 0).sum())
     if n_missing:
-        sentences.append(f"{untrained}: {n_missing} of {len(grid)} schedules not trained.")
+        cells = "combinations" if units.is_averaged else "schedules"
+        sentences.append(f"{untrained}: {n_missing} of {len(grid)} {cells} not trained.")
     if grid.loc[grid["n_seeds"] > 0, [objective.column for objective in objectives]].isna().any(axis=None):
         sentences.append("n/a: not measured.")
     if len(reference):
         row = reference.iloc[0]
         sentences.append(f"Full precision: {', '.join(_with_unit(row[axis.column], axis) for axis in axes)}.")
     return " ".join(sentences)
+
+
+def _averaged_over(grid: pd.DataFrame, units: HeatmapUnits) -> str:
+    """Return what a cell is a mean over, and why these units were chosen."""
+    counts = sorted(set(grid["n_configurations"]) - {0})
+    others = len(units.names) - len(units.drawn)
+    text = (
+        f"mean over the {counted_range(counts, 'configuration')} with these bits, whatever the other "
+        f"{counted(others, 'unit')} of {len(units.names)} have"
+    )
+    if units.effects:
+        shares = " and ".join(f"{units.name(unit)} ({per_cent(units.effects[unit - 1])})" for unit in units.drawn)
+        text += (
+            f"; drawn are the two units whose bits alone explain most of the variance of "
+            f"{COLUMNS[units.explained].meaning}: {shares}"
+        )
+    return text
 
 
 def _with_unit(value: float, axis: Axis) -> str:
@@ -112,16 +141,15 @@ def _text(value: float, axis: Axis) -> str:
 
 
 def _draw_row(
-    figure: Figure, row: list[Axes], grid: pd.DataFrame, axis: Axis, panels: PanelStages, colour_map: str
+    figure: Figure, row: list[Axes], grid: pd.DataFrame, axis: Axis, units: HeatmapUnits, colour_map: str
 ) -> None:
     values = grid[axis.column].to_numpy(dtype=float) * axis.factor
     known = values[np.isfinite(values)]
     low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
     colours = ScalarMappable(Normalize(low, high if high > low else low + 1), colour_map)
-    levels = sorted(set(grid[f"bits_{panels.panel_stage}"]))
-    for axes, level in zip(row, levels, strict=True):
-        _draw_panel(axes, grid[grid[f"bits_{panels.panel_stage}"] == level], axis, panels, colours)
-    row[0].set_ylabel(f"bits of stage {panels.row_stage}")
+    for axes, level in zip(row, panel_levels(grid, units), strict=True):
+        _draw_panel(axes, panel_cells(grid, units, level), axis, units, colours)
+    row[0].set_ylabel(f"bits of {units.name(units.rows)}")
     if high > low:  # one value has no scale
         bar = figure.colorbar(colours, ax=row, fraction=0.05, pad=0.02, aspect=18)
         bar.outline.set_linewidth(0.4)
@@ -131,11 +159,11 @@ def _draw_row(
             bar.ax.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, symbol=""))
 
 
-def _draw_panel(axes: Axes, part: pd.DataFrame, axis: Axis, panels: PanelStages, colours: ScalarMappable) -> None:
-    xs = {bits: place for place, bits in enumerate(sorted(set(part[f"bits_{panels.column_stage}"])))}
-    ys = {bits: place for place, bits in enumerate(sorted(set(part[f"bits_{panels.row_stage}"])))}
+def _draw_panel(axes: Axes, part: pd.DataFrame, axis: Axis, units: HeatmapUnits, colours: ScalarMappable) -> None:
+    xs = {bits: place for place, bits in enumerate(sorted(set(part[f"bits_{units.columns}"])))}
+    ys = {bits: place for place, bits in enumerate(sorted(set(part[f"bits_{units.rows}"])))}
     for _, cell in part.iterrows():
-        x, y = xs[int(cell[f"bits_{panels.column_stage}"])], ys[int(cell[f"bits_{panels.row_stage}"])]
+        x, y = xs[int(cell[f"bits_{units.columns}"])], ys[int(cell[f"bits_{units.rows}"])]
         value = float(cell[axis.column])
         if math.isnan(value):
             is_trained = bool(cell["n_seeds"])

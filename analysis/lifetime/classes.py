@@ -27,9 +27,8 @@ from analysis.statistics import LEVEL, student_quantile
 
 Array = NDArray[np.float64]
 MARGIN = 0.05
-# What a class has in common beside the precision of its quantized layers.
-SHAPE = ["float_precision", "config_model", "config_blocks", "config_width", "macs", "n_layers", "n_integer_layers",
-         "float_fallbacks"]  # fmt: skip
+# What a class has in common beside the precision of its quantized layers; units may differ, layers may not.
+SHAPE = ["float_precision", "shape", "macs", "n_layers", "n_integer_layers", "float_fallbacks"]
 
 
 class Pooling(Enum):
@@ -56,7 +55,7 @@ class PrecisionClass:
         own: Mean of each member's own measurements in uJ.
         groups: Members by group: within one, costs per image are not told apart.
         n_measurements: Measurements of all members.
-        bits: Least and greatest bits of weights and activations of the members' residual stages.
+        bits: Least and greatest bits of weights and activations of the members' units.
         is_integer: Whether quantized layers ran with integers.
         float_fallbacks: Quantized layers that ran in float.
     """

@@ -14,6 +14,7 @@ from analysis.energy.ledgers import FULL_PRECISION
 from analysis.runs.comparability import MIN_COVERAGE
 from analysis.runs.keys import CONFIGURATION
 from analysis.runs.load import INFERENCE_FILE, AnalysisError, read_tables
+from analysis.runs.networks import RecordedNetwork
 from analysis.runs.seeds import configuration_labels, name_trials
 from analysis.wording import counted, join_words
 from lwq_tune.results.schema import INFERENCE_COLUMNS
@@ -43,8 +44,8 @@ class Measurements:
 
     Attributes:
         rows: One row per network and repetition: the columns of `lwq_tune.results.schema.INFERENCE_COLUMNS`,
-            ``configuration`` of the trial, ``macs``, ``variant`` (a number for each configuration and precision of its
-            float layers) and ``label``, what to call it.
+            ``configuration`` and ``macs`` of the trial, ``shape`` (the layers of its network), ``variant`` (a number
+            for each configuration and precision of its float layers) and ``label``, what to call it.
         notes: What a reader must know of measurements that are left out or mixed.
     """
 
@@ -173,8 +174,10 @@ def _check_alike(rows: pd.DataFrame, *, mixed_hosts: bool) -> list[str]:
 
 def _join(rows: pd.DataFrame, trials: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Return the rows with what their trials say of them, and a line on those that are left out."""
-    named = trials.assign(label=configuration_labels(trials))
-    joined = rows.merge(named[["folder", "trial_key", CONFIGURATION, "macs", "label"]], on=["folder", "trial_key"])
+    shapes = [network.shape if isinstance(network, RecordedNetwork) else () for network in trials["network"]]
+    named = trials.assign(label=configuration_labels(trials), shape=pd.Series(shapes, index=trials.index, dtype=object))
+    columns = ["folder", "trial_key", CONFIGURATION, "macs", "shape", "label"]
+    joined = rows.merge(named[columns], on=["folder", "trial_key"])
     notes = []
     if n_lost := len(rows) - len(joined):
         notes.append(f"left out: {counted(n_lost, 'measurement')} of trials that are not finished ones of these runs")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -104,6 +105,8 @@ REDUCTION, REDUCTION_SOURCE = 0.45, "Ikram et al. 2025, abstract"
 # The discussion, "according to Table 4", of a network of three stages. No figure is given for any of them.
 SENSITIVITY_SOURCE = "Ikram et al. 2025, discussion of Table 4"
 SENSITIVITY = {1: "less sensitive", 2: "moderate", 3: "highly sensitive"}
+N_STAGES = len(SENSITIVITY)
+STAGE_NAMES = ("stage ", "layer")  # of units: by number, or as their modules are called
 
 
 def paper_table() -> pd.DataFrame:
@@ -135,3 +138,12 @@ def paper_dataset(dataset: str) -> str | None:
     """
     name = Path(dataset).name.lower().replace("-", "").replace("_", "")
     return name if name in ("cifar10", "cifar100") else None
+
+
+def are_stages_of_paper(units: Sequence[str]) -> bool:
+    """Return whether units are the three residual stages that the paper speaks of, by their names.
+
+    >>> are_stages_of_paper(("stage 1", "stage 2", "stage 3")), are_stages_of_paper(("head", "neck", "tail"))
+    (True, False)
+    """
+    return any(tuple(units) == tuple(f"{name}{stage}" for stage in SENSITIVITY) for name in STAGE_NAMES)

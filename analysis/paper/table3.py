@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.paper.published import EPOCHS, LEARNING_RATE, METHODS, MOMENTUM, TABLE_3, paper_dataset, paper_table
+from analysis.paper.published import (
+    EPOCHS,
+    LEARNING_RATE,
+    METHODS,
+    MOMENTUM,
+    N_STAGES,
+    TABLE_3,
+    paper_dataset,
+    paper_table,
+)
 from analysis.runs.configurations import is_constant
 from analysis.runs.keys import CONFIGURATION, SETTINGS, first_trials
 from analysis.runs.seeds import seed_means
@@ -74,8 +83,8 @@ def table_over_seeds(trials: pd.DataFrame) -> pd.DataFrame:
 def compare_with_paper(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     """Return the paper's Table 3 beside the same figures of a run, over the epochs of each as the paper does.
 
-    Only what is trained on the paper's data set with one of its schedules is compared; calibrated networks, which
-    are not trained, and activations with bits of their own are not.
+    Only what is trained on the paper's data set with one of its schedules of three stages is compared; calibrated
+    networks, which are not trained, and activations with bits of their own are not.
 
     Args:
         trials: Finished trials, one row each.
@@ -114,8 +123,9 @@ def compare_with_paper(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFra
 
 
 def _compared(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials of the paper's data sets and schedules, and their ``dataset``."""
+    """Return the trials of the paper's data sets and schedules over three units, and their ``dataset``."""
     is_named = trials["schedule"].isin(METHODS) & (trials["bit_widths"] == trials["act_bit_widths"])
+    is_named &= trials["bit_widths"].map(len) == N_STAGES
     datasets = trials["config_dataset"].map(lambda name: paper_dataset(str(name)))
     return trials.assign(dataset=datasets)[is_named & datasets.notna() & (trials["config_mode"] == "qat")]
 
@@ -128,7 +138,10 @@ def paper_notes(trials: pd.DataFrame, comparison: pd.DataFrame) -> list[str]:
             return [f"no comparison with {TABLE_3}: it is of CIFAR-10 and CIFAR-100, this run is of {datasets}"]
         if not _compared(trials).empty:
             return [f"no comparison with {TABLE_3}: the trials of its schedules have no epochs"]
-        return [f"no comparison with {TABLE_3}: no schedule of this run is one of the paper's ({', '.join(METHODS)})"]
+        return [
+            f"no comparison with {TABLE_3}: no schedule of this run is one of the paper's, of three "
+            f"stages ({', '.join(METHODS)})"
+        ]
     epochs, lr, momentum = (
         "/".join(map(str, sorted(set(trials[f"config_{name}"])))) for name in ("epochs", "lr", "momentum")
     )

@@ -15,6 +15,7 @@ from analysis.figures.style import Axis, make_axis
 from analysis.report.evidence import Evidence, Missing
 from analysis.report.formatting import Values, interval_text, plain, rounded
 from analysis.report.provenance import Facts
+from analysis.runs.networks import bits_text
 from analysis.wording import per_cent
 
 
@@ -52,12 +53,11 @@ def describe(evidence: Evidence) -> dict[int, Facts]:
 
 
 def _identity(row: Any) -> Facts:
-    bits = "-".join(map(str, row["bit_widths"]))
-    acts = "-".join(map(str, row["act_bit_widths"]))
+    bits, acts = bits_text(row["bit_widths"]), bits_text(row["act_bit_widths"])
     text = bits if acts == bits else f"{bits}, activations {acts}"
     return [
         ("configuration", str(row["label"])),
-        ("bits per stage", text),
+        ("bits per unit", text),
         ("family", str(row["family"]).replace("_", " ")),
         ("seeds", str(int(row["n_seeds"]))),
     ]

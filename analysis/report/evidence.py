@@ -16,7 +16,7 @@ from analysis.audit.tables import load_tables
 from analysis.controls.controls import ENERGIES, Controls, run_controls
 from analysis.effects.curves import FIGURES as CURVE_FIGURES
 from analysis.effects.curves import curves_over_seeds
-from analysis.effects.heatmap import heatmap_frame
+from analysis.effects.heatmap import HeatmapUnits, choose_units, heatmap_frame
 from analysis.effects.sensitivity import Sensitivity, measure_sensitivity
 from analysis.energy.hardware.table import HardwareTable
 from analysis.energy.inference_axis import uncovered_warnings
@@ -36,6 +36,7 @@ from analysis.runs.comparability import refuse_incomparable, without_origins
 from analysis.runs.configurations import check_comparable, dataset_names, summarise_trials
 from analysis.runs.keys import CONFIGURATION, first_trials
 from analysis.runs.load import AnalysisError, Objective, Runs, read_epochs
+from analysis.runs.networks import unit_names
 from analysis.runs.seeds import configuration_labels, evaluated_images, lacking_epochs
 from analysis.uncertainty.front import front_uncertainty
 from analysis.uncertainty.verdicts import Verdict
@@ -173,9 +174,22 @@ class Evidence:
         return [Objective(f"{self.images}_accuracy", "maximize"), *(Objective(name, "minimize") for name in costs[:1])]
 
     @functools.cached_property
+    def heatmap_units(self) -> HeatmapUnits | Missing:
+        """What the heat maps are about."""
+        return attempt(lambda: choose_units(self.done, [axis.column for axis in self.heatmap_objectives]))
+
+    @functools.cached_property
     def heatmap(self) -> pd.DataFrame | Missing:
-        """All triples, from `analysis.effects.heatmap.heatmap_frame`."""
-        return attempt(lambda: heatmap_frame(self.done, [axis.column for axis in self.heatmap_objectives]))
+        """Their cells, from `analysis.effects.heatmap.heatmap_frame`."""
+        units, columns = self.heatmap_units, [axis.column for axis in self.heatmap_objectives]
+        if isinstance(units, Missing):
+            return units
+        return attempt(lambda: heatmap_frame(self.done, columns, units))
+
+    @functools.cached_property
+    def units(self) -> tuple[str, ...]:
+        """Names of the units of the networks."""
+        return unit_names(self.done)
 
     @functools.cached_property
     def controls(self) -> Controls | Missing:
@@ -186,7 +200,7 @@ class Evidence:
 
     @functools.cached_property
     def sensitivity(self) -> Sensitivity | Missing:
-        """What lowering the bits of one stage alone does."""
+        """What lowering the bits of one unit alone does."""
         if (few := self._few_enough("sensitivity", "pairs of configurations")) is not None:
             return few
         return attempt(lambda: measure_sensitivity(self.done))

@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.audit.text import report, verdict_sentence
 from analysis.controls.tables import TERM_COLUMNS, shown_pairs
+from analysis.effects.sensitivity import shown_effects
 from analysis.effects.sentences import sensitivity_sentences
 from analysis.energy.ledgers import shown_table
 from analysis.energy.sentences import ledger_sentences
@@ -154,17 +155,17 @@ def _four_digits(value: object) -> object:
 
 def parallel_section(evidence: Evidence, hover: dict[int, str]) -> Section:
     """Return the parallel coordinates."""
-    return Section("parallel", "Bits of each stage", "Stages", (FigureBox(draw_parallel(evidence, hover)),))
+    return Section("parallel", "Bits of each unit", "Units", (FigureBox(draw_parallel(evidence, hover)),))
 
 
 def heatmap_section(evidence: Evidence) -> Section:
-    """Return the heat maps of all triples."""
+    """Return the heat maps."""
     figures = draw_heatmaps(evidence)
     if isinstance(figures, Missing):
         blocks: Iterable[Block] = [_not_drawn(figures)]
     else:
         blocks = [FigureBox(figure, has_heading=True) for figure in figures]
-    return Section("heatmaps", "Heat maps of all schedules", "Heat maps", tuple(blocks))
+    return Section("heatmaps", "Heat maps", "Heat maps", tuple(blocks))
 
 
 def curves_section(evidence: Evidence) -> Section:
@@ -223,15 +224,16 @@ def lifetime_section(evidence: Evidence) -> Section:
 
 
 def sensitivity_section(evidence: Evidence) -> Section:
-    """Return what lowering the bits of one stage alone does."""
-    title, link = "Sensitivity of each stage", "Sensitivity"
+    """Return what lowering the bits of one unit alone does."""
+    title, link = "Sensitivity of each unit", "Sensitivity"
     found = evidence.sensitivity
     if isinstance(found, Missing):
         return Section("sensitivity", title, link, (Note(f"Not measured: {found.reason}."),))
-    shown = found.effects.drop(columns=["from_bits", "to_bits"])
+    shown = shown_effects(found)
     for column in ("mean", "low", "high"):
         shown[column] = numbers(shown[column], "+.2f", 100)
-    caption = "Change of accuracy in points when the bits of one stage are lowered; 95 % interval over seeds."
+    over = "schedules" if found.n_configurations else "seeds"
+    caption = f"Change of accuracy in points when the bits of one unit are lowered; 95 % interval over {over}."
     sentences = make_bullets(map(as_sentence, sensitivity_sentences(found)), "sentences")
     blocks = (sentences, make_table(shown, caption, n_headings=2), _origin(evidence.origin))
     return Section("sensitivity", title, link, blocks)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,11 +16,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from analysis.runs.earlier_networks import earlier_networks
 from analysis.runs.keys import number_configurations
-from lwq_tune.results.schema import COLUMNS, EPOCH_COLUMNS, SCHEMA_VERSION, TRIAL_COLUMNS, read_metadata
+from analysis.runs.networks import RecordedNetwork, make_networks
+from lwq_tune.results.schema import (
+    ADDED,
+    COLUMNS,
+    EPOCH_COLUMNS,
+    NETWORK_COLUMNS,
+    SCHEMA_VERSION,
+    TRIAL_COLUMNS,
+    read_metadata,
+)
 
-TRIALS_FILE, INFERENCE_FILE = "trials.parquet", "inference.parquet"
+TRIALS_FILE, INFERENCE_FILE, NETWORK_FILE = "trials.parquet", "inference.parquet", "network.parquet"
 TRIAL_TYPES = pa.schema([(column.name, column.arrow_type) for column in TRIAL_COLUMNS])
+NETWORK_TYPES = pa.schema([(column.name, column.arrow_type) for column in NETWORK_COLUMNS])
 
 
 class AnalysisError(Exception):
@@ -65,7 +77,8 @@ class Runs:
     Attributes:
         trials: One row per trial of the search space, failed and unfinished ones included: the columns of
             `lwq_tune.results.schema.TRIAL_COLUMNS`, in the units it names, ``folder``, and ``configuration``,
-            the key that trials of one configuration share. Not measured is NaN or None.
+            the key that trials of one configuration share. Not measured is NaN or None. ``network`` is a
+            `analysis.runs.networks.RecordedNetwork`, None where it is not known.
         initial: The same of trials that were trained only because others start from them; they are on no front.
         objectives: Axes of the front.
     """
@@ -107,7 +120,8 @@ def load_runs(run_dirs: Sequence[Path]) -> Runs:
     for run_dir in folders:
         file = trials_file(run_dir)
         table = read_table(file, TRIAL_TYPES.names)
-        trials.append(_to_frame(_cast(table, TRIAL_TYPES, file)).assign(folder=str(run_dir)))
+        frame = _to_frame(_cast(table, TRIAL_TYPES, file))
+        trials.append(frame.assign(folder=str(run_dir), network=_networks_of(frame, run_dir)))
         objectives.append(_objectives(table, file))
     if len(set(objectives)) != 1:
         listed = "; ".join(", ".join(axis.column for axis in axes) for axes in dict.fromkeys(objectives))
@@ -119,6 +133,30 @@ def load_runs(run_dirs: Sequence[Path]) -> Runs:
         initial=all_trials[is_initial].reset_index(drop=True),
         objectives=objectives[0],
     )
+
+
+def _networks_of(trials: pd.DataFrame, run_dir: Path) -> pd.Series:
+    """Return the network of each trial of a run, None where it is not known.
+
+    Raises:
+        AnalysisError: The table of networks cannot be read, or lacks one that a trial names.
+    """
+    file = run_dir / NETWORK_FILE
+    known = make_networks(read_tables([file], NETWORK_TYPES, added={})) if file.is_file() else {}
+    named = trials["network"].dropna()
+    lacking = named[~named.isin(list(known))]
+    if len(lacking):
+        rule = f"the networks of the trials are in {NETWORK_FILE}, {file} lacks {', '.join(sorted(set(lacking)))}"
+        raise _refuse(file, rule)
+    found: list[RecordedNetwork | None] = [known.get(key) for key in trials["network"]]
+    if len(named) < len(trials):
+        earlier = earlier_networks(trials)
+        found = [network or other for network, other in zip(found, earlier, strict=True)]
+    for network, bits in zip(found, trials["bit_widths"], strict=True):
+        if network is not None and bits and len(network.units) != len(bits):
+            rule = f"a trial has bits for each unit of its network, one has {len(bits)} for {len(network.units)}"
+            raise _refuse(run_dir / TRIALS_FILE, rule)
+    return pd.Series(found, index=trials.index, dtype=object)
 
 
 def trials_file(run_dir: Path) -> Path:
@@ -174,12 +212,13 @@ def _last_attempts(table: pa.Table) -> pa.Table:
     return table.take(order[is_last])
 
 
-def read_table(file: Path, columns: Sequence[str]) -> pa.Table:
+def read_table(file: Path, columns: Sequence[str], added: Mapping[str, Any] = ADDED) -> pa.Table:
     """Return some columns of a table of a run, with the metadata of the file.
 
     Args:
         file: Parquet file.
         columns: Names that it must have; no others are read.
+        added: Those of them that tables of earlier versions lack, with their value there.
 
     Raises:
         AnalysisError: It is damaged, of another schema version or of none, or does not have each column once.
@@ -187,9 +226,13 @@ def read_table(file: Path, columns: Sequence[str]) -> pa.Table:
     try:
         with pq.ParquetFile(file) as parquet:
             schema = parquet.schema_arrow
-            _check_schema(schema, file, columns)
+            there = [name for name in columns if name in schema.names or name not in added]
+            _check_schema(schema, file, there)
             # One thread per table: with thousands of small ones, the threads belong to the tables.
-            return parquet.read(list(columns), use_threads=False).select(list(columns))
+            table = parquet.read(there, use_threads=False)
+            for name in (name for name in columns if name not in there):
+                table = table.append_column(name, pa.array([added[name]] * len(table)))
+            return table.select(list(columns))
     except (pa.ArrowException, OSError) as error:
         raise _refuse(file, f"results must be readable as Parquet, {file} is not ({_first_line(error)})") from error
 
@@ -215,7 +258,7 @@ def _check_schema(schema: pa.Schema, file: Path, columns: Sequence[str]) -> None
 
 def _refuse(file: Path, rule: str) -> AnalysisError:
     """Return the error on a table that lwq_tune does not write, with the way out."""
-    run_dir = file.parent if file.name in (TRIALS_FILE, INFERENCE_FILE) else file.parent.parent
+    run_dir = file.parent if file.name in (TRIALS_FILE, INFERENCE_FILE, NETWORK_FILE) else file.parent.parent
     writer, owner = ("deploy", "deploy") if file.name == INFERENCE_FILE else ("resume", "sweep")
     return AnalysisError(
         f"{rule}; where another program saved it, put the {owner}'s own file back, or delete it and let `python -m "
@@ -227,31 +270,24 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def has_column(file: Path, column: str) -> bool:
-    """Return whether a table of a run has a column; of one that cannot be opened, that is said when it is read."""
-    try:
-        return column in pq.read_schema(file).names
-    except (pa.ArrowException, OSError):
-        return True
-
-
-def read_tables(files: Sequence[Path], columns: pa.Schema) -> pd.DataFrame:
+def read_tables(files: Sequence[Path], columns: pa.Schema, added: Mapping[str, Any] = ADDED) -> pd.DataFrame:
     """Return some columns of several tables as one frame; of a figure, null is NaN, lists are tuples.
 
     Args:
         files: Parquet files.
         columns: Names and types.
+        added: As in `read_table`.
 
     Raises:
         AnalysisError: A file is damaged, of another schema version, or lacks a column or has it in another type.
     """
-    return _to_frame(pa.concat_tables([columns.empty_table(), *_read_all(files, columns)]))
+    return _to_frame(pa.concat_tables([columns.empty_table(), *_read_all(files, columns, added)]))
 
 
-def _read_all(files: Sequence[Path], columns: pa.Schema) -> list[pa.Table]:
+def _read_all(files: Sequence[Path], columns: pa.Schema, added: Mapping[str, Any] = ADDED) -> list[pa.Table]:
     """Return some columns of each of several tables, which are read side by side."""
     with ThreadPoolExecutor(pa.cpu_count()) as pool:
-        return list(pool.map(lambda file: _cast(read_table(file, columns.names), columns, file), files))
+        return list(pool.map(lambda file: _cast(read_table(file, columns.names, added), columns, file), files))
 
 
 def _cast(table: pa.Table, columns: pa.Schema, file: Path) -> pa.Table:

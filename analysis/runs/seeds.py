@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.runs.configurations import dataset_names, is_constant
 from analysis.runs.keys import CONFIGURATION, SETTINGS, configuration_keys
 from analysis.runs.load import AnalysisError
+from analysis.runs.networks import bits_text
 
 
 def seed_means(trials: pd.DataFrame, figures: Sequence[str]) -> pd.DataFrame:
@@ -40,7 +41,7 @@ def configuration_labels(trials: pd.DataFrame) -> pd.Series:
     """
     varying = [name for name in SETTINGS if name in trials and not is_constant(trials[name])]
     own_activations = (trials["act_bit_widths"] != trials["bit_widths"]).to_numpy()
-    bits = trials["act_bit_widths"].map(lambda bits: "-".join(map(str, bits))).to_numpy()
+    bits = trials["act_bit_widths"].map(bits_text).to_numpy()
     settings = [
         [f"activations {bits[row]}"] * bool(own_activations[row])
         + [

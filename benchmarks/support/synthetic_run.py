@@ -14,12 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lwq_tune.config.trial import TrialConfig
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.results.manifest import Manifest, SpaceRecord
+from lwq_tune.results.networks import trial_costs
 from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.results.schema import EPOCH_COLUMNS, TRIAL_COLUMNS, arrow_schema
 from lwq_tune.results.tables import write_table
 from lwq_tune.results.trial_rows import identity_values
-from lwq_tune.sweep.space.trial_list import trial_costs
 
 Values = Mapping[str, Any]
 
@@ -166,7 +167,7 @@ def trial_values(config: TrialConfig, identity: Values, figures: Values) -> dict
         **identity,
         **last,
         **sums,
-        **vars(trial_costs(config, num_classes=10)),
+        **vars(trial_costs(config, ImageFormat())),
         "status": "done",
         "attempts": 1,
         "epochs_done": config.epochs,

@@ -11,7 +11,7 @@ Start at `main.main`.
 - messages: Messages at the end of a session: statuses, energies, and the command to resume.
 - options: Flags that are derived from settings, and flags that commands share.
 - resume: ``python -m lwq_tune resume``: train the unfinished trials of a run folder.
-- spaces: ``python -m lwq_tune spaces``: the search spaces that come with the package.
+- spaces: ``python -m lwq_tune spaces``: the search spaces that come along, and the JSON Schema of such files.
 - status: ``python -m lwq_tune status``.
 - sweep: ``python -m lwq_tune sweep``: every trial of a search space, each trained once.
 - train: ``python -m lwq_tune train``: one trial, without Ray.

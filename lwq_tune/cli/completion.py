@@ -15,7 +15,7 @@ import shtab
 
 from lwq_tune.cli import exit_codes
 from lwq_tune.config.trial import TrialConfig
-from lwq_tune.data.catalog import BUILTIN_CLASSES
+from lwq_tune.data.builtin import BUILTIN_SETS
 from lwq_tune.models.layer_shapes import MODEL_BLOCKS
 from lwq_tune.quantization.schedules import NAMED_SCHEDULES
 from lwq_tune.sweep.space.search_space import builtin_spaces
@@ -50,7 +50,7 @@ def known_words() -> dict[str, list[str]]:
         "space": spaces,
         "name": spaces,
         "model": list(MODEL_BLOCKS),
-        "dataset": list(BUILTIN_CLASSES),
+        "dataset": list(BUILTIN_SETS),
         "bits": list(NAMED_SCHEDULES),
     }
 

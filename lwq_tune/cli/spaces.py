@@ -1,4 +1,4 @@
-"""``python -m lwq_tune spaces``: the search spaces that come with the package."""
+"""``python -m lwq_tune spaces``: the search spaces that come along, and the JSON Schema of such files."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ from lwq_tune.sweep.space.search_space import builtin_spaces, describe_space, fi
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("name", nargs="?", metavar="NAME")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("name", nargs="?", metavar="NAME", help="print this space (default: list all)")
+    what.add_argument("--json-schema", action="store_true", help="print the JSON Schema of a space file, for editors")
 
 
 def run(arguments: Namespace) -> int:
-    """List the spaces, or print one."""
+    """List the spaces, or print one, or the schema of all."""
+    if arguments.json_schema:
+        from lwq_tune.sweep.space.json_schema import schema_text
+
+        print(schema_text(), end="")
+        return exit_codes.DONE
     if arguments.name:
         print(find_space(arguments.name).read_text(encoding="utf-8"), end="")
         return exit_codes.DONE

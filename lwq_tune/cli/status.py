@@ -13,10 +13,10 @@ from lwq_tune.cli import exit_codes
 from lwq_tune.cli.messages import energy_balance
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.formatting import duration, format_columns, fraction, name_trials, wh
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.results.row_log import read_log
 from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.results.schema import ENDED
-from lwq_tune.sweep.space.trial_list import trial_costs
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -30,12 +30,13 @@ def run(arguments: Namespace) -> int:
     from lwq_tune.files.locks import holder_of
     from lwq_tune.results.earlier_runs import read_trials
     from lwq_tune.results.manifest import read_manifest
+    from lwq_tune.results.networks import recorded_costs
     from lwq_tune.results.recorder import RunRecorder
 
     folder = RunFolder(Path(arguments.run_dir).expanduser().resolve())
     manifest = read_manifest(folder.path)
     trials = read_trials(manifest, folder).all
-    costs = {key: trial_costs(trial, manifest.dataset["num_classes"]) for key, trial in trials.items()}
+    costs = recorded_costs(folder, trials, ImageFormat.of_record(manifest.dataset))
     recorder = RunRecorder(folder, trials, costs, manifest.table_metadata, manifest.initial_trials)
     state = {
         "run": manifest.run,

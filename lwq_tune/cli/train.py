@@ -15,8 +15,10 @@ from pydantic import ValidationError
 from lwq_tune.carbon.host_intensities import find_intensities, intensity_here, report_intensities
 from lwq_tune.cli import exit_codes
 from lwq_tune.cli.options import SHARED_SETTINGS, add_settings, given_settings
+from lwq_tune.config.dataset import DatasetSettings
 from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.config.trial import TrialConfig
+from lwq_tune.data.address import with_settings
 from lwq_tune.data.catalog import describe_dataset
 from lwq_tune.data.preparation import prepare_images, report_dataset
 from lwq_tune.energy.meter import EnergyMeter, NullMeter
@@ -35,9 +37,10 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("--bits", required=True, metavar="B1,B2,B3", help="bits per stage, or a schedule's name")
+    parser.add_argument("--bits", required=True, metavar="B1,B2,B3", help="bits per unit, or a schedule's name")
     parser.add_argument("--act-bits", metavar="A1,A2,A3", help="bits of activations (default: those of the weights)")
     add_settings(parser, TrialConfig)
+    add_settings(parser, DatasetSettings)
     add_settings(parser, SweepConfig, ("init_run", *SHARED_SETTINGS))
     parser.set_defaults(dataset="digits")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
@@ -55,7 +58,7 @@ def run(arguments: Namespace) -> int:
     where = make_sweep_config("train", **given_settings(arguments, SweepConfig))
     intensities = find_intensities(where.country, where.carbon_intensity, where.intensity_file)
     here = None if arguments.no_energy else intensity_here(intensities)
-    dataset = describe_dataset(arguments.dataset)
+    dataset = describe_dataset(dataset_address(arguments))
     config = trial_config(arguments, dataset.dataset, dataset.digest)
     report_dataset(dataset, config.validation_fraction, say)
     networks = Networks(where.init_run)
@@ -156,6 +159,22 @@ def _train(
     networks.add(config, trial.model.state_dict())
 
 
+def dataset_address(arguments: Namespace) -> str:
+    """Return the address of the data set that the flags describe.
+
+    Raises:
+        ConfigError: Lists every problem of what is read of it.
+        DatasetError: It is no address.
+    """
+    from lwq_tune.sweep.space.checks import FIXED_KEYS, explain
+
+    try:
+        chosen = DatasetSettings(**given_settings(arguments, DatasetSettings))
+    except ValidationError as error:
+        raise ConfigError("\n".join(explain(error, FIXED_KEYS))) from error
+    return with_settings(arguments.dataset, chosen.model_dump())
+
+
 def trial_config(arguments: Namespace, dataset: str, digest: str | None) -> TrialConfig:
     """Return the trial that the flags describe.
 
@@ -169,7 +188,8 @@ def trial_config(arguments: Namespace, dataset: str, digest: str | None) -> Tria
         bits: dict[str, Any] = {"bit_widths": _parse_bits(arguments.bits, count_stages(values))}
         if arguments.act_bits is not None:
             bits["act_bit_widths"] = _parse_bits(arguments.act_bits, count_stages(values))
-        return TrialConfig(**values, **bits)
+        trial = TrialConfig(**values, **bits)
+        return trial.model_copy(update=trial.network_as_found())
     except ValidationError as error:
         raise ConfigError("\n".join(explain(error, FIXED_KEYS))) from error
 

@@ -3,6 +3,7 @@
 Start at `trial.TrialConfig`, what a trial computes, and `sweep.SweepConfig`, where and how a sweep runs.
 
 - carbon_budget: Carbon budgets: how much a sweep may emit or use.
+- dataset: `DatasetSettings`: what is read of a data set; it becomes part of its address.
 - deploy: `DeploySettings`: how deployed networks are measured; it does not enter a trial's key.
 - settings: What is declared once of a setting, at its field: default, rule, meaning, unit, flag.
 - sweep: `SweepConfig`: where and how a sweep runs; it does not enter a trial's key.

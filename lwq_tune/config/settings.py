@@ -10,7 +10,7 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, Field
 from pydantic.config import JsonDict
@@ -31,6 +31,8 @@ class Declared:
         flag: Its flag on the command line where that is not its name with dashes; None where it has none.
         metavar: How the help names its value.
         without_value: What its flag means without a value; None where a value is required.
+        is_in_key_at_default: Whether its default enters the key of a trial; False for settings that came after the
+            first runs, so that their keys hold.
     """
 
     unit: str = ""
@@ -40,6 +42,7 @@ class Declared:
     flag: str | None = ""
     metavar: str | None = None
     without_value: str | None = None
+    is_in_key_at_default: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +75,7 @@ def setting(
     flag: str | None = "",
     metavar: str | None = None,
     without_value: str | None = None,
+    is_in_key_at_default: bool = True,
     **rule: Any,
 ) -> Any:
     """Return the field of a setting.
@@ -79,13 +83,14 @@ def setting(
     Args:
         default: Its default, ``...`` if it is required.
         meaning: One line, shown in the help of its flag and as the meaning of its column.
-        unit: As in `Declared`, likewise the next six.
+        unit: As in `Declared`, likewise the next seven.
         decides_cost: See there.
         is_shared_with_initial: See there.
         is_of_quantization: See there.
         flag: See there.
         metavar: See there.
         without_value: See there.
+        is_in_key_at_default: See there.
         rule: What pydantic's `Field` takes: bounds, patterns, ``strict``.
     """
     declared: JsonDict = {
@@ -96,6 +101,7 @@ def setting(
         "flag": flag,
         "metavar": metavar,
         "without_value": without_value,
+        "is_in_key_at_default": is_in_key_at_default,
     }
     return Field(default, description=meaning, json_schema_extra=declared, **rule)
 
@@ -132,6 +138,8 @@ def _kind(annotation: Any) -> tuple[Kind, tuple[Any, ...]]:
     (('int', (8, 32)), ('ints', ()), ('float', ()))
     """
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _kind(arguments[0])
     if origin in (Union, types.UnionType):
         (inner,) = (one for one in arguments if one is not type(None))
         return _kind(inner)

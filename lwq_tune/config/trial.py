@@ -5,13 +5,26 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema, model_validator
 
 from lwq_tune.config.settings import names_where, setting
+from lwq_tune.models.description import find_units
 from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS, MODEL_BLOCKS
+from lwq_tune.models.spec import (
+    Granularity,
+    NetworkSpec,
+    canonical_arguments,
+    digest_of_file,
+    is_file,
+    network_spec,
+    source_digest,
+    split_factory,
+)
 from lwq_tune.quantization.schedules import (
+    BIT_WIDTHS,
     Family,
     check_bit_width,
     check_bit_widths,
@@ -22,8 +35,61 @@ from lwq_tune.quantization.schedules import (
 
 Quantizer = Literal["lsq", "pact", "dorefa", "minmax"]
 MAX_BLOCKS = 1000
-BitWidth = Annotated[int, BeforeValidator(check_bit_width)]
+BitWidth = Annotated[int, BeforeValidator(check_bit_width), WithJsonSchema({"enum": list(BIT_WIDTHS)})]
 
+
+def _arguments_as_json(value: object) -> object:
+    """Return a mapping, or the JSON of one, as canonical JSON."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"it must be a mapping, or the JSON of one ({error})") from error
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise ValueError(f"it must be a mapping of names to values, got {value!r}")
+    try:
+        return canonical_arguments(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"its values must be numbers, texts, lists or mappings of them ({error})") from error
+
+
+def _units_as_json(value: object) -> object:
+    """Return a mapping of names to patterns, or the JSON of one, as JSON, in its order."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"it must map names of units to patterns, or be the JSON of that ({error})") from error
+    rule = "it must map the name of each unit to a pattern of module names, or to a list of patterns"
+    if not isinstance(value, dict) or not value:
+        raise ValueError(f"{rule}, got {value!r}")
+    units = {}
+    for name, patterns in value.items():
+        its = [patterns] if isinstance(patterns, str) else patterns
+        if (
+            not isinstance(name, str)
+            or not isinstance(its, list)
+            or not its
+            or not all(isinstance(p, str) for p in its)
+        ):
+            raise ValueError(f"{rule}, got {name!r}: {patterns!r}")
+        units[name] = its
+    return json.dumps(units, separators=(",", ":"))
+
+
+# Kept as JSON, so that a configuration can be hashed and a table hold it.
+_PATTERNS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+Arguments = Annotated[str, BeforeValidator(_arguments_as_json), WithJsonSchema({"type": "object"})]
+UnitPatterns = Annotated[
+    str,
+    BeforeValidator(_units_as_json),
+    WithJsonSchema({"type": "object", "additionalProperties": _PATTERNS, "minProperties": 1}),
+]
+
+NETWORK_SETTINGS = ("model", "blocks", "width", "model_arguments", "stem", "weights", "granularity", "units")
+_SETS_OF_DIGITS = ("digits", "mnist", "svhn")  # mirrored, a 2 is no 2
 PTQ_QUANTIZERS = ("lsq", "minmax")
 PRETRAIN_KEYS = ("pretrain_epochs", "pretrain_batch_size", "pretrain_lr", "pretrain_weight_decay")
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -35,7 +101,9 @@ class TrialConfig(BaseModel):
     model_config = STRICT
 
     dataset: str = setting(
-        "digits", "data set: digits, cifar10, cifar100 or a folder in Hub layout", is_shared_with_initial=True
+        "digits",
+        "data set: digits, cifar10, cifar100, mnist, fashion_mnist, svhn, stl10 or a folder of images",
+        is_shared_with_initial=True,
     )
     dataset_digest: str | None = setting(
         None,
@@ -44,7 +112,9 @@ class TrialConfig(BaseModel):
         flag=None,
     )
     model: str = setting(
-        "resnet14", "network: resnet14 to resnet56, or resnet with blocks", is_shared_with_initial=True
+        "resnet14",
+        "network: resnet14 to resnet56, resnet with blocks, torchvision:NAME, module:factory or file.py:factory",
+        is_shared_with_initial=True,
     )
     blocks: tuple[int, ...] = setting(
         (), "basic blocks per residual stage", decides_cost=True, is_shared_with_initial=True, strict=False
@@ -52,9 +122,61 @@ class TrialConfig(BaseModel):
     width: float = setting(
         1.0, "multiplier on all channels", unit="1", decides_cost=True, is_shared_with_initial=True, gt=0, le=16
     )
+    model_arguments: Arguments = setting(
+        "{}",
+        "what a network of torchvision or a factory is called with beside the classes, as a mapping",
+        decides_cost=True,
+        is_shared_with_initial=True,
+        is_in_key_at_default=False,
+    )
+    stem: Literal["own", "cifar"] = setting(
+        "own",
+        "cifar replaces the stem of such a network by a 3x3 convolution of stride 1 without pooling, for small images",
+        decides_cost=True,
+        is_shared_with_initial=True,
+        is_in_key_at_default=False,
+    )
+    weights: str | None = setting(
+        None,
+        "file with a state dict that a network starts from",
+        is_shared_with_initial=True,
+        metavar="FILE",
+        is_in_key_at_default=False,
+    )
+    weights_digest: str | None = setting(
+        None,
+        "digest of that file; enters the key in place of its path",
+        is_shared_with_initial=True,
+        flag=None,
+        is_in_key_at_default=False,
+    )
+    source_digest: str | None = setting(
+        None,
+        "digest of the code of a factory, with the version of its package; enters the key in place of a path",
+        decides_cost=True,
+        is_shared_with_initial=True,
+        flag=None,
+        is_in_key_at_default=False,
+    )
+    granularity: Granularity = setting(
+        "stage",
+        "what a unit is, which gets one bit-width: a stage, a block or a layer of the network",
+        decides_cost=True,
+        is_shared_with_initial=True,
+        is_of_quantization=True,
+        is_in_key_at_default=False,
+    )
+    units: UnitPatterns | None = setting(
+        None,
+        "units by name, each with a pattern of module names or a list of them, in place of granularity",
+        decides_cost=True,
+        is_shared_with_initial=True,
+        is_of_quantization=True,
+        is_in_key_at_default=False,
+    )
     bit_widths: tuple[BitWidth, ...] = setting(
         ...,
-        "weight bits per residual stage, shallow to deep; 32 is full precision",
+        "weight bits per unit, by default a residual stage, shallow to deep; 32 is full precision",
         unit="bit",
         decides_cost=True,
         is_of_quantization=True,
@@ -63,7 +185,7 @@ class TrialConfig(BaseModel):
     )
     act_bit_widths: tuple[BitWidth, ...] = setting(
         (),
-        "activation bits per residual stage, at its input and output; by default those of the weights",
+        "activation bits per unit, at its input and output; by default those of the weights",
         unit="bit",
         decides_cost=True,
         is_of_quantization=True,
@@ -143,7 +265,7 @@ class TrialConfig(BaseModel):
     lr_gamma: float = setting(0.1, "factor of a step curve", unit="1", is_shared_with_initial=True, gt=0, le=1)
     augmentation: Literal["crop_flip", "crop", "none"] = setting(
         "crop_flip",
-        "augmentation of training images; crop by default for digits",
+        "augmentation of training images; crop by default for digits, mnist and svhn",
         decides_cost=True,
         is_shared_with_initial=True,
     )
@@ -190,7 +312,8 @@ class TrialConfig(BaseModel):
             filled["blocks"] = by_name
         if not filled.get("act_bit_widths"):
             filled["act_bit_widths"] = filled.get("bit_widths", ())
-        if "augmentation" not in filled and filled.get("dataset", "digits") == "digits":  # mirrored, a 2 is no 2
+        name = str(filled.get("dataset", "digits")).partition("?")[0]  # without a size behind it
+        if "augmentation" not in filled and name in _SETS_OF_DIGITS:
             filled["augmentation"] = "crop"
         if filled.get("mode") == "ptq":
             filled.setdefault("init_from", "full_precision")
@@ -201,17 +324,7 @@ class TrialConfig(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> TrialConfig:
         """Check the settings that depend on each other."""
-        if self.model not in MODEL_BLOCKS and self.model != "resnet":
-            names = ", ".join(MODEL_BLOCKS)
-            raise ValueError(f"model must be one of {names}, or resnet with blocks, got {self.model!r}")
-        if not self.blocks or any(not 1 <= n <= MAX_BLOCKS for n in self.blocks) or len(self.blocks) > 6:
-            raise ValueError(
-                f"blocks must hold 1 to {MAX_BLOCKS} basic blocks for each of 1 to 6 stages, got {list(self.blocks)}"
-            )
-        if self.model in MODEL_BLOCKS and self.blocks != MODEL_BLOCKS[self.model]:
-            raise ValueError(
-                f"{self.model} has blocks {list(MODEL_BLOCKS[self.model])}; for {list(self.blocks)} say model: resnet"
-            )
+        self._check_network()
         if self.lr_milestones and self.lr_curve != "step":
             raise ValueError(f"lr_milestones belong to lr_curve: step, got lr_curve: {self.lr_curve}")
         if self.lr_curve == "step" and not self.lr_milestones:
@@ -223,10 +336,35 @@ class TrialConfig(BaseModel):
             )
         return self
 
+    def _check_network(self) -> None:
+        if not self.network.is_builtin:
+            if self.blocks or self.width != 1.0:
+                raise ValueError(
+                    f"blocks and width belong to the built-in networks, got them with model: {self.model}; use "
+                    "model_arguments"
+                )
+            return
+        foreign = [name for name in ("model_arguments", "weights") if getattr(self, name) not in ("{}", None)]
+        foreign += ["stem"] if self.stem != "own" else []
+        if foreign:
+            raise ValueError(
+                f"{', '.join(foreign)} belong to networks of torchvision or of a factory, got model: {self.model}"
+            )
+        if not self.blocks or any(not 1 <= n <= MAX_BLOCKS for n in self.blocks) or len(self.blocks) > 6:
+            raise ValueError(
+                f"blocks must hold 1 to {MAX_BLOCKS} basic blocks for each of 1 to 6 stages, got {list(self.blocks)}"
+            )
+        if self.model in MODEL_BLOCKS and self.blocks != MODEL_BLOCKS[self.model]:
+            raise ValueError(
+                f"{self.model} has blocks {list(MODEL_BLOCKS[self.model])}; for {list(self.blocks)} say model: resnet"
+            )
+
     @model_validator(mode="after")
     def _check_bits(self) -> TrialConfig:
-        check_bit_widths(self.bit_widths, len(self.blocks))
-        check_bit_widths(self.act_bit_widths, len(self.blocks))
+        # Units of other networks are known once they are built; a space, and a trial that starts, check them.
+        n_units = len(find_units(self.network).names) if self.network.is_builtin else len(self.bit_widths)
+        check_bit_widths(self.bit_widths, n_units)
+        check_bit_widths(self.act_bit_widths, n_units)
         if 1 in self.bit_widths and self.quantizer != "dorefa":
             raise ValueError(
                 f"weights of 1 bit need quantizer: dorefa, {self.quantizer} has 2 to 8 bits, got "
@@ -265,6 +403,26 @@ class TrialConfig(BaseModel):
         return self
 
     @property
+    def network(self) -> NetworkSpec:
+        """The network and its units."""
+        return network_spec({name: getattr(self, name) for name in NETWORK_SETTINGS})
+
+    def network_as_found(self) -> dict[str, Any]:
+        """Return settings that name the network by what is there now: full paths, digests of its code and its weights.
+
+        Raises:
+            ConfigError: A file or module is not there.
+        """
+        found: dict[str, Any] = {"source_digest": source_digest(self.model)}
+        if is_file(self.model):
+            place, factory = split_factory(self.model)
+            found["model"] = f"{Path(place).expanduser().absolute()}:{factory}"
+        if self.weights is not None:
+            path = Path(self.weights).expanduser().absolute()
+            found |= {"weights": str(path), "weights_digest": digest_of_file(path, "weights")}
+        return found
+
+    @property
     def schedule(self) -> str:
         """Name of the schedule of the weights."""
         return schedule_name(self.bit_widths)
@@ -298,7 +456,7 @@ class TrialConfig(BaseModel):
             bits, act_bits = one_bit_more(self.bit_widths), one_bit_more(self.act_bit_widths)
             if (bits, act_bits) != (self.bit_widths, self.act_bit_widths):
                 return self.model_copy(update={"bit_widths": bits, "act_bit_widths": act_bits})
-        full = (FULL_PRECISION_BITS,) * len(self.blocks)
+        full = (FULL_PRECISION_BITS,) * len(self.bit_widths)
         given = {name.removeprefix("pretrain_"): getattr(self, name) for name in PRETRAIN_KEYS}
         return TrialConfig(
             **self.model_dump(include=set(_shared_with_initial())),
@@ -310,17 +468,34 @@ class TrialConfig(BaseModel):
     def trial_key(self) -> str:
         """First 12 hex digits of the SHA-256 of the canonical JSON.
 
-        A folder counts by its content, so a copy elsewhere has the same key.
+        A folder and a file count by their content, so a copy elsewhere has the same key. A full-precision trial is the
+        same whatever the units are.
         """
         values = self.model_dump(mode="json")
+        if self.is_full_precision:
+            full = [FULL_PRECISION_BITS] * max(1, len(self.blocks))
+            values |= {"granularity": "stage", "units": None, "bit_widths": full, "act_bit_widths": full}
+        digest, weights_digest = values.pop("source_digest"), values.pop("weights_digest")
+        if digest:
+            values["model"] = f"sha256:{digest}:{split_factory(self.model)[1]}"
+        if weights_digest:
+            values["weights"] = f"sha256:{weights_digest}"
+        for name in _left_out_at_default():
+            if name in values and values[name] == type(self).model_fields[name].default:
+                del values[name]
         if values.pop("dataset_digest"):
             values["dataset"] = f"sha256:{self.dataset_digest}"
-        if values["blocks"] == list(MODEL_BLOCKS.get(self.model, ())):
+        if self.network.is_builtin and values["blocks"] == list(MODEL_BLOCKS.get(self.model, ())):
             values["model"] = "resnet"
         if self.is_full_precision:
             values["calibration_images"] = 512  # nothing is calibrated
         canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+@functools.cache
+def _left_out_at_default() -> tuple[str, ...]:
+    return names_where(TrialConfig, lambda one: not one.is_in_key_at_default)
 
 
 @functools.cache

@@ -11,18 +11,31 @@ from torch import Tensor
 
 from lwq_tune.data.images import ImageSet
 
-CROP_PADDING = 4
+
+def crop_padding(height: int, width: int) -> int:
+    """Return by how many pixels images are padded on each side before they are cropped: an eighth of the shorter side.
+
+    >>> crop_padding(32, 32), crop_padding(28, 28), crop_padding(64, 96)
+    (4, 3, 8)
+    """
+    return min(height, width) // 8
 
 
 class Normalizer:
-    """Map uint8 images to floats of zero mean and unit variance per channel, channels last."""
+    """Map uint8 images to floats of zero mean and unit variance per channel, channels last.
+
+    Args:
+        mean: Shape (c,), channel means in [0, 1].
+        std: Shape (c,), channel standard deviations.
+        device: Where the images are.
+    """
 
     def __init__(self, mean: Tensor, std: Tensor, device: torch.device) -> None:
-        self._scale = (1 / (255 * std)).view(1, 3, 1, 1).to(device)
-        self._shift = (-mean / std).view(1, 3, 1, 1).to(device)
+        self._scale = (1 / (255 * std)).view(1, -1, 1, 1).to(device)
+        self._shift = (-mean / std).view(1, -1, 1, 1).to(device)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Return ``images``, shape (n, 3, h, w) uint8, as float32 of the same shape."""
+        """Return ``images``, shape (n, c, h, w) uint8, as float32 of the same shape."""
         floats = images.to(torch.float32, memory_format=torch.channels_last)
         return floats.mul_(self._scale).add_(self._shift)
 
@@ -32,31 +45,37 @@ class Augmentation:
     """How each of some images is shifted and mirrored.
 
     Attributes:
-        offsets: Rows and columns between the image and its padded copy, shape (2, n, 1), in [0, 2 * CROP_PADDING].
+        offsets: Rows and columns between the image and its padded copy, shape (2, n, 1), in [0, 2 * padding].
         is_flipped: Which are mirrored left to right, shape (n, 1); None for none.
+        padding: Pixels of zeros on each side of the padded copy.
     """
 
     offsets: Tensor
     is_flipped: Tensor | None
+    padding: int
 
     @classmethod
-    def draw(cls, kind: str, n_images: int, generator: torch.Generator, device: torch.device) -> Self | None:
+    def draw(
+        cls, kind: str, n_images: int, padding: int, generator: torch.Generator, device: torch.device
+    ) -> Self | None:
         """Draw the augmentation of ``n_images`` images: ``crop_flip``, ``crop``, or None for ``none``.
 
-        Shifts are uniform; an image is mirrored with probability one half. The generator is on the CPU, so that a
-        trial sees the same images everywhere.
+        Shifts are uniform, by at most ``padding`` pixels; an image is mirrored with probability one half. The generator
+        is on the CPU, so that a trial sees the same images everywhere.
         """
         if kind == "none":
             return None
-        offsets = torch.randint(0, 2 * CROP_PADDING + 1, (2, n_images, 1), generator=generator).to(device)
+        offsets = torch.randint(0, 2 * padding + 1, (2, n_images, 1), generator=generator).to(device)
         if kind == "crop":
-            return cls(offsets, None)
-        return cls(offsets, (torch.rand((n_images, 1), generator=generator) < 0.5).to(device))
+            return cls(offsets, None, padding)
+        is_flipped = torch.rand((n_images, 1), generator=generator) < 0.5
+        return cls(offsets, is_flipped.to(device), padding)
 
     def part(self, start: int, n_images: int) -> Augmentation:
         """Return the augmentation of ``n_images`` of the images, from ``start``."""
         images = slice(start, start + n_images)
-        return Augmentation(self.offsets[:, images], None if self.is_flipped is None else self.is_flipped[images])
+        is_flipped = None if self.is_flipped is None else self.is_flipped[images]
+        return Augmentation(self.offsets[:, images], is_flipped, self.padding)
 
     def apply(self, images: Tensor) -> Tensor:
         """Return each image, shape (n, c, h, w), shifted, zeros moving in, and perhaps mirrored."""
@@ -65,7 +84,7 @@ class Augmentation:
         if self.is_flipped is not None:
             columns = torch.where(self.is_flipped, columns.flip(1), columns)
         rows = self.offsets[0] + torch.arange(height, device=images.device)
-        padded = torch.nn.functional.pad(images, (CROP_PADDING,) * 4)
+        padded = torch.nn.functional.pad(images, (self.padding,) * 4)
         flat = (rows[:, :, None] * padded.shape[3] + (self.offsets[1] + columns)[:, None, :]).view(n_images, 1, -1)
         return padded.flatten(2).gather(2, flat.expand(-1, images.shape[1], -1)).view(images.shape)
 
@@ -79,7 +98,8 @@ def training_batches(
     device once per epoch: a copy per step would wait for the GPU.
     """
     order = torch.randperm(len(data), generator=generator).to(data.device)
-    shifts = Augmentation.draw(augmentation, len(data), generator, data.device)
+    padding = crop_padding(*data.images.shape[2:])
+    shifts = Augmentation.draw(augmentation, len(data), padding, generator, data.device)
     for start in range(0, len(data), batch_size):
         indices = order[start : start + batch_size]
         if len(indices) > 1:

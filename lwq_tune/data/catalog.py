@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from lwq_tune.data.address import ALTERNATIVES, DatasetAddress
+from lwq_tune.data.builtin import BUILTIN_SETS
+from lwq_tune.data.class_folder import has_class_folders, open_class_folder
 from lwq_tune.data.hub_folder import open_hub_folder
-from lwq_tune.data.hub_layout import ALTERNATIVES, FolderAddress
+from lwq_tune.data.image_folder import ImageFolder, find_folder
 from lwq_tune.data.labels import Label
 from lwq_tune.data.split import n_validation_images
 from lwq_tune.errors import DatasetError, near_miss
-
-BUILTIN_CLASSES = {"digits": 10, "cifar10": 10, "cifar100": 100}
-# scikit-learn's 1,797 digits, of which every fifth is a test image; the CIFAR sets as published.
-BUILTIN_COUNTS = {"digits": (1437, 360), "cifar10": (50_000, 10_000), "cifar100": (50_000, 10_000)}
+from lwq_tune.models.image_format import ImageFormat
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,9 @@ class DatasetInfo:
     """A data set that exists, or that torchvision can download.
 
     Attributes:
-        dataset: Built-in name, or absolute path of a Hub-layout folder with the choices behind it.
-        num_classes: Classes.
-        digest: First 16 hex digits of the SHA-256 of a folder's Parquet files; None for built-in names.
+        dataset: Built-in name, or absolute path of a folder, with the choices behind it.
+        image_format: Shape of its images, and its classes.
+        digest: First 16 hex digits of the SHA-256 of a folder's files; None for built-in names.
         classes: Label of each class.
         class_names: Name of each class, where the files hold them.
         class_counts: Training images of each class; empty for built-in names, which have hundreds of each.
@@ -31,18 +32,24 @@ class DatasetInfo:
     """
 
     dataset: str
-    num_classes: int
+    image_format: ImageFormat
     digest: str | None
     classes: tuple[Label, ...]
     class_names: tuple[str, ...] = ()
     class_counts: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def num_classes(self) -> int:
+        """Classes."""
+        return self.image_format.num_classes
+
     def record(self) -> dict[str, Any]:
         """Return its record for a manifest."""
         return {
             "dataset": self.dataset,
             "num_classes": self.num_classes,
+            **self.image_format.record(),
             "digest": self.digest,
             "classes": list(self.classes),
             "class_names": list(self.class_names),
@@ -54,24 +61,38 @@ def describe_dataset(dataset: str) -> DatasetInfo:
     """Return what is known about a data set without loading its images.
 
     Raises:
-        DatasetError: Neither a built-in name nor a readable folder in Hub layout.
+        DatasetError: Neither a built-in name nor a readable folder of images.
     """
-    if dataset in BUILTIN_CLASSES:
-        n_classes = BUILTIN_CLASSES[dataset]
-        return DatasetInfo(dataset, n_classes, None, tuple(range(n_classes)))
-    hint = near_miss(dataset, BUILTIN_CLASSES)
-    if hint and not FolderAddress.parse(dataset).folder.exists():
-        raise DatasetError(f"dataset {dataset!r} is neither a built-in name nor a folder{hint}; {ALTERNATIVES}")
-    hub = open_hub_folder(dataset)
+    address = DatasetAddress.parse(dataset)
+    if address.place in BUILTIN_SETS:
+        image_format = address.builtin_format
+        return DatasetInfo(str(address), image_format, None, tuple(range(image_format.num_classes)))
+    folder = open_folder(dataset)
     return DatasetInfo(
-        dataset=str(hub.address),
-        num_classes=len(hub.labels.values),
-        digest=hub.digest(),
-        classes=hub.labels.values,
-        class_names=hub.labels.names,
-        class_counts=hub.labels.counts,
-        notes=tuple(hub.describe()),
+        dataset=str(folder.address),
+        image_format=folder.image_format,
+        digest=folder.digest(),
+        classes=folder.labels.values,
+        class_names=folder.labels.names,
+        class_counts=folder.labels.counts,
+        notes=tuple(folder.describe()),
     )
+
+
+def open_folder(dataset: str) -> ImageFolder:
+    """Return what a folder holds, in Parquet files or class folders, without reading all images.
+
+    Args:
+        dataset: Path of a folder, perhaps with choices behind it, see `DatasetAddress`.
+
+    Raises:
+        DatasetError: There is no such folder, or its files, columns or labels break a rule.
+    """
+    place = DatasetAddress.parse(dataset).place
+    hint = near_miss(place, BUILTIN_SETS)
+    if hint and not Path(place).exists():
+        raise DatasetError(f"dataset {dataset!r} is neither a built-in name nor a folder{hint}; {ALTERNATIVES}")
+    return open_class_folder(dataset) if has_class_folders(find_folder(dataset)) else open_hub_folder(dataset)
 
 
 @dataclass(frozen=True)
@@ -102,12 +123,14 @@ class ImageCounts:
 
 
 def count_images(dataset: str) -> ImageCounts:
-    """Return how many images there are in a built-in data set or a folder in Hub layout.
+    """Return how many images there are in a built-in data set or a folder.
 
     Raises:
         DatasetError: It is neither, or a file cannot be read.
     """
-    if dataset in BUILTIN_COUNTS:
-        return ImageCounts(*BUILTIN_COUNTS[dataset])
-    hub = open_hub_folder(dataset)
-    return ImageCounts(hub.n_images["train"], hub.n_images["test"], are_encoded=True, class_counts=hub.labels.counts)
+    found = BUILTIN_SETS.get(DatasetAddress.parse(dataset).place)
+    if found is not None:
+        return ImageCounts(found.n_train, found.n_test)
+    folder = open_folder(dataset)
+    n_images, class_counts = folder.n_images, folder.labels.counts
+    return ImageCounts(n_images["train"], n_images["test"], are_encoded=True, class_counts=class_counts)

@@ -29,7 +29,8 @@ _log = logging.getLogger(__name__)
 FOLDER_VARIABLE = "LWQ_TUNE_CACHE_DIR"
 MAX_BYTES = 2 * 2**30  # eleven data sets of CIFAR's size
 MIN_FREE_BYTES = 512 * 2**20
-FORMAT = 2
+MAX_SHARE_OF_FREE = 0.25  # what a single larger data set may take
+FORMAT = 3
 _SUMMARY = "entry.json"
 _PART = ".part"
 _MAPPED = ("train_images", "test_images")
@@ -48,11 +49,13 @@ class NodeCache:
         folder: Folder of the entries; only its user can enter it.
         max_bytes: Limit on the bytes of all entries together; the least recently used are deleted.
         min_free_bytes: Nothing is written to a disk with less free space than this.
+        max_share_of_free: Of the free space, what one data set above ``max_bytes`` may take; it is then kept alone.
     """
 
     folder: Path
     max_bytes: int = MAX_BYTES
     min_free_bytes: int = MIN_FREE_BYTES
+    max_share_of_free: float = MAX_SHARE_OF_FREE
 
     def get(self, key: str, load: Callable[[], DecodedImages]) -> DecodedImages:
         """Return a data set, mapped from its entry, which is made first where there is no whole one.
@@ -103,8 +106,9 @@ class NodeCache:
         shutil.rmtree(part, ignore_errors=True)  # of a process that died
         arrays = _arrays(decoded)
         n_bytes = sum(array.nbytes for array in arrays.values())
-        if n_bytes > self.max_bytes:
-            raise OSError(f"the data set takes {n_bytes >> 20} MiB, the cache {self.max_bytes >> 20} MiB at most")
+        most = max(self.max_bytes, int(self.max_share_of_free * shutil.disk_usage(self.folder).free))
+        if n_bytes > most:
+            raise OSError(f"the data set takes {n_bytes >> 20} MiB, the cache {most >> 20} MiB at most")
         self._make_room(self.max_bytes - n_bytes, kept=key)
         try:
             part.mkdir()

@@ -1,4 +1,4 @@
-"""One encoded image to 8-bit RGB pixels, exactly or not at all. No torch.
+"""One encoded image to 8-bit pixels, gray or RGB, exactly or not at all. No torch.
 
 Pillow's own ``convert("RGB")`` clips images of more than 8 bits and drops transparency, without a warning. So each mode
 is read here by a rule of its own, and a mode without a rule is refused.
@@ -6,18 +6,19 @@ is read here by a rule of its own, and a mode without a rule is refused.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import warnings
 import zlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin  # noqa: F401 (two register formats)
 
 from lwq_tune.errors import DatasetError
-from lwq_tune.models.layer_shapes import IMAGE_SIZE
 
 # What is opened at all: other plugins of Pillow start programs (EPS) or read formats that no data set needs.
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM")
@@ -37,6 +38,8 @@ DAMAGE = (  # what Pillow raises on damaged files
     Image.DecompressionBombError,
 )
 BACKGROUND = "white"
+_GRAY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N")
+_GRAY_PNG = (0, 4)  # colour types
 _ORIENTATION_TAG = 0x0112
 _BITS_TAG, _PHOTOMETRIC_TAG, _BLACK_IS_ZERO = 258, 262, 1
 _SAMPLE_FORMAT_TAG, _UNSIGNED, _UNDEFINED = 339, 1, 4
@@ -51,7 +54,7 @@ class DecodedImage:
     """An image as pixels.
 
     Attributes:
-        pixels: Shape (32, 32, 3), uint8.
+        pixels: Shape (h, w, c), uint8; one channel for gray, three for colour.
         is_composited: Whether it had transparent pixels, which were put on a white background.
         is_read_otherwise: Whether earlier versions read other pixels: they clipped 16 bits, dropped transparency and
             left the EXIF orientation out.
@@ -62,46 +65,89 @@ class DecodedImage:
     is_read_otherwise: bool = False
 
 
-def decode_image(value: object, where: str) -> DecodedImage:
-    """Return one encoded image as 8-bit RGB.
+def decode_image(value: object, where: str, size: int | None = None) -> DecodedImage:
+    """Return one encoded image as 8-bit gray or RGB.
 
-    Gray becomes three equal channels and palettes are resolved. 16 bits become 8 by round(v / 257). Transparency is
-    composited on white, round((c * a + 255 * (255 - a)) / 255). The EXIF orientation is applied, colour profiles are
-    not.
+    Gray has one channel, palettes are resolved. 16 bits become 8 by round(v / 257). Transparency is composited on
+    white, round((c * a + 255 * (255 - a)) / 255). The EXIF orientation is applied, colour profiles are not.
 
     Args:
         value: Encoded bytes, or a mapping with them under ``bytes``.
         where: Names the image in messages.
+        size: Side in pixels that it is resized to at the end, see `resize`; None for its own size.
 
     Raises:
-        DatasetError: It is no whole image, of another size, animated, or its pixels have no known range.
+        DatasetError: It is no whole image, animated, or its pixels have no known range.
     """
-    encoded = value.get("bytes") if isinstance(value, dict) else value
-    if not isinstance(encoded, bytes):
-        raise DatasetError(_without_bytes(value, where))
-    try:
+    encoded = _encoded(value, where)
+    with _errors_named(encoded, where):
         image = _open(encoded)
-        if image.size != (IMAGE_SIZE, IMAGE_SIZE):
-            raise DatasetError(
-                f"images must be {IMAGE_SIZE}x{IMAGE_SIZE} pixels, got {image.size[0]}x{image.size[1]} in {where}; "
-                "scale them before, since how that is done changes what a network sees"
-            )
         n_frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
         if n_frames != 1:
             raise DatasetError(f"an image must be one picture, got {n_frames} frames in {where}; keep one of them")
         _check_layout(image, encoded, where)
         image.load()
-        return _decode(image, encoded, where)
+        decoded = _decode(image, encoded, where)
+    return decoded if size is None else replace(decoded, pixels=resize(decoded.pixels, size))
+
+
+def is_gray(value: object, where: str) -> bool:
+    """Return whether `decode_image` gives one channel, by the header of an image.
+
+    Raises:
+        DatasetError: It has no readable header.
+    """
+    encoded = _encoded(value, where)
+    if encoded.startswith(_PNG_SIGNATURE) and len(encoded) > _PNG_DEPTH_AT + 1:
+        return _png_header(encoded)[1] in _GRAY_PNG  # without Pillow, which takes ten times as long
+    with _errors_named(encoded, where), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _open(encoded).mode in _GRAY_MODES
+
+
+def resize(pixels: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
+    """Return an image of ``size`` x ``size`` pixels: bilinear, with a filter as wide as a pixel of the result.
+
+    It is what torchvision's ``Resize`` does with images of Pillow. An image that has the size is returned as it is.
+
+    Args:
+        pixels: Shape (h, w, c), uint8; one channel or three.
+        size: Width and height of the result.
+    """
+    if pixels.shape[:2] == (size, size):
+        return pixels
+    n_channels = pixels.shape[2]
+    image = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if n_channels == 1 else pixels))
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR)).reshape(size, size, n_channels)
+
+
+def _encoded(value: object, where: str) -> bytes:
+    """Return the bytes of an image.
+
+    Raises:
+        DatasetError: There are none.
+    """
+    encoded = value.get("bytes") if isinstance(value, dict) else value
+    if not isinstance(encoded, bytes):
+        raise DatasetError(_without_bytes(value, where))
+    return encoded
+
+
+@contextlib.contextmanager
+def _errors_named(encoded: bytes, where: str) -> Iterator[None]:
+    """Raise what Pillow raises as a `DatasetError` that names the image."""
+    try:
+        yield
     except UnidentifiedImageError as error:
         raise DatasetError(
             f"an image must be a whole {FORMATS_IN_WORDS} file, got {_beginning(encoded)} in {where}; convert it, "
-            "write that row again, or leave it out"
+            "write it again, or leave it out"
         ) from error
     except DAMAGE as error:
         reason = str(error) or type(error).__name__
         raise DatasetError(
-            f"an image must be a whole {FORMATS_IN_WORDS} file, got {reason} in {where}; write that row again, or "
-            "leave it out"
+            f"an image must be a whole {FORMATS_IN_WORDS} file, got {reason} in {where}; write it again, or leave it "
+            "out"
         ) from error
 
 
@@ -194,12 +240,15 @@ def _decode(image: Image.Image, encoded: bytes, where: str) -> DecodedImage:
 def _samples(
     image: Image.Image, encoded: bytes, where: str
 ) -> tuple[np.ndarray[Any, Any], int, np.ndarray[Any, Any] | None]:
-    """Return colour, shape (h, w, 3), the sample that is full intensity, and opacity, shape (h, w), None where full."""
+    """Return samples, the one that is full intensity, and opacity.
+
+    Samples have shape (h, w, 1) for gray and (h, w, 3) for colour; opacity has shape (h, w), None where full.
+    """
     mode, key = image.mode, image.info.get("transparency")
     depth, color_type = _png_header(encoded)
     if depth == 16 and color_type in (2, 4, 6):
         wide = _sixteen_bit_png(encoded, color_type)
-        color = np.broadcast_to(wide[:, :, :1], (*wide.shape[:2], 3)) if color_type == 4 else wide[:, :, :3]
+        color = wide[:, :, :1] if color_type == 4 else wide[:, :, :3]
         return color, 65535, wide[:, :, -1] if color_type != 2 else _opacity(color, key, 65535)
     if image.format == "TIFF":
         _check_tiff(image, where)
@@ -216,20 +265,19 @@ def _samples(
         return color, 255, _opacity(color, key, 255)
     if mode == "P":
         _check_palette(image, where)
-    if mode in ("P", "PA", "LA", "La", "RGBA", "RGBa"):
-        straight = image.convert({"La": "LA"}.get(mode, "RGBA")).convert("RGBA")
-        rgba = np.asarray(straight)
-        return rgba[:, :, :3], 255, rgba[:, :, 3]
+    if mode in ("P", "PA", "RGBA", "RGBa", "LA", "La"):
+        straight = np.asarray(image.convert("LA" if mode in ("LA", "La") else "RGBA"))
+        return straight[:, :, :-1], 255, straight[:, :, -1]
     if mode in ("RGBX", "CMYK", "YCbCr"):
         return np.asarray(image.convert("RGB")), 255, None
     raise DatasetError(
         f"an image must have 8 bits per channel, or 16 in gray, so that its range is known, got mode {mode} of "
-        f"{image.format} in {where}; convert it to 8-bit RGB"
+        f"{image.format} in {where}; convert it to 8-bit RGB or gray"
     )
 
 
 def _gray(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    return np.repeat(values[:, :, None], 3, axis=2)
+    return values[:, :, None]
 
 
 def _opacity(color: np.ndarray[Any, Any], key: Any, top: int) -> np.ndarray[Any, Any] | None:
@@ -293,7 +341,7 @@ def _check_tiff(image: Any, where: str) -> None:
 
 
 def _oriented(pixels: np.ndarray[Any, Any], orientation: int) -> np.ndarray[Any, Any]:
-    """Return pixels, shape (h, w, 3), as a viewer shows them; orientations as EXIF numbers them."""
+    """Return pixels, shape (h, w, c), as a viewer shows them; orientations as EXIF numbers them."""
     if orientation in (3, 4, 6, 7):
         pixels = pixels[::-1]
     if orientation in (2, 3, 7, 8):
@@ -306,6 +354,7 @@ def _is_as_read_before(image: Image.Image, pixels: np.ndarray[Any, Any]) -> bool
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that transparency is lost
         try:
-            return np.array_equal(pixels, np.asarray(image.convert("RGB")))
+            before = np.asarray(image.convert("RGB"))
+            return np.array_equal(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), before)
         except ValueError:  # mode La, which they could not read
             return False

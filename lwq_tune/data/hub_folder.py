@@ -1,28 +1,20 @@
 """Folders in Hugging Face Hub layout: their columns, their labels, their images. No torch.
 
-Start at `open_hub_folder`, which reads no image; `lwq_tune.data.hub_images` reads all.
+Start at `open_hub_folder`, which reads no image; `lwq_tune.data.folder_images` reads all.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from lwq_tune.data.hub_layout import (
-    ALTERNATIVES,
-    SPLITS,
-    FolderAddress,
-    HubLayout,
-    find_layout,
-    is_folder,
-    name_from_split,
-    shown,
-)
-from lwq_tune.data.labels import LabelMap, map_labels
+from lwq_tune.data.address import SETTINGS, DatasetAddress
+from lwq_tune.data.hub_layout import SPLITS, HubLayout, find_layout, name_from_split, shown
+from lwq_tune.data.image_folder import ImageFolder, file_digest, find_folder
+from lwq_tune.data.labels import map_labels
 from lwq_tune.errors import DatasetError, near_miss
 
 if TYPE_CHECKING:
@@ -30,6 +22,7 @@ if TYPE_CHECKING:
 
 IMAGE_COLUMNS = ("img", "image")
 LABEL_COLUMNS = ("label", "fine_label", "labels")
+_ROWS_AT_A_TIME = 256  # of encoded images in memory
 
 
 @dataclass(frozen=True)
@@ -52,67 +45,64 @@ class HubColumns:
 
 
 @dataclass(frozen=True)
-class HubFolder:
+class HubFolder(ImageFolder):
     """A folder whose files, columns and labels are sound, its images not yet read.
 
     Attributes:
-        address: The folder by its absolute path, with the choices that were made.
         layout: Its files.
         columns: Their columns.
-        labels: Its classes, and the class of each image by split.
     """
 
-    address: FolderAddress
+    kind_of_part: ClassVar[str] = "file"
+
     layout: HubLayout
     columns: HubColumns
-    labels: LabelMap
 
-    @property
-    def n_images(self) -> dict[str, int]:
-        """Images of each split."""
-        return {split: sum(len(part) for part in self.labels.classes_of[split]) for split in SPLITS}
+    def parts(self, split: str) -> Sequence[Path]:
+        """Return the files of a split."""
+        return self.layout.files[split]
 
-    def describe(self) -> list[str]:
-        """Return what was taken as what, and what is odd about the labels, a line each."""
+    def images(self, split: str) -> Iterator[tuple[object, str]]:
+        """Yield each encoded image of a split, with its row and file.
+
+        Raises:
+            DatasetError: A file cannot be read.
+        """
+        for file in self.layout.files[split]:
+            yield from image_rows(file, self.columns.image)
+
+    def describe_layout(self) -> str:
+        """Return which files and labels were taken, in one line."""
         line = f"{self.layout.describe(self.n_images)}; {self.labels.describe()}"
         if self.columns.other_labels:
             line += f"; labels are {self.columns.label}, not {', '.join(self.columns.other_labels)} (?label=COLUMN)"
-        return [line, *self.labels.warnings()]
+        return line
 
-    def digest(self) -> str:
-        """Return 16 hex digits of a SHA-256 over names and contents, so that a copy elsewhere is the same data set.
+    def digests(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield name and SHA-256 of each file.
 
         A name starts where the split is named: at the file, or at its folder, so that a file moved from ``test/`` to
         ``train/`` makes another data set.
         """
-        total = hashlib.sha256()
         for split in SPLITS:
             for file in self.layout.files[split]:
-                total.update(name_from_split(file).encode())
-                with file.open("rb") as stream:
-                    total.update(hashlib.file_digest(stream, "sha256").digest())
-        if self.address.options:
-            total.update(json.dumps(dict(self.address.options), sort_keys=True).encode())
-        return total.hexdigest()[:16]
+                yield name_from_split(file, self.address).encode(), file_digest(file)
 
 
 def open_hub_folder(dataset: str) -> HubFolder:
     """Return what a folder holds, without reading an image.
 
     Args:
-        dataset: Path of a folder, perhaps with choices behind it, see `FolderAddress`.
+        dataset: Path of a folder, perhaps with choices behind it, see `DatasetAddress`.
 
     Raises:
         DatasetError: There is no such folder, or its files, columns or labels break a rule.
     """
-    given = FolderAddress.parse(dataset)
-    if not is_folder(given.folder):
-        raise DatasetError(f"dataset {dataset!r} is neither a built-in name nor a folder; {ALTERNATIVES}")
-    address = FolderAddress(given.folder.resolve(), given.options)
+    address = find_folder(dataset)
     layout = find_layout(address)
     columns = _common_columns(layout, address)
     read = {split: [_read_labels(file, columns) for file in layout.files[split]] for split in SPLITS}
-    return HubFolder(address, layout, columns, map_labels(read, columns.class_names, layout.folder))
+    return HubFolder(address, map_labels(read, columns.class_names, layout.folder), layout, columns)
 
 
 def image_rows(file: Path, column: str) -> Iterator[tuple[object, str]]:
@@ -121,11 +111,22 @@ def image_rows(file: Path, column: str) -> Iterator[tuple[object, str]]:
     Raises:
         DatasetError: The file cannot be read.
     """
-    for row, value in enumerate(_read_column(file, column)):
-        yield value.as_py(), f"row {row} of {file}"
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    row = 0
+    try:
+        content = pq.ParquetFile(file)
+        for batch in content.iter_batches(_ROWS_AT_A_TIME, columns=[column]):
+            for value in batch.column(column):
+                yield value.as_py(), f"row {row} of {file}"
+                row += 1
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        raise _unreadable(file, error) from error
+    _check_rows(file, column, row, content.metadata.num_rows)
 
 
-def _common_columns(layout: HubLayout, address: FolderAddress) -> HubColumns:
+def _common_columns(layout: HubLayout, address: DatasetAddress) -> HubColumns:
     """Return the columns that all files have.
 
     Raises:
@@ -150,7 +151,7 @@ def _show(value: str | tuple[str, ...]) -> str:
     return value if isinstance(value, str) else f"[{shown(value)}]"
 
 
-def _columns(file: Path, address: FolderAddress) -> HubColumns:
+def _columns(file: Path, address: DatasetAddress) -> HubColumns:
     """Return the columns of one file.
 
     Raises:
@@ -177,7 +178,7 @@ def _columns(file: Path, address: FolderAddress) -> HubColumns:
     return HubColumns(image, label, _label_kind(schema.field(label), file), _class_names(schema, label), others)
 
 
-def _choose_column(role: str, known: Sequence[str], schema: pa.Schema, file: Path, address: FolderAddress) -> str:
+def _choose_column(role: str, known: Sequence[str], schema: pa.Schema, file: Path, address: DatasetAddress) -> str:
     """Return the name of the column of images, or of labels."""
     given = address.options.get(role)
     candidates = known if given is None else (given,)
@@ -187,8 +188,8 @@ def _choose_column(role: str, known: Sequence[str], schema: pa.Schema, file: Pat
         hint = "" if given is None else near_miss(given, schema.names)
         raise DatasetError(
             f"a data set file needs an {IMAGE_COLUMNS[0]} or {IMAGE_COLUMNS[1]} column and a label column "
-            f"({' or '.join(LABEL_COLUMNS)}), got {there} in {file}{hint}; name it, such as "
-            f"dataset='{address.folder}?{role}=COLUMN'"
+            f"({' or '.join(LABEL_COLUMNS)}), got {there} in {file}{hint}; name it with "
+            f"{SETTINGS[role]}: COLUMN, or dataset='{address.folder}?{role}=COLUMN'"
         )
     return found
 
@@ -283,10 +284,13 @@ def _read_column(file: Path, column: str) -> pa.ChunkedArray:
         values = content.read([column]).column(column)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         raise _unreadable(file, error) from error
-    if len(values) != content.metadata.num_rows:
-        counts = f"{len(values):,} of {content.metadata.num_rows:,} rows in column {column}"
-        raise _unreadable(file, ValueError(counts))
+    _check_rows(file, column, len(values), content.metadata.num_rows)
     return values
+
+
+def _check_rows(file: Path, column: str, n_found: int, n_rows: int) -> None:
+    if n_found != n_rows:
+        raise _unreadable(file, ValueError(f"{n_found:,} of {n_rows:,} rows in column {column}"))
 
 
 def _unreadable(file: Path, error: Exception) -> DatasetError:

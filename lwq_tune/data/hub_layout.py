@@ -10,17 +10,13 @@ from __future__ import annotations
 import itertools
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlencode
 
-from lwq_tune.errors import DatasetError, near_miss
+from lwq_tune.data.address import ALTERNATIVES, DatasetAddress
+from lwq_tune.errors import DatasetError
 
-ALTERNATIVES = (
-    "use digits (embedded), cifar10 or cifar100 (downloaded into --data-dir), or the path of a folder "
-    "that holds train-*.parquet and test-*.parquet"
-)
 SPLITS = ("train", "test")
 # The words that the Hub knows for each split; where nothing is a test split, validation images are taken for it.
 SPLIT_WORDS = {
@@ -28,69 +24,9 @@ SPLIT_WORDS = {
     "test": ("test", "testing", "eval", "evaluation"),
     "validation": ("validation", "valid", "val", "dev"),
 }
-OPTIONS = {"test": "split that serves as test images", "image": "column of images", "label": "column of labels"}
 MAX_DEPTH = 3  # folders between the one given and a file: data/CONFIGURATION/SPLIT
 MAX_LISTED = 5
 _I_OF_N = re.compile(r"(\d+)[-_ ]?of[-_ ]?(\d+)", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class FolderAddress:
-    """A folder with choices behind it, as in ``DIR?test=validation&label=coarse_label``.
-
-    Attributes:
-        folder: The folder.
-        options: Choices by name, see `OPTIONS`.
-    """
-
-    folder: Path
-    options: Mapping[str, str]
-
-    @classmethod
-    def parse(cls, dataset: str) -> FolderAddress:
-        """Return the address that a user wrote.
-
-        Raises:
-            DatasetError: A choice is unknown, empty or given twice, or the path cannot be looked up.
-
-        >>> FolderAddress.parse("images?test=dev").options
-        {'test': 'dev'}
-        """
-        folder, separator, query = dataset.rpartition("?")
-        if not separator or is_folder(_expanded(dataset)):
-            return cls(_expanded(dataset), {})
-        pairs = parse_qsl(query.replace("+", "%2B"), keep_blank_values=True)  # a plus sign is itself, no space
-        options = dict(pairs)
-        unknown = next((name for name, value in pairs if name not in OPTIONS or not value), None)
-        if unknown is not None or len(options) != len(pairs) or not pairs:
-            known = ", ".join(f"{name} ({meaning})" for name, meaning in OPTIONS.items())
-            hint = near_miss(unknown or "", OPTIONS)
-            raise DatasetError(
-                f"what follows ? in a dataset must be NAME=VALUE of {known}, each once, got {query}{hint}"
-            )
-        return cls(_expanded(folder), options)
-
-    def __str__(self) -> str:
-        return str(self.folder) + (f"?{urlencode(self.options, quote_via=quote)}" if self.options else "")
-
-
-def _expanded(path: str) -> Path:
-    try:
-        return Path(path).expanduser()
-    except RuntimeError as error:  # ~NAME of nobody
-        raise DatasetError(f"dataset {path!r} cannot be looked up ({error}); {ALTERNATIVES}") from error
-
-
-def is_folder(path: Path) -> bool:
-    """Return whether a path is one of a folder.
-
-    Raises:
-        DatasetError: It cannot be looked up.
-    """
-    try:
-        return path.is_dir()
-    except OSError as error:  # no permission, a name too long
-        raise DatasetError(f"dataset '{path}' cannot be looked up ({error.strerror}); {ALTERNATIVES}") from error
 
 
 @dataclass(frozen=True)
@@ -128,27 +64,24 @@ class HubLayout:
         return shown(names) if len(names) <= 2 else f"{names[0]} to {names[-1]}, {len(names)} files"
 
 
-def find_layout(address: FolderAddress) -> HubLayout:
+def find_layout(address: DatasetAddress) -> HubLayout:
     """Return which files of a folder are its training and its test images.
 
     Raises:
         DatasetError: There are none, several choices, or parts of a set are missing, doubled or no files.
     """
-    folder = address.folder
-    try:
-        found = sorted(_parquet_files(folder))
-    except OSError as error:
-        raise DatasetError(f"the folders below {folder} cannot be listed ({error}); {ALTERNATIVES}") from error
+    folder, named = address.folder, named_splits(address)
+    found = parquet_files(folder)
     configurations: dict[Path, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
     for file in found:
-        place = _place(file, folder)
+        place = _place(file, folder, named)
         if place is not None:
             configurations[place[0]][place[1]].append(file)
-    splits = configurations[_choose_configuration(configurations, found, folder)]
-    test_split = _choose_test(splits, address)
-    chosen = {"train": _of_split(splits, "train"), "test": splits[test_split]}
+    splits = configurations[_choose_configuration(configurations, found, address)]
+    test_split = choose_test(splits, address, "test-*.parquet or validation-*.parquet")
+    chosen = {"train": _training_files(splits, address), "test": splits[test_split]}
     for split, files in chosen.items():
-        check_shards(files, split if split == "train" else test_split)
+        check_shards(files, address.options.get("train", split) if split == "train" else test_split)
     used = {file for files in chosen.values() for file in files}
     for file in sorted(used):
         if file.exists() and not file.is_file():  # opening a named pipe waits for its writer
@@ -159,6 +92,18 @@ def find_layout(address: FolderAddress) -> HubLayout:
     )
 
 
+def parquet_files(folder: Path) -> list[Path]:
+    """Return the Parquet files of a folder and of those in it, in order.
+
+    Raises:
+        DatasetError: A folder cannot be listed.
+    """
+    try:
+        return sorted(_parquet_files(folder))
+    except OSError as error:
+        raise DatasetError(f"the folders below {folder} cannot be listed ({error}); {ALTERNATIVES}") from error
+
+
 def _parquet_files(folder: Path) -> Iterator[Path]:
     for depth in range(MAX_DEPTH + 1):
         for file in folder.glob("*/" * depth + "*.parquet"):
@@ -166,45 +111,75 @@ def _parquet_files(folder: Path) -> Iterator[Path]:
                 yield file
 
 
-def _place(file: Path, folder: Path) -> tuple[Path, str] | None:
+def named_splits(address: DatasetAddress) -> frozenset[str]:
+    """Return the words that name a split: those of the Hub, and those that the user chose, in small letters."""
+    known = {word for words in SPLIT_WORDS.values() for word in words}
+    return frozenset(known | {address.options[split].lower() for split in SPLITS if split in address.options})
+
+
+def splits_of_parquet(address: DatasetAddress) -> list[Path]:
+    """Return the Parquet files of a folder that belong to a split."""
+    folder, named = address.folder, named_splits(address)
+    return [file for file in parquet_files(folder) if _place(file, folder, named) is not None]
+
+
+def _place(file: Path, folder: Path, named: frozenset[str]) -> tuple[Path, str] | None:
     """Return the configuration's folder and the split of a file, named by the file or else by the folder it is in.
 
     A split is the word before the first ``-`` or ``.`` of a file's name. A folder ``train.parquet`` with parts in it,
     as Spark writes it, is one named by its split.
     """
-    word = _split_of_name(file.name)
+    word = _split_of_name(file.name, named)
     if word is not None:
         return file.parent, word
-    known = {word for words in SPLIT_WORDS.values() for word in words}
     word = file.parent.name.lower().removesuffix(".parquet")
-    return (file.parent.parent, word) if word in known and file.parent != folder else None
+    return (file.parent.parent, word) if word in named and file.parent != folder else None
 
 
-def name_from_split(file: Path) -> str:
+def name_from_split(file: Path, address: DatasetAddress) -> str:
     """Return the part of a file's path that names its split.
 
-    >>> name_from_split(Path("set/train-0.parquet")), name_from_split(Path("set/train/0.parquet"))
-    ('train-0.parquet', 'train/0.parquet')
+    >>> address = DatasetAddress("set", {})
+    >>> [name_from_split(Path(file), address) for file in ("set/train-0.parquet", "set/train/0.parquet")]
+    ['train-0.parquet', 'train/0.parquet']
     """
-    return file.name if _split_of_name(file.name) else f"{file.parent.name}/{file.name}"
+    return file.name if _split_of_name(file.name, named_splits(address)) else f"{file.parent.name}/{file.name}"
 
 
-def _split_of_name(name: str) -> str | None:
-    word = re.split(r"[-.]", name.lower())[0]
-    return word if any(word in words for words in SPLIT_WORDS.values()) else None
+def _split_of_name(name: str, named: frozenset[str]) -> str | None:
+    """Return the split that a file is named by: the word before the first dash or dot, or a longer one that was chosen.
+
+    >>> named = frozenset({"train", "train-small"})
+    >>> [_split_of_name(f"{name}-00000.parquet", named) for name in ("train", "train-small", "train_large")]
+    ['train', 'train-small', None]
+    """
+    beginnings = [name.lower()[: found.start()] for found in re.finditer(r"[-.]", name)]
+    return next((word for word in reversed(beginnings) if word in named), None)
 
 
-def _of_split(splits: Mapping[str, list[Path]], split: str) -> list[Path]:
-    return sorted(file for word in SPLIT_WORDS[split] for file in splits.get(word, ()))
+def train_words(address: DatasetAddress) -> tuple[str, ...]:
+    """Return the words of the split that serves as training images."""
+    given = address.options.get("train")
+    return SPLIT_WORDS["train"] if given is None else (given.lower(),)
+
+
+def _training_files(splits: Mapping[str, list[Path]], address: DatasetAddress) -> list[Path]:
+    return sorted(file for word in train_words(address) for file in splits.get(word, ()))
 
 
 def _choose_configuration(
-    configurations: Mapping[Path, Mapping[str, list[Path]]], found: Sequence[Path], folder: Path
+    configurations: Mapping[Path, Mapping[str, list[Path]]], found: Sequence[Path], address: DatasetAddress
 ) -> Path:
     """Return the folder whose files are read: the one given where it holds training images, else the only other."""
-    with_train = [place for place, splits in configurations.items() if _of_split(splits, "train")]
+    folder = address.folder
+    with_train = [place for place, splits in configurations.items() if _training_files(splits, address)]
+    if not with_train and "train" in address.options:
+        words = sorted({word for splits in configurations.values() for word in splits})
+        listed = ", ".join(words) or "none"
+        raise DatasetError(f"train={address.options['train']} must name a split of {folder}, there are {listed}")
     if not with_train:
         there = f"; its Parquet files are {shown([str(file.relative_to(folder)) for file in found])}" if found else ""
+        there += "; train_split: WORD takes those whose names, or folders, begin with that word" if found else ""
         raise DatasetError(f"a data set folder holds train-*.parquet, none found in {folder}{there}; {ALTERNATIVES}")
     if folder in with_train:
         return folder
@@ -217,13 +192,22 @@ def _choose_configuration(
     return with_train[0]
 
 
-def _choose_test(splits: Mapping[str, list[Path]], address: FolderAddress) -> str:
-    """Return the word of the files that serve as test images."""
+def choose_test(splits: Collection[str], address: DatasetAddress, wanted: str) -> str:
+    """Return the word of the files that serve as test images.
+
+    Args:
+        splits: Words of the splits that are there.
+        address: The folder, and what was chosen.
+        wanted: What the files would be called, for the message.
+
+    Raises:
+        DatasetError: There are none, or several that could.
+    """
     given = address.options.get("test")
-    others = sorted(word for word in splits if word not in SPLIT_WORDS["train"])
+    others = sorted(word for word in splits if word not in train_words(address))
     if given is not None:
-        if given in others:
-            return given
+        if given.lower() in others:
+            return given.lower()
         listed = ", ".join(others) or "none besides train"
         raise DatasetError(f"test={given} must name a split of {address.folder}, there are {listed}")
     for role in ("test", "validation"):
@@ -232,12 +216,11 @@ def _choose_test(splits: Mapping[str, list[Path]], address: FolderAddress) -> st
             return words[0]
         if words:
             raise DatasetError(
-                f"one split serves as test images, {address.folder} has {', '.join(words)}; choose one, such as "
-                f"dataset='{address.folder}?test={words[0]}'"
+                f"one split serves as test images, {address.folder} has {', '.join(words)}; choose one with "
+                f"test_split: {words[0]}, or dataset='{address.folder}?test={words[0]}'"
             )
     raise DatasetError(
-        f"a data set folder holds test-*.parquet or validation-*.parquet beside its training images, none found in "
-        f"{address.folder}; {ALTERNATIVES}"
+        f"a data set folder holds {wanted} beside its training images, none found in {address.folder}; {ALTERNATIVES}"
     )
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lwq_tune.data.decoded_images import DecodedImages, channel_statistics
+from lwq_tune.models.image_format import ImageFormat
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class ImageSet:
     """Images and labels of one split, or of a part of it that shares the memory of the whole.
 
     Attributes:
-        images: Shape (n, 3, 32, 32), uint8.
+        images: Shape (n, c, h, w), uint8; one channel for gray, three for colour.
         labels: Shape (n,), int64.
         indices: Shape (m,), which of them belong to the part; None for all.
     """
@@ -75,8 +76,8 @@ class Dataset:
         train: Training images, those for validation included.
         test: Test images; a label is `lwq_tune.data.labels.UNKNOWN_CLASS` where no training image has it.
         num_classes: Classes.
-        mean: Shape (3,), channel means of the training images in [0, 1].
-        std: Shape (3,), channel standard deviations of the same.
+        mean: Shape (c,), channel means of the training images in [0, 1].
+        std: Shape (c,), channel standard deviations of the same.
     """
 
     train: ImageSet
@@ -84,6 +85,12 @@ class Dataset:
     num_classes: int
     mean: Tensor
     std: Tensor
+
+    @property
+    def image_format(self) -> ImageFormat:
+        """Shape of its images, and its classes."""
+        channels, height, width = self.train.images.shape[1:]
+        return ImageFormat(channels, height, width, self.num_classes)
 
 
 def make_dataset(train: ImageSet, test: ImageSet, num_classes: int) -> Dataset:

@@ -95,7 +95,8 @@ def map_labels(labels: Mapping[str, Sequence[pa.ChunkedArray]], class_names: Seq
     if len(values) < 2:
         raise DatasetError(
             f"a data set must have two classes or more to tell apart, the training images of {folder} all have label "
-            f"{_shown(values)}; see whether another column holds the labels (dataset='{folder}?label=COLUMN')"
+            f"{_shown(values)}; see whether another column holds the labels (label_column: COLUMN, or "
+            f"dataset='{folder}?label=COLUMN')"
         )
     known = pa.array(values, type=train.type)
 
@@ -112,6 +113,6 @@ def map_labels(labels: Mapping[str, Sequence[pa.ChunkedArray]], class_names: Seq
         raise DatasetError(
             f"test images must have labels that training images have, none of {folder} has: training has "
             f"{_shown(values[:3])} …, test {tested} …; take another split for them "
-            f"(dataset='{folder}?test=SPLIT')"
+            f"(test_split: SPLIT, or dataset='{folder}?test=SPLIT')"
         )
     return label_map

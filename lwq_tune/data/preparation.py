@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from lwq_tune.data.catalog import BUILTIN_CLASSES, DatasetInfo
-from lwq_tune.data.hub_folder import open_hub_folder
+from lwq_tune.data.address import DatasetAddress
+from lwq_tune.data.builtin import BUILTIN_SETS
+from lwq_tune.data.catalog import DatasetInfo, open_folder
 from lwq_tune.data.split import check_split
 
 
@@ -25,7 +26,7 @@ def report_dataset(dataset: DatasetInfo, validation_fraction: float, tell: Calla
 def prepare_images(dataset: str, data_dir: Path, tell: Callable[[str], object]) -> int:
     """Download or decode the images of a data set, and report warnings about them.
 
-    cifar10 and cifar100 are downloaded here, once; a folder's images are all decoded here, into this host's cache.
+    What torchvision has is downloaded here, once; a folder's images are all decoded here, into this host's cache.
 
     Returns:
         How many images earlier versions read differently.
@@ -33,17 +34,18 @@ def prepare_images(dataset: str, data_dir: Path, tell: Callable[[str], object]) 
     Raises:
         DatasetError: The data cannot be read or downloaded.
     """
-    if dataset == "digits":
+    address = DatasetAddress.parse(dataset)
+    if address.place == "digits":
         return 0
-    if dataset in BUILTIN_CLASSES:
-        tell(f"looking for {dataset} in {data_dir}, downloading what is missing")
+    if address.place in BUILTIN_SETS:
+        tell(f"looking for {address.place} in {data_dir}, downloading what is missing")
         from lwq_tune.data.loading import load_torchvision
 
-        load_torchvision(dataset, data_dir, download=True)
+        load_torchvision(address.place, data_dir, download=True)
         return 0
-    from lwq_tune.data.hub_images import cached_hub_folder
+    from lwq_tune.data.folder_images import cached_folder
 
-    decoded = cached_hub_folder(open_hub_folder(dataset), tell)
+    decoded = cached_folder(open_folder(dataset), tell)
     for note in decoded.notes:
         tell(note)
     return decoded.n_read_otherwise

@@ -16,6 +16,7 @@ Start at `export.export_trial` for a file, at `session.deploy_run` for measureme
 - runtimes/: what executes the files.
 - selection: Which networks of a run are measured.
 - session: `deploy_run`: exports, measures and records the networks of a run.
+- step_kinds: Which steps a layer, a function or a method of tensors is.
 - trained: The networks of finished trials, from the checkpoints of a run folder.
 - worker: A process that loads and measures one network.
 """

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 Format = Literal["onnx", "npz"]
 SUFFIXES: dict[str, Format] = {".onnx": "onnx", ".npz": "npz"}
-MAX_CHECKED = 2_000  # validation images that a file is checked on
+# Validation images that a file is checked on: so many of 32 x 32, fewer of larger ones.
+MAX_CHECKED, MIN_CHECKED = 2_000, 256
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,10 @@ def export_trial(
         file.parent.mkdir(exist_ok=True)
     if chosen == "npz":
         from lwq_tune.deployment.archive import export_network
+        from lwq_tune.deployment.network import describe_network
 
-        sizes = export_network(trained.config, dict(trained.state), file, data=dict(trained.data))
+        network = describe_network(trained.model(), trained.images.shape)
+        sizes = export_network(network, trained.config, file, data=dict(trained.data))
         return Exported(file, trained.config, sizes["packed_bytes"], sizes["float_bytes"])
     return write_onnx(trained, trials.dataset(), file, make_runtime(is_writer_needed=True))
 
@@ -104,7 +107,7 @@ def write_onnx(
     from lwq_tune.deployment.onnx_graph import to_onnx
 
     model = trained.model()
-    network = describe_network(model)
+    network = describe_network(model, trained.images.shape)
     written = to_onnx(network, metadata=_metadata(trained))
     images = validation_images(trained, dataset)
     agreement = check_equality(model, network, written.serialized(), runtime, images)
@@ -136,13 +139,14 @@ def _write_packed(network: Network, trained: TrainedTrial, file: Path, n_bytes: 
 
 
 def validation_images(trained: TrainedTrial, dataset: Dataset) -> Tensor:
-    """Return normalised validation images of a trial, at most 2,000."""
+    """Return normalised validation images of a trial: at most 2,000, of large ones fewer, as far as there are 256."""
     import torch
 
     from lwq_tune.training.trial_data import TrialData
 
     data = TrialData(trained.config, dataset, torch.device("cpu"))
-    images, _ = next(data.val.batches(MAX_CHECKED))
+    n_images = MAX_CHECKED * 32 * 32 // (trained.images.height * trained.images.width)
+    images, _ = next(data.val.batches(min(MAX_CHECKED, max(MIN_CHECKED, n_images))))
     return data.normalize(images)
 
 

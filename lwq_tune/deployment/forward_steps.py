@@ -2,59 +2,113 @@
 
 from __future__ import annotations
 
-import operator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
+from lwq_tune.deployment.step_kinds import Step, describe_function, describe_module
 from lwq_tune.quantization.layers import QuantConv2d, QuantLinear
 from lwq_tune.quantization.quantizers.base import Quantizer
 
 INPUT = "images"
-Step = dict[str, Any]
+_N_IMAGES = 2  # not 1, so that no axis of one image is taken for the axis of images
+_OF_SEVERAL_INPUTS = ("add", "multiply", "concat")
 
 
-def forward_steps(model: nn.Module) -> list[Step]:
-    """Return what a network does with normalised images in evaluation, in order; the last step gives the logits.
+@dataclass(frozen=True)
+class Forward:
+    """What a network does with normalised images in evaluation.
 
-    Each step has ``op``, ``inputs`` (`INPUT` or outputs of steps before), ``output`` (a name of its own), and
+    Attributes:
+        steps: In order; the last gives the logits.
+        n_outputs: Number of logits of an image.
+    """
 
-    ============  ==============================================================================
-    op            also has                          gives
-    ============  ==============================================================================
-    quantize      ``grid``, name of a quantizer     the nearest values of the grid
-    conv          ``weight``, ``stride``,           the cross-correlation, zeros as padding;
-                  ``padding``                       both for rows and columns
-    batch_norm    ``name`` of a layer, ``eps``      (x - mean) / sqrt(variance + eps) * weight + bias,
-                                                    with its running statistics
-    relu                                            the input, at least 0
-    add                                             the sum of two inputs
-    subsample     ``stride``                        every stride-th row and column, from the first
-    average_pool                                    the mean of each channel, shape (n, c, 1, 1)
-    flatten                                         shape (n, c)
-    linear        ``weight``, ``bias``              input times transposed weight, plus bias
-    ============  ==============================================================================
+    steps: list[Step]
+    n_outputs: int
+
+
+def forward_steps(model: nn.Module, image_shape: tuple[int, int, int] = (3, 32, 32)) -> Forward:
+    """Return what a network does with normalised images in evaluation.
+
+    Each step has ``op``, ``inputs`` (`INPUT` or outputs of steps before), ``output`` (a name of its own), and what
+    follows. n is the number of images; what stands in pairs is of rows and of columns.
+
+    =================  ======================================  =======================================================
+    op                 also has                                gives
+    =================  ======================================  =======================================================
+    quantize           ``grid``, name of a quantizer           the nearest values of the grid
+    conv               ``weight``, ``stride``, ``padding``,    the cross-correlation, zeros as padding, plus ``bias``
+                       ``dilation``, ``groups``, and ``bias``  of each channel
+                       where it has one
+    linear             ``weight``, and ``bias`` where it has   input times transposed weight, plus bias
+                       one
+    batch_norm         ``name`` of a layer, ``eps``            (x - mean) / sqrt(variance + eps) * weight + bias,
+                                                               with its running statistics
+    relu                                                       the input, at least 0
+    clip               ``low``, ``high``                       the input, at least low and at most high
+    leaky_relu         ``slope``                               the input, times slope where it is negative
+    sigmoid                                                    1 / (1 + exp(-x))
+    tanh                                                       the hyperbolic tangent
+    silu                                                       x * sigmoid(x)
+    gelu                                                       x * (1 + erf(x / sqrt(2))) / 2
+    hardsigmoid                                                x / 6 + 1 / 2, clipped to [0, 1]
+    hardswish                                                  x * hardsigmoid(x)
+    add                ``constant`` where it has one input     the sum of two inputs, axes of size 1 repeated, or of
+                                                               one and the constant
+    multiply           ``constant`` where it has one input     the product, likewise
+    concat                                                     the channels of all inputs, one after the other
+    channels           ``start``, ``stop``                     the channels from start up to stop, without it
+    subsample          ``stride``                              every stride-th row and column, from the first
+    max_pool           ``kernel``, ``stride``, ``padding``,    the largest value of each window; windows begin
+                       ``size`` of the output                  padding before the first row, and may end behind the
+                                                               last: there is nothing outside
+    window_average     as max_pool, and ``counts_padding``     the mean of each window; where counts_padding, the
+                                                               padding on both sides counts as zeros
+    adaptive_average   ``size`` of the output                  with h rows, row i of m is the mean of the rows from
+                                                               floor(i h / m) up to ceil((i + 1) h / m), without it;
+                                                               likewise columns
+    average_pool                                               the mean of each channel, shape (n, c, 1, 1)
+    flatten                                                    shape (n, values of an image)
+    reshape            ``shape``, without n                    the same values in that shape
+    expand             ``shape``, without n                    axes of size 1 repeated up to that shape
+    permute            ``axes``                                the axes in that order
+    =================  ======================================  =======================================================
 
     Args:
         model: A network that consists of these.
+        image_shape: Channels, rows and columns of its images.
 
     Raises:
-        NotImplementedError: It has another step.
+        NotImplementedError: It has another step, or cannot be traced.
     """
+    graph = _traced(model)
+    found = _results(model, graph, image_shape)
     steps: list[Step] = []
-    outputs: dict[fx.Node, str] = {}
-    for node in _Tracer().trace(model).nodes:
-        if node.op == "placeholder":
-            outputs[node] = INPUT
-        elif node.op != "output":
-            inputs = [outputs[argument] for argument in node.args if isinstance(argument, fx.Node)]
-            for step in _described(node, model):
+    names: dict[fx.Node, str] = {}
+    logits: object = None
+    for node in graph.nodes:
+        if node.op == "placeholder" and INPUT not in names.values():
+            names[node] = INPUT
+        elif node.op == "output":
+            logits = node.args[0]
+        elif _has_tensors(found[node]):
+            inputs = [names[one] for one in _arguments(node) if one in names]
+            for step in _described(node, model, found):
                 output = f"{node.name}.{step['op']}"
+                inputs = inputs if step["op"] in _OF_SEVERAL_INPUTS else inputs[:1]
                 steps.append({**step, "inputs": inputs, "output": output})
                 inputs = [output]
-            (outputs[node],) = inputs
-    return steps
+            names[node] = inputs[0]
+            if _writes_in_place(node, model):
+                _rename(names, names[_arguments(node)[0]], inputs[0])
+    if not isinstance(logits, fx.Node) or logits not in names or found[logits].dim() != 2:
+        raise NotImplementedError(
+            f"an exported network gives logits, shape (n, classes), and nothing else, got {logits}"
+        )
+    return Forward(_needed(steps, names[logits]), int(found[logits].shape[1]))
 
 
 class _Tracer(fx.Tracer):
@@ -64,54 +118,100 @@ class _Tracer(fx.Tracer):
         return isinstance(m, Quantizer | QuantConv2d | QuantLinear) or super().is_leaf_module(m, module_qualified_name)
 
 
-def _described(node: fx.Node, model: nn.Module) -> list[Step]:
+def _traced(model: nn.Module) -> fx.Graph:
+    try:
+        return _Tracer().trace(model)
+    except (fx.proxy.TraceError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise NotImplementedError(
+            f"an exported network is one that torch.fx traces, {type(model).__name__} is not ({error})"
+        ) from error
+
+
+class _Results(fx.Interpreter):
+    """Results of all nodes for images of zeros, of tensors the shape alone.
+
+    What has a state that zeros would change, quantizers and batch norm, gives back what it gets.
+    """
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module)
+        self.found: dict[fx.Node, Any] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        result = super().run_node(n)
+        self.found[n] = fx.node.map_aggregate(result, _without_values)
+        return result
+
+    def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        match module := self.fetch_attr(target):
+            case Quantizer() | nn.BatchNorm2d() | nn.BatchNorm1d():
+                return args[0]
+            case QuantConv2d():
+                return nn.Conv2d.forward(module, *args)
+            case QuantLinear():
+                return nn.Linear.forward(module, *args)
+        return super().call_module(target, args, kwargs)
+
+
+def _without_values(one: Any) -> Any:
+    return torch.empty_like(one, device="meta") if isinstance(one, Tensor) else one
+
+
+@torch.no_grad()
+def _results(model: nn.Module, graph: fx.Graph, image_shape: tuple[int, int, int]) -> dict[fx.Node, Any]:
+    results = _Results(fx.GraphModule(model, graph))
+    results.run(torch.zeros(_N_IMAGES, *image_shape))
+    return results.found
+
+
+def _has_tensors(result: Any) -> bool:
+    return isinstance(result, Tensor) or (isinstance(result, tuple | list) and any(map(_has_tensors, result)))
+
+
+def _arguments(node: fx.Node) -> list[fx.Node]:
+    """Return the nodes that a node takes, in order, each as often as it takes it."""
+    found: list[fx.Node] = []
+    fx.node.map_arg((node.args, node.kwargs), found.append)
+    return found
+
+
+def _described(node: fx.Node, model: nn.Module, found: dict[fx.Node, Any]) -> list[Step]:
     """Return the steps that a node of the traced graph is, without inputs and outputs."""
+    given: Any = fx.node.map_arg((node.args, node.kwargs), found.__getitem__)
+    args, kwargs = given
+    described = None
     if node.op == "call_module":
         name = str(node.target)
-        described = _module_steps(name, model.get_submodule(name))
-    else:
-        described = _function_steps(node)
+        described = describe_module(name, model.get_submodule(name), found[node], args[0])
+    elif node.op in ("call_function", "call_method"):
+        described = describe_function(node.target, found[node], args, kwargs)
     if described is None:
         raise NotImplementedError(
             f"an exported network has only the steps that its format knows, got {node.format_node()}"
+            + (f", {model.get_submodule(str(node.target))}" if node.op == "call_module" else "")
         )
     return described
 
 
-def _module_steps(name: str, module: nn.Module) -> list[Step] | None:
-    """Return the steps of a layer or quantizer, None for an unknown one."""
-    match module:
-        case nn.Identity():
-            return []
-        case Quantizer():
-            return [{"op": "quantize", "grid": name}]
-        case nn.ReLU():
-            return [{"op": "relu"}]
-        case nn.BatchNorm2d(affine=True, track_running_stats=True):
-            return [{"op": "batch_norm", "name": name, "eps": module.eps}]
-        case nn.Conv2d(bias=None, groups=1, dilation=(1, 1), padding=(int(), int()), padding_mode="zeros"):
-            step = {"op": "conv", "stride": list(module.stride), "padding": list(module.padding)}
-        case nn.Linear(bias=Tensor()):
-            step = {"op": "linear", "bias": f"{name}.bias"}
-        case _:
-            return None
-    act_quantizer = getattr(module, "act_quantizer", nn.Identity())
-    before = _module_steps(f"{name}.act_quantizer", act_quantizer)
-    return None if before is None else [*before, {**step, "weight": f"{name}.weight"}]
+def _writes_in_place(node: fx.Node, model: nn.Module) -> bool:
+    """Return whether a node changes its first input, so that whoever reads that later reads the result."""
+    if node.op == "call_module":
+        return bool(getattr(model.get_submodule(str(node.target)), "inplace", False))
+    if node.kwargs.get("inplace") or (len(node.args) == 2 and node.args[1] is True):  # as in relu(x, True)
+        return True
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    return name.endswith("_") or name in ("iadd", "imul", "isub", "itruediv")
 
 
-def _function_steps(node: fx.Node) -> list[Step] | None:
-    """Return the steps of a function or method of tensors, None for an unknown one."""
-    others: Any = node.args[1:]  # than the first input
-    match others:
-        case (fx.Node(),) if node.target == "add_":
-            return [{"op": "add"}]
-        case ((images, channels, slice(start=None, stop=None) as rows, slice(start=None, stop=None) as columns),) if (
-            node.target is operator.getitem and images == channels == slice(None)
-        ):
-            return [{"op": "subsample", "stride": [rows.step, columns.step]}]
-        case (1,) if node.target is nn.functional.adaptive_avg_pool2d:
-            return [{"op": "average_pool"}]
-        case (1,) if node.target is torch.flatten:
-            return [{"op": "flatten"}]
-    return None
+def _rename(names: dict[fx.Node, str], old: str, new: str) -> None:
+    names.update({node: new for node, name in names.items() if name == old})
+
+
+def _needed(steps: list[Step], output: str) -> list[Step]:
+    """Return the steps that an output rests on; its own is the last."""
+    wanted, found = {output}, []
+    for step in reversed(steps):
+        if step["output"] in wanted:
+            wanted.update(step["inputs"])
+            found.append(step)
+    return found[::-1]

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.errors import ResultsError
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.results.earlier_runs import finished_epochs, read_trials
 from lwq_tune.results.manifest import Manifest, read_manifest
+from lwq_tune.results.networks import with_kept_code
 from lwq_tune.results.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -29,17 +31,19 @@ class TrainedTrial:
         state: State of its network.
         data: ``mean`` and ``std`` of the training images (None where the checkpoint does not hold them), ``classes``,
             the label of each output, and ``class_names``.
+        images: Shape of its images, and its classes.
     """
 
     config: TrialConfig
     state: Mapping[str, Tensor]
     data: Mapping[str, Any]
+    images: ImageFormat
 
     def model(self) -> nn.Module:
         """Return its network in evaluation."""
         from lwq_tune.deployment.network import load_model
 
-        return load_model(self.config, self.state)
+        return load_model(self.config, self.state, self.images)
 
 
 class TrainedTrials:
@@ -62,7 +66,7 @@ class TrainedTrials:
 
         self.folder = RunFolder(run_dir.expanduser().resolve())
         self.manifest: Manifest = read_manifest(self.folder.path)
-        self.configs: dict[str, TrialConfig] = read_trials(self.manifest, self.folder).all
+        self.configs: dict[str, TrialConfig] = with_kept_code(self.folder, read_trials(self.manifest, self.folder).all)
         self._epochs = finished_epochs(self.folder.path)
         self._checkpoints = checkpoints_of_run(self.folder.path)
 
@@ -103,17 +107,30 @@ class TrainedTrials:
                 checkpoint = load_checkpoint(local_copy(found[0], Path(spare)))
         except (CheckpointError, FileNotFoundError) as error:
             raise ResultsError(str(error)) from error
-        return TrainedTrial(config, checkpoint["model"], describe_data(self.manifest.dataset, checkpoint))
+        dataset = self.manifest.dataset
+        return TrainedTrial(
+            config, checkpoint["model"], describe_data(dataset, checkpoint), ImageFormat.of_record(dataset)
+        )
 
     def dataset(self) -> Dataset:
         """Return the data set of the run.
 
         Raises:
             DatasetError: It is no longer there, or cannot be read.
+            ResultsError: Its images have another shape than those the networks were trained on.
         """
         from lwq_tune.data.loading import load_dataset
 
-        return load_dataset(self.manifest.dataset["dataset"], Path(self.manifest.sweep["data_dir"]))
+        recorded = self.manifest.dataset
+        dataset = load_dataset(recorded["dataset"], Path(self.manifest.sweep["data_dir"]))
+        trained_on = ImageFormat.of_record(recorded)
+        if dataset.image_format.shape != trained_on.shape:
+            raise ResultsError(
+                f"networks are checked on images of the shape they were trained on, {trained_on}, those of "
+                f"{recorded['dataset']} are read as {dataset.image_format} now (earlier versions read gray in three "
+                "channels); export with --format npz, which looks at no image, or train them anew"
+            )
+        return dataset
 
 
 def describe_data(dataset: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> dict[str, Any]:

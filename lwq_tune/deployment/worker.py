@@ -40,7 +40,7 @@ class MeasureTask:
     Attributes:
         trial_key: Its trial.
         file: ONNX file.
-        images: File of test images: ``pixels``, uint8 of shape (n, 3, h, w), ``labels``, ``mean`` and ``std``.
+        images: File of test images: ``pixels``, uint8 of shape (n, c, h, w), ``labels``, ``mean`` and ``std``.
         runtime: Name of the runtime.
         precision: What float layers compute with.
         batch_sizes: Images per call.
@@ -68,7 +68,7 @@ class MeasureTask:
 
 @dataclass(frozen=True)
 class TestImages:
-    """Normalised test images, float32 of shape (n, 3, h, w), and their labels."""
+    """Normalised test images, float32 of shape (n, c, h, w), and their labels."""
 
     images: np.ndarray
     labels: np.ndarray

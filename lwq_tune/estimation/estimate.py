@@ -88,12 +88,13 @@ def measure_sweep(
     """
     begin_s = time.monotonic()
     counts = count_images(dataset.dataset)
-    bitops = {key: float(cost.bitops) for key, cost in {**costs, **(search.costs if search else {})}.items()}
+    proposed = {} if search is None else {key: search.costs_of(one) for key, one in search.stand_ins.items()}
+    bitops = {key: float(cost.bitops) for key, cost in {**costs, **proposed}.items()}
     groups = find_groups(config, trials, search, bitops)
     with tempfile.TemporaryDirectory(prefix="lwq_tune-estimate-", ignore_cleanup_errors=True) as folder:
         spec = _run_spec(Path(folder), config, intensities)
         measured = {
-            slots: MeasuredModels(slots, groups, bitops, counts, dataset.num_classes, spec)
+            slots: MeasuredModels(slots, groups, bitops, counts, dataset.image_format, spec)
             for slots in dict.fromkeys(group.slots for group in groups)
         }
     record = _totals(config, groups, measured, counts, spec.intensity)

@@ -17,6 +17,7 @@ from lwq_tune.estimation.probe_pool import measure_side_by_side
 from lwq_tune.estimation.probe_worker import ProbeSetup, ProbeTask
 from lwq_tune.estimation.representatives import MAX_MEASURED, Models, spread
 from lwq_tune.host.threads import n_threads
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.output_streams import say
 from lwq_tune.sweep.slots import Host, Slots, choose_slots, usable_memory_mib
 from lwq_tune.sweep.space.prerequisites import waves
@@ -45,7 +46,8 @@ def find_groups(
 ) -> list[Group]:
     """Return the trials in the order in which they wait for one another.
 
-    Which trials a search will propose is not known; as many stand for them, spread over the BitOps of all candidates.
+    Which trials a search will propose is not known; as many stand for them, spread over the BitOps of all candidates,
+    or of some that are drawn where they are not listed.
 
     Raises:
         ConfigError: A trial reserves more than this host has, or there is no trial.
@@ -56,9 +58,8 @@ def find_groups(
     groups = [tuple(wave.values()) for wave in waves(trials)]
     n_proposed = 0 if search is None else search.size()[0]
     if search is not None and n_proposed:
-        candidates = [trial for of_schedule in search.candidates.values() for trial in of_schedule]
-        candidates.sort(key=lambda trial: bitops[trial.trial_key])
-        groups.append(tuple(spread(candidates, min(n_proposed, len(candidates)))))
+        stand_ins = sorted(search.stand_ins.values(), key=lambda trial: bitops[trial.trial_key])
+        groups.append(tuple(spread(stand_ins, min(n_proposed, len(stand_ins)))))
     if not groups:
         raise ConfigError("an estimate needs at least one trial that is left to train, got none")
     return [Group(group, choose_slots(config, host, len(group))) for group in groups]
@@ -72,7 +73,7 @@ class MeasuredModels:
         groups: All groups; those with other slots are left out.
         bitops: BitOps of each trial, by key.
         counts: Images of the data set.
-        num_classes: Its classes.
+        images: The form of its images.
         spec: What the ledger needs to know about the run.
 
     Raises:
@@ -85,7 +86,7 @@ class MeasuredModels:
         groups: list[Group],
         bitops: Mapping[str, float],
         counts: ImageCounts,
-        num_classes: int,
+        images: ImageFormat,
         spec: RunSpec,
     ) -> None:
         self._slots = slots
@@ -94,9 +95,7 @@ class MeasuredModels:
         works = [TrialWork.of(trial, counts) for trial in self.models.trials]
         chosen = self.models.choose(max(MAX_MEASURED, slots.n_slots))
         say(f"measuring {len(chosen)} of {len(works)} models, {show_slots(slots)}")
-        setup = ProbeSetup(
-            slots.n_slots, slots.cpus, slots.gpus, num_classes, gpus_of_slots(slots, visible_gpus()), spec
-        )
+        setup = ProbeSetup(slots.n_slots, slots.cpus, slots.gpus, images, gpus_of_slots(slots, visible_gpus()), spec)
         tasks = [ProbeTask(self.models.trials[position], works[position]) for position in chosen]
         self.report = measure_side_by_side(tasks, setup, PROBE_LIMIT_S)
         self.measured = {chosen[index]: measured for index, measured in self.report.measured.items()}

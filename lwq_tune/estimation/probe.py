@@ -14,7 +14,8 @@ from lwq_tune.data.batches import Normalizer, training_batches
 from lwq_tune.data.images import ImageSet
 from lwq_tune.energy.meter import EnergyMeter
 from lwq_tune.estimation.cost_model import Measured, TrialWork, mean_power_w
-from lwq_tune.models.layer_shapes import IMAGE_CHANNELS, IMAGE_SIZE, layer_shapes
+from lwq_tune.models.description import describe_network
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.quantization.calibrate import calibrate
 from lwq_tune.training.engine import Engine, Workload, choose_engine
 from lwq_tune.training.memory import keep_freed_memory
@@ -37,15 +38,15 @@ class Probe:
     Args:
         trial: What the trial would be.
         n_train: Training images without the validation part; no batch has more.
-        num_classes: Its classes.
+        images: The form of its images.
         device: Where to train.
     """
 
-    def __init__(self, trial: TrialConfig, n_train: int, num_classes: int, device: torch.device) -> None:
+    def __init__(self, trial: TrialConfig, n_train: int, images: ImageFormat, device: torch.device) -> None:
         keep_freed_memory()
         torch.manual_seed(trial.seed)
         self._trial, self._device = trial, device
-        model = build_model(trial, num_classes)
+        model = build_model(trial, images)
         self._model: nn.Module = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._engine = Engine("eager", trial.precision, device)
         self._optimizer = make_optimizer(
@@ -56,11 +57,11 @@ class Probe:
             scale_weight_decay=scale_weight_decay(trial),
         )
         self.batch_size = min(trial.batch_size, n_train)
-        self._train = _random_images(self.batch_size, num_classes, device)
-        self._eval = _random_images(EVALUATION_BATCH[device.type], num_classes, device)
+        self._train = _random_images(self.batch_size, images, device)
+        self._eval = _random_images(EVALUATION_BATCH[device.type], images, device)
         n_calibration = min(trial.calibration_images, CALIBRATION_BATCH, n_train)
-        self._calibration = _random_images(n_calibration, num_classes, device).images
-        self._normalize = Normalizer(torch.full((3,), 0.5), torch.full((3,), 0.29), device)
+        self._calibration = _random_images(n_calibration, images, device).images
+        self._normalize = Normalizer(torch.full((images.channels,), 0.5), torch.full((images.channels,), 0.29), device)
         self._batches = self._endless_batches(torch.Generator().manual_seed(trial.seed))
 
     def calibrate_s(self) -> float:
@@ -79,8 +80,8 @@ class Probe:
 
     def _calibrate(self) -> None:
         with self._engine.autocast():
-            images = [self._normalize(self._calibration)]
-            calibrate(self._model, images, batch_statistics=self._trial.mode == "qat")
+            batches = [self._normalize(self._calibration)]
+            calibrate(self._model, batches, batch_statistics=self._trial.mode == "qat")
 
     def _train_pass(self, n_steps: int) -> None:
         train_pass(
@@ -112,7 +113,7 @@ class Probe:
 def measure_model(
     trial: TrialConfig,
     work: TrialWork,
-    num_classes: int,
+    images: ImageFormat,
     meter: EnergyMeter,
     device: torch.device,
     is_over: Callable[[], bool] = lambda: False,
@@ -122,12 +123,12 @@ def measure_model(
     Args:
         trial: A trial of that model; nothing of it is trained.
         work: What the trial does.
-        num_classes: Classes of the data set.
+        images: The form of the images of the data set.
         meter: What charges this process for its energy.
         device: Where to train.
         is_over: Asked between steps; when it says yes, nothing is returned.
     """
-    probe = Probe(trial, work.n_train_images, num_classes, device)
+    probe = Probe(trial, work.n_train_images, images, device)
     calibration_times_s = (probe.calibrate_s(),) if work.n_calibration_images else ()
     warm_up = [probe.step_s] * WARM_UP_STEPS if work.n_steps else []
     for run in (*warm_up, probe.evaluate_s):
@@ -145,16 +146,16 @@ def measure_model(
         eval_times_s,
         calibration_times_s,
         () if reading.energy_kwh is None else (mean_power_w(reading.energy_kwh, reading.time_s),),
-        resolve_engine(trial, work, num_classes, device),
+        resolve_engine(trial, work, images, device),
         device.type,
     )
 
 
-def resolve_engine(trial: TrialConfig, work: TrialWork, num_classes: int, device: torch.device) -> str:
+def resolve_engine(trial: TrialConfig, work: TrialWork, images: ImageFormat, device: torch.device) -> str:
     """Return the engine that the trial would choose in a process with as many threads as this one."""
     if trial.mode == "ptq":
         return "eager"
-    macs = sum(shape.macs for shape in layer_shapes(trial.blocks, trial.width, num_classes))
+    macs = describe_network(trial.network, images).macs
     workload = Workload(trial.epochs * work.n_train_images, trial.batch_size, macs)
     return choose_engine(trial.engine, workload, device)
 
@@ -170,6 +171,6 @@ def _repeated(run: Callable[[], float], time_s: float, is_over: Callable[[], boo
     return tuple(results)
 
 
-def _random_images(n_images: int, num_classes: int, device: torch.device) -> ImageSet:
-    images = torch.randint(0, 256, (n_images, IMAGE_CHANNELS, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.uint8)
-    return ImageSet(images, torch.randint(0, num_classes, (n_images,))).to(device)
+def _random_images(n_images: int, images: ImageFormat, device: torch.device) -> ImageSet:
+    pixels = torch.randint(0, 256, (n_images, *images.shape), dtype=torch.uint8)
+    return ImageSet(pixels, torch.randint(0, images.num_classes, (n_images,))).to(device)

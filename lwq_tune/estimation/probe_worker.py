@@ -19,6 +19,7 @@ from lwq_tune.energy.meter import EnergyMeter, MeterSources, NullMeter
 from lwq_tune.errors import EnergyMeterError, ResultsError
 from lwq_tune.estimation.cost_model import Measured, TrialWork
 from lwq_tune.host.threads import let_idle_threads_sleep, n_threads
+from lwq_tune.models.image_format import ImageFormat
 
 RAY_NICENESS = 15  # of Ray's workers, beside whatever else runs on the host
 
@@ -40,14 +41,14 @@ class ProbeSetup:
         cpus: CPUs that a trial reserves; the number of its threads follows from it.
         gpus: GPUs that a trial reserves.
         visible_gpus: Value of ``CUDA_VISIBLE_DEVICES`` of each process; empty without GPUs.
-        num_classes: Classes of the data set.
+        images: The form of the images of the data set.
         spec: What the ledger needs to know about the run; with None no energy is measured.
     """
 
     n_processes: int
     cpus: float
     gpus: float
-    num_classes: int
+    images: ImageFormat
     visible_gpus: tuple[str, ...] = ()
     spec: RunSpec | None = None
 
@@ -134,7 +135,7 @@ def _measurements(
         connection.recv()
         for index in itertools.cycle(own):
             task = tasks[index]
-            measured = measure_model(task.trial, task.work, setup.num_classes, meter, device, connection.poll)
+            measured = measure_model(task.trial, task.work, setup.images, meter, device, connection.poll)
             if measured is None:
                 return
             yield ProbeResult(index, measured)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lwq_tune.models.layer_shapes import IMAGE_CHANNELS, stage_channels
+from lwq_tune.models.layer_shapes import stage_channels
 
 
 class BasicBlock(nn.Module):
@@ -47,12 +47,14 @@ class BasicBlock(nn.Module):
 
 
 class CifarResNet(nn.Module):
-    """Residual network for 32x32 images: stem, one to six stages ``layer1``…, average pool, classifier."""
+    """Residual network for small images: stem, one to six stages ``layer1``…, average pool, classifier."""
 
-    def __init__(self, blocks: tuple[int, ...] = (2, 2, 2), width: float = 1.0, num_classes: int = 10) -> None:
+    def __init__(
+        self, blocks: tuple[int, ...] = (2, 2, 2), width: float = 1.0, num_classes: int = 10, image_channels: int = 3
+    ) -> None:
         super().__init__()
         channels = stage_channels(len(blocks), width)
-        self.conv1 = nn.Conv2d(IMAGE_CHANNELS, channels[0], 3, 1, 1, bias=False)
+        self.conv1 = nn.Conv2d(image_channels, channels[0], 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels[0])
         self.relu = nn.ReLU(inplace=True)
         self.n_stages = len(blocks)
@@ -77,7 +79,7 @@ class CifarResNet(nn.Module):
         return [self.get_submodule(f"layer{stage}") for stage in range(1, self.n_stages + 1)]  # type: ignore[misc]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map normalised images (n, 3, 32, 32) to logits (n, num_classes)."""
+        """Map normalised images (n, c, h, w) to logits (n, classes)."""
         x = self.relu(self.bn1(self.conv1(images)))
         for stage in self.stages():
             x = stage(x)

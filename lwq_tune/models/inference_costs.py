@@ -10,7 +10,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS, LayerShape
+from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS
+from lwq_tune.models.network import Layer
 
 # Horowitz, ISSCC 2014, 45 nm, picojoules.
 FP32_MULTIPLY_PJ, FP32_ADD_PJ = 3.7, 0.9
@@ -26,10 +27,10 @@ class ModelCosts:
     Attributes:
         weight_bits: Bits of all weights when packed, biases and batch norm not counted.
         weight_mib: The same in MiB.
-        mean_weight_bits: Mean bits per weight over the residual stages, the part a schedule decides on.
+        mean_weight_bits: Mean bits per weight over the units, the part a schedule decides on.
         macs: Multiply-accumulates of the whole network.
         bitops: Sum over all layers of MACs x weight bits x activation bits, full precision as 32 x 32.
-        stage_bitops: The part of ``bitops`` in the residual stages.
+        stage_bitops: The part of ``bitops`` in the units.
         modelled_inference_energy_uj: Energy of the multiply-accumulates, 45 nm (Horowitz 2014; QTools fit),
             32-bit accumulators; memory traffic not counted.
     """
@@ -59,34 +60,36 @@ def mac_energy_pj(weight_bit_width: int, act_bit_width: int) -> float:
 
 
 def model_costs(
-    shapes: Sequence[LayerShape],
+    layers: Sequence[Layer],
     bit_widths: Sequence[int],
     act_bit_widths: Sequence[int],
     first_last_bit_width: int = FULL_PRECISION_BITS,
 ) -> ModelCosts:
-    """Return the costs of a network whose stages have the given bits.
+    """Return the costs of a network whose units have the given bits.
 
     Args:
-        shapes: All layers, from `layer_shapes`.
-        bit_widths: Weight bits per residual stage.
-        act_bit_widths: Activation bits per residual stage.
-        first_last_bit_width: Bits of weights and inputs of stem and classifier. At 8 the images enter as they are.
+        layers: All layers.
+        bit_widths: Weight bits per unit.
+        act_bit_widths: Activation bits per unit.
+        first_last_bit_width: Bits of weights and inputs of the first and the last layer, where they are in no unit. At
+            8 the images enter as they are.
     """
 
-    def bits(shape: LayerShape) -> tuple[int, int]:
-        if shape.stage is None:
-            return first_last_bit_width, first_last_bit_width
-        return bit_widths[shape.stage - 1], act_bit_widths[shape.stage - 1]
+    def bits(layer: Layer) -> tuple[int, int]:
+        if layer.unit is not None:
+            return bit_widths[layer.unit - 1], act_bit_widths[layer.unit - 1]
+        rest = first_last_bit_width if layer.is_first_or_last else FULL_PRECISION_BITS
+        return rest, rest
 
-    staged = [shape for shape in shapes if shape.stage is not None]
-    weight_bits = sum(shape.n_weights * bits(shape)[0] for shape in shapes)
-    stage_weight_bits = sum(shape.n_weights * bits(shape)[0] for shape in staged)
+    in_units = [layer for layer in layers if layer.unit is not None]
+    weight_bits = sum(layer.n_weights * bits(layer)[0] for layer in layers)
+    unit_weight_bits = sum(layer.n_weights * bits(layer)[0] for layer in in_units)
     return ModelCosts(
         weight_bits=weight_bits,
         weight_mib=weight_bits / 8 / 2**20,
-        mean_weight_bits=stage_weight_bits / sum(shape.n_weights for shape in staged),
-        macs=sum(shape.macs for shape in shapes),
-        bitops=sum(shape.macs * math.prod(bits(shape)) for shape in shapes),
-        stage_bitops=sum(shape.macs * math.prod(bits(shape)) for shape in staged),
-        modelled_inference_energy_uj=sum(shape.macs * mac_energy_pj(*bits(shape)) for shape in shapes) * 1e-6,
+        mean_weight_bits=unit_weight_bits / sum(layer.n_weights for layer in in_units),
+        macs=sum(layer.macs for layer in layers),
+        bitops=sum(layer.macs * math.prod(bits(layer)) for layer in layers),
+        stage_bitops=sum(layer.macs * math.prod(bits(layer)) for layer in in_units),
+        modelled_inference_energy_uj=sum(layer.macs * mac_energy_pj(*bits(layer)) for layer in layers) * 1e-6,
     )

@@ -20,7 +20,7 @@ def quantizers(model: nn.Module) -> list[Quantizer]:
 @contextlib.contextmanager
 def _batch_norm(model: nn.Module, *, batch_statistics: bool) -> Iterator[None]:
     """Let batch norm use the statistics of the batch, or the running ones; the running ones stay as they are."""
-    layers = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    layers = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     momenta = [layer.momentum for layer in layers]
     counts = [layer.num_batches_tracked.clone() for layer in layers if layer.num_batches_tracked is not None]
     was_training = model.training
@@ -46,7 +46,7 @@ def calibrate(model: nn.Module, batches: Iterable[Tensor], *, batch_statistics: 
 
     Args:
         model: A prepared network.
-        batches: Normalised images, shape (n, 3, 32, 32) each.
+        batches: Normalised images, shape (n, c, h, w) each.
         batch_statistics: True before training, where batch norm will see its own batches; False for a trained
             network that is only evaluated.
 

@@ -17,7 +17,7 @@ from lwq_tune.errors import ConfigError
 from lwq_tune.models.cifar_resnet import BasicBlock, CifarResNet
 from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS
 from lwq_tune.quantization.layers import DEFAULT_SCHEME, QuantConv2d, QuantLinear
-from lwq_tune.quantization.quantizers.base import Quantizer
+from lwq_tune.quantization.quantizers.base import bits_of
 from lwq_tune.quantization.schedules import check_bit_widths
 from lwq_tune.quantization.scheme import Scheme
 
@@ -112,12 +112,12 @@ def used_bit_widths(model: CifarResNet) -> tuple[tuple[int, ...], tuple[int, ...
     weights, activations = [], []
     for number, stage in enumerate(model.stages(), start=1):
         weight_bits = {
-            _bits(getattr(module, "weight_quantizer", None))
+            bits_of(getattr(module, "weight_quantizer", None))
             for module in stage.modules()
             if isinstance(module, nn.Conv2d)
         }
         act_bits = {
-            _bits(getattr(conv, "act_quantizer", None))
+            bits_of(getattr(conv, "act_quantizer", None))
             for index, block in enumerate(stage)
             for conv in ([block.conv2] if index == 0 else [block.conv1, block.conv2])
         }
@@ -136,8 +136,8 @@ def _check_ends(stages: list[nn.Sequential], activations: list[int]) -> None:
     before, after = [FULL_PRECISION_BITS, *activations], [*activations[1:], FULL_PRECISION_BITS]
     leaving_before = FULL_PRECISION_BITS
     for number, (stage, bits) in enumerate(zip(stages, activations, strict=True), start=1):
-        entering = min(leaving_before, _bits(getattr(stage[0], "input_quantizer", None)))
-        leaving = leaving_before = _bits(getattr(stage[-1], "output_quantizer", None))
+        entering = min(leaving_before, bits_of(getattr(stage[0], "input_quantizer", None)))
+        leaving = leaving_before = bits_of(getattr(stage[-1], "output_quantizer", None))
         expected = min(before[number - 1], bits), FULL_PRECISION_BITS
         if bits != FULL_PRECISION_BITS:
             expected = expected[0], min(bits, after[number - 1])
@@ -154,15 +154,8 @@ def first_last_bit_width(model: CifarResNet) -> int:
     Raises:
         ConfigError: They differ.
     """
-    bits = {_bits(getattr(module, "weight_quantizer", None)) for module in (model.conv1, model.fc)}
-    bits.add(_bits(getattr(model.fc, "act_quantizer", None)))
+    bits = {bits_of(getattr(module, "weight_quantizer", None)) for module in (model.conv1, model.fc)}
+    bits.add(bits_of(getattr(model.fc, "act_quantizer", None)))
     if len(bits) != 1:
         raise ConfigError(f"stem and classifier have one bit-width, got {sorted(bits)}")
     return bits.pop()
-
-
-def _bits(quantizer: nn.Module | None) -> int:
-    """Return the bits that the levels of a quantizer need, 32 for none."""
-    if not isinstance(quantizer, Quantizer):
-        return FULL_PRECISION_BITS
-    return (quantizer.high - quantizer.low).bit_length()

@@ -1,12 +1,13 @@
-"""Schedules: which stage of the network gets how many bits. No torch.
+"""Schedules: which unit of the network gets how many bits. No torch.
 
-A *bit-width triple* (a tuple of any length here, one entry per residual stage) gives the bits of weights
-and of input and output activations of each stage, shallow to deep (Ikram et al. 2025, Algorithm 1).
+A *bit-width triple* (a tuple of any length here, one entry per unit, by default a residual stage) gives the bits
+of weights and of input and output activations of each unit, shallow to deep (Ikram et al. 2025, Algorithm 1).
 A *family* is a property of the triple and is always derived from it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
 import re
@@ -21,6 +22,7 @@ Family = Literal["full_precision", "fixed", "ascending", "descending", "mixed"]
 Constraint = Literal["free", "ascending", "descending", "fixed"]
 
 MIN_BIT_WIDTH, MAX_BIT_WIDTH = 1, 8
+BIT_WIDTHS = (*range(MIN_BIT_WIDTH, MAX_BIT_WIDTH + 1), FULL_PRECISION_BITS)
 PROGRESSIVE_TOP_BITS = 4
 FAMILIES: tuple[str, ...] = get_args(Family)
 NAMED_SCHEDULES: dict[str, BitWidths] = {
@@ -32,7 +34,13 @@ NAMED_SCHEDULES: dict[str, BitWidths] = {
     "descending_432": (4, 3, 2),
 }
 
-_NAME = re.compile(r"(fixed|ascending|descending|mixed)_(\d+(?:_\d+)*)")
+MAX_UNITS_SPELLED = 6  # a name spells the bits of so many units, one by one
+MAX_RUNS_NAMED = 6  # and of more units as so many runs of equal bits
+
+_NAME = re.compile(r"(fixed|ascending|descending|mixed)_(\d+|\d{1,4}(?:_\d{1,4})+)")
+_RUNS = re.compile(r"(fixed|ascending|descending|mixed)_(\d{1,4}x\d{1,6}(?:_\d{1,4}x\d{1,6})*)")
+NAME_PATTERN = rf"^(full_precision|{_NAME.pattern}|{_RUNS.pattern})$"
+_DIGEST = re.compile(r"(?:ascending|descending|mixed)_\d+_units_[\d.]+_bits_[0-9a-f]{6}")
 
 
 def check_bit_width(bit_width: object) -> int:
@@ -52,17 +60,19 @@ def check_bit_width(bit_width: object) -> int:
     )
 
 
-def check_bit_widths(bit_widths: Iterable[object], n_stages: int) -> BitWidths:
-    """Return ``bit_widths`` as a tuple when it fits a network of ``n_stages`` residual stages.
+def check_bit_widths(bit_widths: Iterable[object], n_units: int) -> BitWidths:
+    """Return ``bit_widths`` as a tuple when it fits a network of ``n_units`` units.
+
+    Args:
+        bit_widths: Bits of each.
+        n_units: Units of the network.
 
     Raises:
-        ConfigError: An entry is not a bit-width, or the length is not ``n_stages``.
+        ConfigError: An entry is not a bit-width, or the length is not ``n_units``.
     """
     checked = tuple(check_bit_width(bit_width) for bit_width in bit_widths)
-    if len(checked) != n_stages:
-        raise ConfigError(
-            f"bit_widths must hold one entry per residual stage ({n_stages}), got {len(checked)}: {list(checked)}"
-        )
+    if len(checked) != n_units:
+        raise ConfigError(f"bit_widths must hold one entry per unit ({n_units}), got {len(checked)}: {list(checked)}")
     return checked
 
 
@@ -85,49 +95,83 @@ def family(bit_widths: Sequence[int]) -> Family:
 
 
 def schedule_name(bit_widths: Sequence[int]) -> str:
-    """Return the one name of a schedule, from which `parse_schedule` gets the bits back.
+    """Return the one name of a schedule.
+
+    Up to 6 units it spells their bits; of more, runs of equal bits as bits x units; where there are more than 6 runs,
+    the number of units, the mean of their bits and a digest. `parse_schedule` gets the bits back from all but the last.
 
     >>> schedule_name((2, 3, 4)), schedule_name((3, 3)), schedule_name((32, 4, 2))
     ('ascending_234', 'fixed_3', 'descending_32_4_2')
+    >>> schedule_name((2,) * 5 + (3,) * 4 + (4,) * 5)
+    'ascending_2x5_3x4_4x5'
+    >>> schedule_name((2, 3) * 10)
+    'mixed_20_units_2.50_bits_d55cf5'
     """
     kind = family(bit_widths)
     if kind == "full_precision":
         return kind
     if kind == "fixed":
         return f"fixed_{bit_widths[0]}"
-    separator = "" if max(bit_widths) < 10 else "_"
-    return f"{kind}_{separator.join(str(bit_width) for bit_width in bit_widths)}"
+    if len(bit_widths) <= MAX_UNITS_SPELLED:
+        separator = "" if max(bit_widths) < 10 else "_"
+        return f"{kind}_{separator.join(str(bit_width) for bit_width in bit_widths)}"
+    runs = [f"{bits}x{len(list(units))}" for bits, units in itertools.groupby(bit_widths)]
+    if len(runs) <= MAX_RUNS_NAMED:
+        return f"{kind}_{'_'.join(runs)}"
+    digest = hashlib.sha256("-".join(map(str, bit_widths)).encode()).hexdigest()[:6]
+    return f"{kind}_{len(bit_widths)}_units_{sum(bit_widths) / len(bit_widths):.2f}_bits_{digest}"
 
 
 def parse_schedule(name: str, n_stages: int) -> BitWidths:
     """Return the bit-widths that a schedule's name stands for.
 
     Args:
-        name: ``full_precision``, ``fixed_B``, or a family and its bits such as ``ascending_234``.
-        n_stages: Residual stages of the network.
+        name: ``full_precision``, ``fixed_B``, or a family and bits: one by one such as ``ascending_234``, or in runs
+            such as ``ascending_2x5_3x4_4x5``, bits x units.
+        n_stages: Units of the network.
 
     Raises:
-        ConfigError: The name is not of that form, or names another family than its bits have.
+        ConfigError: The name is not of that form, holds a digest, or names another family than its bits have.
 
-    >>> parse_schedule("descending_432", 3), parse_schedule("fixed_2", 4)
-    ((4, 3, 2), (2, 2, 2, 2))
+    >>> parse_schedule("descending_432", 3), parse_schedule("fixed_2", 4), parse_schedule("mixed_2x3_3x1_2x3", 7)
+    ((4, 3, 2), (2, 2, 2, 2), (2, 2, 2, 3, 2, 2, 2))
     """
     if name == "full_precision":
         return (FULL_PRECISION_BITS,) * n_stages
-    match = _NAME.fullmatch(name)
+    if _DIGEST.fullmatch(name):
+        raise ConfigError(
+            f"a name with a digest does not say all bits, got {name!r}; give the bits as a list, which the column "
+            "bit_widths of the tables holds"
+        )
+    match = _RUNS.fullmatch(name) or _NAME.fullmatch(name)
     if match is None:
         raise ConfigError(
             f"a schedule is full_precision, fixed_B, or a family with one digit per stage such as "
-            f"ascending_234, got {name!r}"
+            f"ascending_234, or with runs of equal bits such as ascending_2x5_3x4, got {name!r}"
         )
     kind, digits = match.groups()
-    bits = [int(part) for part in (digits.split("_") if "_" in digits else digits)]
+    bits = _spelled_bits(digits, n_stages)
     if kind == "fixed" and len(bits) == 1:
         bits *= n_stages
     bit_widths = check_bit_widths(bits, n_stages)
     if family(bit_widths) != kind:
         raise ConfigError(f"schedule {name!r} says {kind}, but its bits {bits} are {family(bit_widths)}")
     return bit_widths
+
+
+def _spelled_bits(digits: str, n_stages: int) -> list[int]:
+    """Return the bits that stand in a name behind the family.
+
+    Raises:
+        ConfigError: They are runs over another number of units.
+    """
+    if "x" not in digits:
+        return [int(part) for part in (digits.split("_") if "_" in digits else digits)]
+    runs = [tuple(map(int, run.split("x"))) for run in digits.split("_")]
+    n_units = sum(n for _, n in runs)
+    if n_units != n_stages:
+        raise ConfigError(f"bit_widths must hold one entry per unit ({n_stages}), got {n_units}: {digits}")
+    return [bits for bits, n in runs for _ in range(n)]
 
 
 def one_bit_more(bit_widths: BitWidths) -> BitWidths:

@@ -21,10 +21,9 @@ WEIGHTS: dict[str, Callable[..., Quantizer]] = {
     "dorefa": DoReFaWeightQuantizer,
     "minmax": MinMaxWeightQuantizer,
 }
-ACTIVATIONS: dict[str, Callable[[int], Quantizer]] = {
+ACTIVATIONS: dict[str, Callable[..., Quantizer]] = {
     "pact": PACTQuantizer,
     "dorefa": DoReFaActQuantizer,
-    "minmax": MinMaxActQuantizer,
 }
 
 
@@ -63,13 +62,20 @@ class Scheme:
         quantizer.initialize(weight)
         return quantizer
 
-    def act_quantizer(self, bit_width: int) -> nn.Module:
-        """Return a quantizer of non-negative activations, or the identity at 32 bits."""
+    def act_quantizer(self, bit_width: int, *, finds_sign: bool = False) -> nn.Module:
+        """Return a quantizer of activations, or the identity at 32 bits.
+
+        Args:
+            bit_width: Bits.
+            finds_sign: Whether they may be negative, which calibration finds; min-max always does.
+        """
         if bit_width == FULL_PRECISION_BITS:
             return nn.Identity()
+        if self.quantizer == "minmax":
+            return MinMaxActQuantizer(bit_width)
         if self.quantizer == "lsq":
-            return LSQQuantizer(bit_width, signed=False, least_squares=self.least_squares)
-        return ACTIVATIONS[self.quantizer](bit_width)
+            return LSQQuantizer(bit_width, signed=False, least_squares=self.least_squares, finds_sign=finds_sign)
+        return ACTIVATIONS[self.quantizer](bit_width, finds_sign=finds_sign)
 
     def for_first_and_last(self) -> Self:
         """Return the scheme of stem and classifier.

@@ -5,6 +5,7 @@ Start at `schema`, which says what each column means, and `recorder.RunRecorder`
 - earlier_runs: What a run holds for a later session or run: the trials that were asked for, and which of them are done.
 - energy_tables: The energy logs of a run.
 - manifest: The manifest of a run.
+- networks: The networks of a run: their layers as a table, and a copy of the code of a user's own.
 - recorded_dataset: Checks that the data set of a run is read as it was when the run began.
 - recorder: Writes the log and the tables of a run.
 - row_log: The append-only log of a run, the source of truth: one JSON object per line.

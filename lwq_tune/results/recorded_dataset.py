@@ -24,6 +24,8 @@ def find_as_before(recorded: Mapping[str, Any], validation_fraction: float) -> D
         ResultsError: Its content has changed, or the version that began the run read it differently.
     """
     found = describe_dataset(recorded["dataset"])
+    if found.image_format.channels == 1 and "channels" not in recorded:
+        raise ResultsError(f"a run is continued with {_three_channels(recorded)}; start a new sweep")
     if (found.dataset, found.digest) != (recorded["dataset"], recorded["digest"]):
         raise ResultsError(
             f"a run is continued on its own data, {recorded['dataset']} had digest {recorded['digest']} and now has "
@@ -93,6 +95,13 @@ def _difference(recorded: Mapping[str, Any], found: DatasetInfo, validation_frac
             f"{recorded['dataset']} out"
         )
     return None
+
+
+def _three_channels(recorded: Mapping[str, Any]) -> str:
+    return (
+        f"the channels it began with, the images of {recorded['dataset']} are gray, which the version that began it "
+        "read in three channels and this one reads in one"
+    )
 
 
 def _pixel_difference(recorded: Mapping[str, Any], n_read_otherwise: int) -> str | None:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from lwq_tune.config.trial import TrialConfig
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.models.inference_costs import ModelCosts
 from lwq_tune.results.energy_tables import EnergyLog
+from lwq_tune.results.networks import network_key
 from lwq_tune.results.row_log import RowLog, read_log
 from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.results.schema import ENDED, EPOCH_COLUMNS, TRIAL_COLUMNS
@@ -39,6 +41,7 @@ class RunRecorder:
         metadata: Stored in each table: ``run``, its name, and the objectives.
         initial_keys: Trials that are trained only because others start from them.
         energies_elsewhere: Training energy of trials of another run that trials of this one start from.
+        images: The form of its images, which names its networks; None where no table needs them.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class RunRecorder:
         metadata: dict[str, Any],
         initial_keys: Collection[str] = (),
         energies_elsewhere: Mapping[str, float | None] | None = None,
+        images: ImageFormat | None = None,
     ) -> None:
         self._folder = folder
         self._configs = dict(configs)
@@ -56,6 +60,7 @@ class RunRecorder:
         self._metadata = metadata
         self._initial_keys = frozenset(initial_keys)
         self._energies_elsewhere = dict(energies_elsewhere or {})
+        self._images = images
         self._run = str(metadata["run"])  # the folder may have been renamed since
         self._log = RowLog(folder.log)
         self._energy = EnergyLog(folder.energy)
@@ -158,7 +163,7 @@ class RunRecorder:
 
     def trial_row(self, key: str) -> Record:
         """Return the row of one trial, without the energy of the trials that it builds on."""
-        return trial_row(
+        row = trial_row(
             self._run,
             self._configs[key],
             self._costs[key],
@@ -167,6 +172,7 @@ class RunRecorder:
             self._energy.segments.get(key, {}),
             is_initial=key in self._initial_keys,
         )
+        return row if self._images is None else {**row, "network": network_key(self._configs[key], self._images)}
 
     def _sums_of(self, key: str) -> TrialSums:
         return self._sums[key] if key in self._sums else sum_up(self._rows.get(key, []))

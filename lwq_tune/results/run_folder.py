@@ -24,6 +24,8 @@ class RunFolder:
         self.epochs = path / "epochs"
         self.energy = path / "energy"
         self.trials = path / "trials.parquet"
+        self.network = path / "network.parquet"
+        self.sources = path / "network"
         self.ray = path / "ray"
         self.ray_error = path / "ray_error.txt"
         self.lock = path / ".lock"

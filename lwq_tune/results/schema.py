@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lwq_tune.config.settings import settings_of
+from lwq_tune.config.settings import Setting, settings_of
 from lwq_tune.config.trial import TrialConfig
 
 SCHEMA_VERSION = 4
@@ -30,6 +30,8 @@ class Column:
         unit: Empty for names and pure counts, ``1`` for fractions.
         meaning: One line, used as axis label where it is short.
         is_of_quantization: Whether it is a setting that a full-precision trial does not depend on.
+        is_added: Whether tables of this schema version that an earlier version wrote lack it.
+        before: Its value in those, null by default.
     """
 
     name: str
@@ -37,12 +39,19 @@ class Column:
     unit: str
     meaning: str
     is_of_quantization: bool = False
+    is_added: bool = False
+    before: Any = None
 
     @property
     def arrow_type(self) -> pa.DataType:
         """Arrow type of the column."""
         types = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "ints": pa.list_(pa.int32())}
         return types[self.kind]
+
+
+def _is_added(one: Setting) -> bool:
+    """Return whether a setting came after the first tables: at its default it is in no key, so that keys stayed."""
+    return not one.is_in_key_at_default
 
 
 IDENTITY = (
@@ -52,11 +61,20 @@ IDENTITY = (
     Column("init_trial_key", "str", "", "trial whose network this one starts from"),
     Column("schedule", "str", "", "name of the schedule of the weights"),
     Column("family", "str", "", "full_precision, fixed, ascending, descending or mixed"),
-    Column("bit_widths", "ints", "bit", "weight bits per residual stage, shallow to deep"),
-    Column("act_bit_widths", "ints", "bit", "activation bits per residual stage"),
+    Column("bit_widths", "ints", "bit", "weight bits per unit (by default a residual stage), shallow to deep"),
+    Column("act_bit_widths", "ints", "bit", "activation bits per unit"),
 )
+NETWORK = Column("network", "str", "", "the network, see network.parquet: 12 hex digits of its digest", is_added=True)
 CONFIG = tuple(
-    Column(f"config_{one.name}", one.kind, one.unit, one.meaning, is_of_quantization=one.is_of_quantization)
+    Column(
+        f"config_{one.name}",
+        one.kind,
+        one.unit,
+        one.meaning,
+        is_of_quantization=one.is_of_quantization,
+        is_added=_is_added(one),
+        before=one.default if _is_added(one) else None,
+    )
     for one in settings_of(TrialConfig).values()
     if one.name not in ("bit_widths", "act_bit_widths")
 )
@@ -121,10 +139,10 @@ HOST = (
 COSTS = (
     Column("weight_bits", "int", "bit", "bits of all packed weights"),
     Column("weight_mib", "float", "MiB", "packed size of all weights"),
-    Column("mean_weight_bits", "float", "bit", "mean bits per weight over the residual stages"),
+    Column("mean_weight_bits", "float", "bit", "mean bits per weight over the units"),
     Column("macs", "int", "", "multiply-accumulates per image"),
     Column("bitops", "int", "", "MACs x weight bits x activation bits per image, whole network"),
-    Column("stage_bitops", "int", "", "the same over the residual stages"),
+    Column("stage_bitops", "int", "", "the same over the units"),
     Column("modelled_inference_energy_uj", "float", "uJ", "modelled MAC energy per image, 45 nm, no memory"),
 )
 EPOCH_COLUMNS = (
@@ -147,6 +165,7 @@ EPOCH_COLUMNS = (
 )
 TRIAL_COLUMNS = (
     *IDENTITY,
+    NETWORK,
     Column("status", "str", "", "done, failed, stopped (by a rule, before its end), interrupted or pending"),
     Column("stop_reason", "str", "", "rule that ended the trial early, and why"),
     Column("error", "str", "", "why the trial failed"),
@@ -167,6 +186,25 @@ TRIAL_COLUMNS = (
     *HOST,
     Column("started_at_utc", "str", "", "when the first attempt began, ISO 8601"),
     Column("ended_at_utc", "str", "", "when the trial ended, ISO 8601"),
+)
+# One row per layer of each network of a run, in forward order: every convolution and linear layer, in a unit or not.
+NETWORK_COLUMNS = (
+    Column("network", "str", "", NETWORK.meaning),
+    Column("layer", "str", "", "name of the module"),
+    Column("kind", "str", "", "conv or linear"),
+    Column("unit", "int", "", "number of the unit that decides its bits, from 1; null where it is in none"),
+    Column("unit_name", "str", "", "name of that unit"),
+    Column(
+        "is_first_or_last",
+        "int",
+        "",
+        "1 for the first and the last layer, which have config_first_last_bit_width where they are in no unit, else 0; "
+        "other layers in no unit are in full precision",
+    ),
+    Column("n_weights", "int", "", "weights, biases not counted"),
+    Column("macs", "int", "", "multiply-accumulates per image"),
+    Column("n_inputs", "int", "", "values that it reads per image"),
+    Column("n_outputs", "int", "", "values that it writes per image"),
 )
 INTERVAL_COLUMNS = (
     Column("run", "str", "", "name of the run"),
@@ -243,13 +281,15 @@ INFERENCE_COLUMNS = (
     Column("measured_at_utc", "str", "", "when the window ended, ISO 8601"),
 )
 COLUMNS = {column.name: column for column in (*INFERENCE_COLUMNS, *TRIAL_COLUMNS, *EPOCH_COLUMNS)}
+# Columns that tables of earlier versions lack, and their value there.
+ADDED = {column.name: column.before for column in COLUMNS.values() if column.is_added}
 
 
 def arrow_schema(columns: Sequence[Column], metadata: dict[str, Any]) -> pa.Schema:
     """Return the Arrow schema of a table.
 
     Args:
-        columns: `EPOCH_COLUMNS` or `TRIAL_COLUMNS`.
+        columns: Those of the table, such as `TRIAL_COLUMNS`.
         metadata: Added to the file; values are stored as JSON. ``schema_version`` is set here.
     """
     fields = [

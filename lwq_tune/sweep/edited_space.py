@@ -10,21 +10,28 @@ from pathlib import Path
 from lwq_tune.errors import ResultsError
 from lwq_tune.output_streams import say
 from lwq_tune.results.manifest import Manifest, SpaceRecord
+from lwq_tune.results.networks import kept_model
+from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.sweep.session import space_record
-from lwq_tune.sweep.space.search_space import SearchSpace, load_space, parse_space
+from lwq_tune.sweep.space.search_space import SearchSpace, apply_overrides, load_space, parse_space
+from lwq_tune.sweep.space.strict_yaml import read_yaml
 from lwq_tune.sweep.space.trial_list import TrialList
 
 MAX_LINES_SHOWN = 20
 
 
-def recorded_space(manifest: Manifest) -> SearchSpace:
-    """Return the space of a run, as recorded in its manifest.
+def recorded_space(manifest: Manifest, folder: RunFolder) -> SearchSpace:
+    """Return the space of a run, as recorded in its manifest, with the code of a user's network that the run keeps.
 
     Raises:
         ConfigError: It is not valid in this version.
     """
     space = manifest.space
-    parsed = parse_space(space.name, space.text, space.overrides, origin=space.path)
+    values = read_yaml(space.text)
+    apply_overrides(values, space.overrides)
+    kept = kept_model(folder, (values.get("fixed") or {}).get("model"))
+    overrides = space.overrides if kept is None else (*space.overrides, f"model={kept}")
+    parsed = parse_space(space.name, space.text, overrides, origin=space.path)
     # A data set folder is identified by its content; the run records its path.
     return parsed.with_dataset(manifest.dataset["dataset"], manifest.dataset["digest"])
 
@@ -32,7 +39,9 @@ def recorded_space(manifest: Manifest) -> SearchSpace:
 def space_now(
     manifest: Manifest, space: str | None, overrides: tuple[str, ...], *, as_recorded: bool
 ) -> SearchSpace | None:
-    """Return the space of a run by its file of now; None if the file is the same, or must be ignored.
+    """Return the space of a run by its file of now; None if the file says the same, or must be ignored.
+
+    Comments say nothing: those of spaces that come with the package change from version to version.
 
     Args:
         manifest: Manifest of the run.
@@ -46,9 +55,18 @@ def space_now(
     recorded = manifest.space
     if as_recorded or (space is None and not overrides and not Path(recorded.path).is_file()):
         return None
+    if space is None and not overrides and _text(recorded.path) == recorded.text:
+        return None  # whatever became of a file that it names
     found = load_space(space or recorded.path, overrides or recorded.overrides)
-    is_same = (found.text, found.overrides) == (recorded.text, recorded.overrides)
-    return None if is_same else found
+    is_same = found.text == recorded.text or read_yaml(found.text) == read_yaml(recorded.text)
+    return None if is_same and found.overrides == recorded.overrides else found
+
+
+def _text(path: str) -> str | None:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):  # which `load_space` tells
+        return None
 
 
 def extend(manifest: Manifest, trial_list: TrialList, *, is_wanted: bool) -> Manifest:

@@ -6,6 +6,7 @@ import secrets
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from lwq_tune.carbon.intensity import IntensitySeries
 from lwq_tune.config.deploy import DeploySettings
@@ -17,6 +18,7 @@ from lwq_tune.models.inference_costs import ModelCosts
 from lwq_tune.quantization.schedules import BitWidths
 from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.sweep.dashboard import Dashboard
+from lwq_tune.sweep.space.candidates import Candidates
 from lwq_tune.sweep.space.file_models import Search
 from lwq_tune.sweep.space.search_space import SearchSpace
 from lwq_tune.sweep.stopping.settings import Stopping
@@ -31,24 +33,37 @@ class AdaptiveSearch:
 
     Attributes:
         settings: Method, number of schedules, seed.
-        candidates: Trials of each schedule that it may propose, one per seed.
-        costs: Modelled inference costs of these trials by key.
+        candidates: Schedules that it may propose.
+        trials_of: The trials of a schedule, one per seed.
+        costs_of: Modelled inference costs of a trial.
         known: Trials of listed schedules that it could propose too; they are trained before it begins.
         lag: Number of proposals made before the outcome of the first is used. None in the first session, where it
             follows from the number of trials that run at a time.
     """
 
     settings: Search
-    candidates: Mapping[BitWidths, tuple[TrialConfig, ...]]
-    costs: Mapping[str, ModelCosts]
+    candidates: Candidates
+    trials_of: Callable[[BitWidths], tuple[TrialConfig, ...]]
+    costs_of: Callable[[TrialConfig], ModelCosts]
     known: Mapping[BitWidths, tuple[TrialConfig, ...]] = field(default_factory=dict)
     lag: int | None = None
 
+    @property
+    def examples(self) -> tuple[TrialConfig, ...]:
+        """Trials of one schedule, one per seed: data, length and start of all others are theirs."""
+        return self.trials_of(self.candidates.example)
+
+    @cached_property
+    def stand_ins(self) -> Mapping[str, TrialConfig]:
+        """Trials that stand for those it will propose, by key: of all candidates where these are listed."""
+        schedules = self.candidates.spread(self.settings.trials or 0)
+        return {trial.trial_key: trial for one in schedules for trial in self.trials_of(one)}
+
     def size(self) -> tuple[int, int]:
         """Return how many trials it proposes in all, over all seeds, and their epochs."""
-        trials = next(iter(self.candidates.values()))
-        n_trials = (self.settings.trials or 0) * len(trials)
-        return n_trials, n_trials * trials[0].n_rows
+        examples = self.examples
+        n_trials = (self.settings.trials or 0) * len(examples)
+        return n_trials, n_trials * examples[0].n_rows
 
 
 @dataclass(frozen=True)
@@ -89,7 +104,7 @@ class Plan:
 
     def started_from(self) -> frozenset[str]:
         """Return the keys of the trials that others start from, including listed ones."""
-        proposable = [] if self.search is None else [t for trials in self.search.candidates.values() for t in trials]
+        proposable = () if self.search is None else self.search.examples
         initial = (trial.initial for trial in (*self.trials.values(), *proposable))
         return self.initial | {trial.trial_key for trial in initial if trial is not None}
 
@@ -171,12 +186,11 @@ def make_search(
         costs_of: Modelled inference costs of a trial.
         lag: As in `AdaptiveSearch`.
     """
-    if not space.search.is_adaptive:
+    if not space.search.is_adaptive or space.candidates is None:
         return None
-    offered = {bits for bit_widths in space.candidates for bits in bit_widths}
+    offered = {bits for choices in space.candidates.choices for bits in choices}
     known: dict[BitWidths, tuple[TrialConfig, ...]] = {}
     for trial in space.trials:
         if set(trial.bit_widths) <= offered:
             known[trial.bit_widths] = (*known.get(trial.bit_widths, ()), trial)
-    costs = {trial.trial_key: costs_of(trial) for trials in space.candidates.values() for trial in trials}
-    return AdaptiveSearch(space.search, space.candidates, costs, known, lag)
+    return AdaptiveSearch(space.search, space.candidates, space.trials_of, costs_of, known, lag)

@@ -15,6 +15,7 @@ from lwq_tune.data.preparation import report_dataset
 from lwq_tune.output_streams import say
 from lwq_tune.results.earlier_runs import read_trials
 from lwq_tune.results.manifest import Manifest, new_session, read_manifest
+from lwq_tune.results.networks import edited_since, with_kept_code, write_networks
 from lwq_tune.results.recorded_dataset import check_init_run, find_as_before, load_as_before
 from lwq_tune.results.recorder import RunRecorder, utc_now
 from lwq_tune.results.run_folder import RunFolder, run_lock
@@ -64,8 +65,10 @@ def resume_sweep(
     read_manifest(folder.path)
     with run_lock(folder.path):
         manifest = read_manifest(folder.path)  # read under the lock, so after the last session has ended
+        for line in edited_since(folder, read_trials(manifest, folder).all.values()):
+            say(line)
         config = _config(manifest, carbon_budget, address)
-        dataset = find_as_before(manifest.dataset, _validation_fraction(manifest))
+        dataset = find_as_before(manifest.dataset, _validation_fraction(manifest, folder))
         now = space_now(manifest, space, tuple(overrides), as_recorded=as_recorded)
         if now is not None:
             manifest = extend(manifest, make_trial_list(now, config), is_wanted=extend_space)
@@ -78,7 +81,7 @@ def resume_sweep(
                 return replace(run, deployed=deploy_at_end(plan, run))
         check_installed(choose_loggers(config))
         plan = replace(plan, dashboard=find_dashboard(dashboard, config.address, say))
-        _check_data(manifest, config, dataset)
+        _check_data(manifest, folder, config, dataset)
         sessions = [*manifest.sessions, new_session(sys.argv[1:], utc_now())]
         replace(manifest, sweep=config.model_dump(mode="json"), sessions=sessions).write(folder)
         say(f"going on with {len(plan.trials)} of {len(recorder.statuses())} trials in {folder.path}")
@@ -104,21 +107,23 @@ def _prepare(
     manifest: Manifest, folder: RunFolder, config: SweepConfig, *, retry_failed: bool
 ) -> tuple[RunRecorder, Plan]:
     """Return the records of the run, and what is left to train."""
-    trial_list = make_trial_list(recorded_space(manifest), config)
-    asked = read_trials(manifest, folder)
-    costs = {key: trial_list.costs_of(trial) for key, trial in asked.all.items()}
+    trial_list = make_trial_list(recorded_space(manifest, folder), config)
+    asked, images = read_trials(manifest, folder), trial_list.dataset.image_format
+    trials = with_kept_code(folder, asked.all)
+    costs = {key: trial_list.costs_of(trial) for key, trial in trials.items()}
     recorder = RunRecorder(
-        folder, asked.all, costs, manifest.table_metadata, manifest.initial_trials, manifest.init_energies_kwh
+        folder, asked.all, costs, manifest.table_metadata, manifest.initial_trials, manifest.init_energies_kwh, images
     )
+    write_networks(folder, (*trials.values(), *trial_list.networks_of()), images, manifest.table_metadata)
     statuses, recorded = recorder.statuses(), recorder.epochs_done()
     retried = frozenset(key for key, status in statuses.items() if retry_failed and status == "failed")
     unfinished = {key: recorded.get(key, 0) for key in statuses if statuses[key] not in ENDED or key in retried}
     plan = Plan(
         folder=folder,
         config=config,
-        trials={key: asked.all[key] for key in unfinished},
+        trials={key: trials[key] for key in unfinished},
         intensities=manifest.intensities(),
-        n_together=n_together(asked.all),
+        n_together=n_together(trials),
         resume_from=find_checkpoints(checkpoints_of_run(folder.path), unfinished),
         initial=frozenset(manifest.initial_trials),
         search=make_search(trial_list.space, trial_list.costs_of, asked.lag),
@@ -138,20 +143,20 @@ def _search_goes_on(plan: Plan, manifest: Manifest) -> bool:
     return n_proposed < plan.search.size()[0]
 
 
-def _check_data(manifest: Manifest, config: SweepConfig, dataset: DatasetInfo) -> None:
+def _check_data(manifest: Manifest, folder: RunFolder, config: SweepConfig, dataset: DatasetInfo) -> None:
     """Decode or download the data, and check that this run and the one it starts from read it as they did.
 
     Raises:
         UserInputError: It cannot be read, or was read otherwise.
     """
-    fraction = _validation_fraction(manifest)
+    fraction = _validation_fraction(manifest, folder)
     report_dataset(dataset, fraction, say)
     n_read_otherwise = load_as_before(manifest.dataset, config.data_dir, say)
     check_init_run(config.init_run, dataset, fraction, n_read_otherwise)
 
 
-def _validation_fraction(manifest: Manifest) -> float:
-    return recorded_space(manifest).trials[0].validation_fraction
+def _validation_fraction(manifest: Manifest, folder: RunFolder) -> float:
+    return recorded_space(manifest, folder).base.validation_fraction
 
 
 def _config(manifest: Manifest, carbon_budget: str | None, address: str | None) -> SweepConfig:

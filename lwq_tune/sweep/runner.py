@@ -137,14 +137,14 @@ def _run_search(plan: Plan, hosts: SweepHosts, search: AdaptiveSearch, sinks: Sw
     settings = search.settings
     proposer = Proposer(
         settings.method,  # type: ignore[arg-type]
-        list(search.candidates),
+        search.candidates,
         n_trials=settings.trials or 0,
         seed=settings.seed,
         lag=lag,
         known=known,
         population=settings.population,
     )
-    queue = SearchQueue(proposer, search.candidates, search.costs, sinks.recorder, plan.failed_before)
+    queue = SearchQueue(proposer, search.trials_of, search.costs_of, sinks.recorder, plan.failed_before)
     return run_tune(plan, queue, slots, sinks)
 
 

@@ -140,7 +140,7 @@ def prepare_sweep(
     if config.carbon_budget is not None:
         parse_budget(config.carbon_budget)
     trial_list = make_trial_list(space, config)
-    fraction = space.trials[0].validation_fraction
+    fraction = space.base.validation_fraction
     report_dataset(trial_list.dataset, fraction, say)
     check_init_run(config.init_run, trial_list.dataset, fraction)
     return PreparedSweep(trial_list, config, intensities, fraction, found_dashboard)
@@ -180,6 +180,7 @@ def start_sweep(prepared: PreparedSweep, estimate: Callable[[PreparedSweep], dic
         UserInputError: The data, a folder or the host cannot be used.
     """
     from lwq_tune.host.hardware import available_cpus
+    from lwq_tune.results.networks import write_networks
     from lwq_tune.results.recorder import RunRecorder, utc_now
     from lwq_tune.results.run_folder import RunFolder, run_lock
     from lwq_tune.sweep.slots import check_cpus
@@ -205,7 +206,9 @@ def start_sweep(prepared: PreparedSweep, estimate: Callable[[PreparedSweep], dic
                 manifest.table_metadata,
                 trial_list.initial,
                 manifest.init_energies_kwh,
+                trial_list.dataset.image_format,
             )
+            write_networks(folder, trial_list.networks_of(), trial_list.dataset.image_format, manifest.table_metadata)
             return replace(run_session(_plan(prepared, folder), recorder), estimate=expected)
         except BaseException:
             discard_unused(folder, config)

@@ -77,7 +77,7 @@ def loss_and_correct(model: nn.Module, images: Tensor, labels: Tensor) -> StepRe
 
     Args:
         model: Maps images to logits.
-        images: Normalised, shape (n, 3, 32, 32).
+        images: Normalised, shape (n, c, h, w).
         labels: Shape (n,).
     """
     logits = model(images).float()

@@ -16,6 +16,23 @@ from lwq_tune.training.sgd import SGD
 # On a CPU larger batches are no faster and take memory that training has not: with 500 images a CIFAR-10 trial peaked
 # at 1.6 GiB, with 128 at 1.35 (2 cores of an AMD EPYC VM, torch 2.15, float32, batch 128).
 EVALUATION_BATCH = {"cpu": 128, "cuda": 1000}
+_MIN_EVALUATION_BATCH = 16  # with less, a step on a batch of any use takes more memory than the evaluation
+_PIXELS_OF_CIFAR = 32 * 32
+
+
+def evaluation_batch(device: torch.device, images: Tensor) -> int:
+    """Return how many images are evaluated at a time: fewer of more pixels than CIFAR's, which take more memory.
+
+    Args:
+        device: Where they are evaluated.
+        images: Some of them, shape (n, c, h, w).
+
+    >>> [evaluation_batch(torch.device("cpu"), torch.empty(1, 3, size, size)) for size in (28, 32, 64, 224)]
+    [128, 128, 32, 16]
+    """
+    n_pixels = images.shape[2] * images.shape[3]
+    n_as_cifar = EVALUATION_BATCH[device.type] * _PIXELS_OF_CIFAR // max(n_pixels, _PIXELS_OF_CIFAR)
+    return max(_MIN_EVALUATION_BATCH, n_as_cifar)
 
 
 @dataclass(frozen=True)
@@ -58,7 +75,7 @@ def train_pass(
 
     Args:
         model: In place.
-        batches: Pairs of images (n, 3, 32, 32) uint8 and labels (n,), on ``device``.
+        batches: Pairs of images (n, c, h, w) uint8 and labels (n,), on ``device``.
         normalize: Makes floats of the images.
         optimizer: Its learning rate is set before each step.
         lr_of_step: Learning rate of a 0-based step of this pass.
@@ -90,7 +107,7 @@ def evaluate(
     model.eval()
     sums = _Sums(device)
     data, n_unknown = data.known()
-    for images, labels in data.batches(EVALUATION_BATCH[device.type]):
+    for images, labels in data.batches(evaluation_batch(device, data.images)):
         with engine.autocast():
             loss, n_correct = loss_and_correct(model, normalize(images), labels)
         sums.add(loss, n_correct, len(labels))

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.data.images import Dataset
 from lwq_tune.energy.meter import EnergyMeter, EnergyReading
 from lwq_tune.errors import ConfigError, TrialDivergedError
-from lwq_tune.models.cifar_resnet import CifarResNet
-from lwq_tune.models.layer_shapes import layer_shapes
+from lwq_tune.models.description import describe_network
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.quantization.calibrate import calibrate
 from lwq_tune.training.engine import Engine, Workload, choose_engine
 from lwq_tune.training.epoch_row import EnergyTotals, EpochRow, energy_values, setup_values
@@ -58,8 +58,8 @@ class Trial:
         keep_freed_memory()
         release_freed_memory()  # of the trial that used this process before, whose peak is not ours
         torch.manual_seed(config.seed)
-        model = build_model(config, dataset.num_classes, initial)
-        self._model: CifarResNet = model.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model = build_model(config, dataset.image_format, initial)
+        self._model: nn.Module = model.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._optimizer = make_optimizer(
             self._model,
             lr=config.lr,
@@ -70,14 +70,14 @@ class Trial:
         self._generator = torch.Generator().manual_seed(config.seed)
         self._data = TrialData(config, dataset, self._device)
         self._about_data = {"mean": dataset.mean.tolist(), "std": dataset.std.tolist()}
-        self._engine = self._make_engine(dataset.num_classes)
+        self._engine = self._make_engine(dataset.image_format)
         self._is_calibrated = False
         self._peak_memory = PeakMemory(self._device)
         self._totals = EnergyTotals()
         self.epochs_done = 0
 
     @property
-    def model(self) -> CifarResNet:
+    def model(self) -> nn.Module:
         """The network in its present state."""
         return self._model
 
@@ -134,7 +134,11 @@ class Trial:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a continuation needs, tensors and plain values; after the last epoch, what an export needs."""
-        unfinished = {"optimizer": self._optimizer.state_dict(), "generator": self._generator.get_state()}
+        unfinished = {
+            "optimizer": self._optimizer.state_dict(),
+            "generator": self._generator.get_state(),
+            "global_generators": self._global_generators(),
+        }
         return {
             "trial_key": self.config.trial_key,
             "epoch": self.epochs_done,
@@ -160,6 +164,7 @@ class Trial:
         if "optimizer" in state:  # a finished trial has none
             self._optimizer.load_state_dict(state["optimizer"])
             self._generator.set_state(state["generator"].cpu())
+            self._set_global_generators(state.get("global_generators", []))  # earlier versions kept none
         self._totals = EnergyTotals(state["cumulative_energy_kwh"], state["cumulative_emissions_kg_co2eq"])
         self.epochs_done = state["epoch"]
         self._is_calibrated = True
@@ -167,9 +172,18 @@ class Trial:
         self._engine = Engine(state["engine"], self.config.precision, self._device)
         self._needs_setup = self._engine.kind == "compiled"
 
-    def _make_engine(self, num_classes: int) -> Engine:
+    def _global_generators(self) -> list[Tensor]:
+        """Return the states of torch's own generators, from which dropout draws."""
+        on_gpu = [torch.cuda.get_rng_state(self._device)] if self._device.type == "cuda" else []
+        return [torch.get_rng_state(), *on_gpu]
+
+    def _set_global_generators(self, states: list[Tensor]) -> None:
+        for state, set_state in zip(states, (torch.set_rng_state, torch.cuda.set_rng_state), strict=False):
+            set_state(state.cpu())
+
+    def _make_engine(self, images: ImageFormat) -> Engine:
         config = self.config
-        macs = sum(shape.macs for shape in layer_shapes(config.blocks, config.width, num_classes))
+        macs = describe_network(config.network, images).macs
         workload = Workload(config.epochs * len(self._data.train), config.batch_size, macs)
         kind = "eager" if config.mode == "ptq" else choose_engine(config.engine, workload, self._device)
         self._needs_setup = config.mode == "qat" and (kind == "compiled" or not config.is_full_precision)

@@ -41,7 +41,8 @@ def run(installed: Path, cwd: Path, *command: str) -> subprocess.CompletedProces
 
 def test_the_wheel_holds_both_packages_the_spaces_and_the_types(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    spaces = {f"lwq_tune/search_spaces/{path.name}" for path in (REPOSITORY / "search_spaces").glob("*.yaml")}
+    spaces = {f"lwq_tune/search_spaces/{path.name}" for path in (REPOSITORY / "search_spaces").iterdir()}
+    assert "lwq_tune/search_spaces/space.schema.json" in spaces
     assert len(spaces) >= 4
     assert names >= spaces | {"lwq_tune/py.typed", "analysis/__main__.py", "lwq_tune/sweep/runner.py"}
     report = {path.relative_to(REPOSITORY).as_posix() for path in (REPOSITORY / "analysis" / "report").rglob("*.*")}

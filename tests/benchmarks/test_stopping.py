@@ -13,11 +13,12 @@ from analysis.runs.load import AnalysisError
 from benchmarks.stopping import count_beyond, emitted_kg, front, judge, main, points, true_points
 from benchmarks.support.stopping_replay import Ended, Recorded, read_grid, replay
 from lwq_tune.config.trial import TrialConfig
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.quantization.schedules import parse_schedule
+from lwq_tune.results.networks import trial_costs
 from lwq_tune.results.schema import EPOCH_COLUMNS, TRIAL_COLUMNS
 from lwq_tune.results.tables import write_table
 from lwq_tune.results.trial_rows import identity_values
-from lwq_tune.sweep.space.trial_list import trial_costs
 from lwq_tune.sweep.stopping.rules import StopRules
 from lwq_tune.sweep.stopping.settings import Asha, Dominance, Marginal, Plateau, Stopping, Target
 from tests.support.synthetic_runs import OBJECTIVES, figures
@@ -42,7 +43,7 @@ def write_grid(folder: Path, n_seeds: int = 1, trial_changes: dict[str, Any] | N
             config = TrialConfig(bit_widths=parse_schedule(schedule, 3), seed=seed, epochs=N_EPOCHS)
             identity = identity_values(folder.name, config)
             row = {**identity, **figures(accuracies[-1], kg * N_EPOCHS), "status": "done", "epochs_done": N_EPOCHS}
-            trials.append({**row, **vars(trial_costs(config, 10)), **(trial_changes or {})})
+            trials.append({**row, **vars(trial_costs(config, ImageFormat())), **(trial_changes or {})})
             rows = [
                 {
                     **identity,

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.support.run_log import Usage, handovers, packing, trial_times
 from benchmarks.support.sweeps import N_TEST, N_TRAIN, DriverSampler, Sweep, run_short, write_images
 from benchmarks.sweep_overhead import growth_figures, main, start_figures
-from lwq_tune.data.loading import load_hub_folder
+from lwq_tune.data.loading import load_folder
 from lwq_tune.energy.service.location import FOLDER_VARIABLE
 from lwq_tune.results.row_log import RowLog, read_log
 
@@ -142,7 +142,7 @@ def test_samples_are_taken_once_for_each_number_of_ended_trials(tmp_path: Path) 
 
 def test_the_images_are_a_data_set_that_a_sweep_can_read(tmp_path: Path) -> None:
     write_images(tmp_path / "images")
-    dataset = load_hub_folder(str(tmp_path / "images"))
+    dataset = load_folder(str(tmp_path / "images"))
     assert (len(dataset.train.labels), len(dataset.test.labels), dataset.num_classes) == (N_TRAIN, N_TEST, 2)
     brightness = [float(dataset.train.images[dataset.train.labels == label].float().mean()) for label in (0, 1)]
     assert brightness[1] - brightness[0] == pytest.approx(150, abs=5)

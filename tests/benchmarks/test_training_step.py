@@ -11,7 +11,7 @@ from lwq_tune.quantization.quantizers.lsq import LSQQuantizer
 
 def test_ratios_follow_from_the_median_times() -> None:
     times = {"quantized": 0.2, "full_precision": 0.16, "plain": 0.5, "input": 0.05, "matrix_product": 0.1}
-    figures = ratios(times, batch_size=10, matrix_flop=10**12)
+    figures = ratios(times, batch_size=10, matrix_flop=10**12, macs=26_657_408)
     assert figures["quantized_over_full_precision"] == pytest.approx(1.25)
     assert figures["speedup_over_plain"] == pytest.approx(2.5)
     assert figures["speedup_over_brevitas"] is None
@@ -31,7 +31,7 @@ def test_what_was_not_measured_is_printed_as_that(capsys: pytest.CaptureFixture[
     times = {"quantized": 0.2, "full_precision": 0.16, "plain": 0.5, "input": 0.05, "matrix_product": 0.1}
     settings = {"network": "resnet14", "bit_widths": [2], "quantizer": "lsq", "batch_size": 10, "precision": "fp32"}
     host = {"n_threads": 1, "gpu_model": None, "cpu_model": "Some CPU", "torch": torch.__version__}
-    _print({**ratios(times, 10, 10**12), "settings": {**settings, "engine": "eager"}, "machine": host})
+    _print({**ratios(times, 10, 10**12, 26_657_408), "settings": {**settings, "engine": "eager"}, "machine": host})
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.split()[0] == "speedup_over_brevitas"]
     assert line.endswith("not measured")
 

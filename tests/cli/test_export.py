@@ -51,7 +51,13 @@ def test_a_name_that_says_nothing_or_something_else_is_refused(out: str, given: 
 def test_what_does_not_fit_and_where_the_packed_file_is_are_said() -> None:
     layers = (LayerPlan("conv1", 8, 32, False, "its input is float"), LayerPlan("fc", 8, 8, True))
     exported = Exported(
-        Path("net.onnx"), small_config(), 250, 4000, layers, Agreement(360, 1.0, 2e-7, 0.9, 0.9), Path("n.packed.onnx")
+        Path("net.onnx"),
+        small_config(),
+        250,
+        4000,
+        layers,
+        Agreement(360, 1.0, 2e-7, 0.9, 1.0, 1e-7, 0.9),
+        Path("n.packed.onnx"),
     )
     assert describe(exported) == [
         "ascending_234 seed 0: quantized weights take 250 bytes packed, 4000 in float32",

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from lwq_tune.cli.main import main, make_parser, without_port
+from lwq_tune.cli.train import dataset_address, trial_config
 from lwq_tune.data.decoded_cache import FOLDER_VARIABLE
 from tests.conftest import run_python
-from tests.support.hub_folders import write_hub_folder
+from tests.support.hub_folders import png, write_hub_folder
 
 SPACE = "version: 1\nfixed: {epochs: 1}\nschedules: [fixed_2]\n"
 
@@ -48,11 +52,16 @@ def test_a_bad_image_is_refused_before_an_estimate_is_measured(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "cache"))
-    write_hub_folder(tmp_path / "set", size=28)
+    write_hub_folder(tmp_path / "set")
+    file = tmp_path / "set" / "train-00000-of-00001.parquet"
+    rows = pq.read_table(file).to_pylist()
+    rows[7]["img"] = {"bytes": png(np.zeros((28, 30, 3), dtype=np.uint8)), "path": None}
+    pq.write_table(pa.Table.from_pylist(rows), file)
     sweep = ["sweep", "--space", "named_schedules", "--country", "FRA", "--estimate", "first"]
     assert main([*sweep, "--set", f"dataset={tmp_path / 'set'}"]) == 2
     told = capsys.readouterr().err
-    assert "got 28x28 in row 0" in told
+    assert "got 30x28 pixels (width x height) in row 7 of" in told
+    assert "say image_size: N" in told
     assert "measuring" not in told
     assert not (tmp_path / "results").exists()
 
@@ -130,6 +139,18 @@ def test_bad_bits_of_a_single_trial_are_refused(bits: str, message: str, capsys:
     assert message in capsys.readouterr().err
 
 
+def test_flags_of_a_single_trial_say_what_is_read_of_its_data_set(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", "--bits", "2,3,4", "--dataset", "mnist", "--image-size", "32"]
+    arguments = make_parser().parse_args(words)
+    assert dataset_address(arguments) == "mnist?size=32"
+    config = trial_config(arguments, dataset_address(arguments), None)
+    assert (config.dataset, config.augmentation) == ("mnist?size=32", "crop")
+    assert main([*words, "--test-split", "dev", "--no-energy"]) == 2
+    assert "image_size alone can be chosen, got test_split (test=…) for mnist" in capsys.readouterr().err
+    assert main([*words[:-1], "0", "--no-energy"]) == 2
+    assert "image_size: input should be greater than or equal to 1, got 0" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("flag", ["--pue=nan", "--pue=0.5", "--carbon-intensity=0.056", "--country=Narnia"])
 @pytest.mark.parametrize("energy", [[], ["--no-energy"]])
 def test_where_a_single_trial_runs_is_checked_before_anything_is_said_or_read(
@@ -153,8 +174,9 @@ def test_spaces_are_listed_and_printed(capsys: pytest.CaptureFixture[str]) -> No
     listed = capsys.readouterr().out
     assert "named_schedules" in listed
     assert "paper_cifar100" in listed
+    assert "named_schedules   Fixed, ascending and descending" in listed
     assert main(["spaces", "named_schedules"]) == 0
-    assert capsys.readouterr().out.startswith("# Fixed, ascending and descending")
+    assert capsys.readouterr().out.splitlines()[1].startswith("# Fixed, ascending and descending")
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_digits_are_not_mirrored_by_default_and_photographs_are() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"bit_widths": (2, 3)}, "one entry per residual stage (3), got 2"),
+        ({"bit_widths": (2, 3)}, "one entry per unit (3), got 2"),
         ({"bit_widths": (2, 3, 0)}, "integer in [1, 8], or 32 for full precision, got 0"),
         ({"bit_widths": (2, 3, 9)}, "got 9"),
         ({"bit_widths": (2, 3, 2.5)}, "got 2.5"),
@@ -120,3 +120,25 @@ def test_an_impossible_machine_setting_is_refused(setting: dict[str, float]) -> 
 def test_a_run_name_is_one_visible_folder(run: str) -> None:
     with pytest.raises(ValidationError):
         SweepConfig(results_dir=Path("r"), run=run, data_dir=Path("d"))
+
+
+def test_other_networks_and_other_code_of_a_network_are_other_trials() -> None:
+    made = [
+        TrialConfig(model=model, source_digest=digest, bit_widths=(4, 4, 4))
+        for model, digest in (
+            ("torchvision:resnet18", None),
+            ("torchvision:vgg16_bn", None),
+            ("mynet.py:build", "a" * 16),
+            ("mynet.py:build", "b" * 16),
+            ("resnet14", None),
+        )
+    ]
+    assert len({trial.trial_key for trial in made}) == len(made)
+
+
+def test_full_precision_is_one_trial_whatever_the_units_are() -> None:
+    by_layer = TrialConfig(bit_widths=(32,) * 14, granularity="layer")
+    assert by_layer.trial_key == TrialConfig(bit_widths=(32, 32, 32)).trial_key
+    started = TrialConfig(bit_widths=(4,) * 14, granularity="layer", init_from="full_precision")
+    assert started.initial is not None
+    assert started.initial.trial_key == by_layer.trial_key

@@ -8,12 +8,15 @@ from typing import get_args
 
 import pytest
 
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.quantization.schedules import enumerate_bit_widths
+from lwq_tune.results.networks import trial_costs
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.sweep import search
 from lwq_tune.sweep.search.proposer import Method, Proposer
 from lwq_tune.sweep.search.trial_queue import ListQueue, SearchQueue, TrialQueue
+from lwq_tune.sweep.space.candidates import ListedCandidates
 from tests.conftest import small_config
 from tests.support.implementations import implementations
 from tests.support.small_run import recorder_of, train
@@ -34,9 +37,10 @@ def make_list(folder: RunFolder) -> tuple[RunRecorder, TrialQueue]:
 def make_search(method: Method) -> Callable[[RunFolder], tuple[RunRecorder, TrialQueue]]:
     def make(folder: RunFolder) -> tuple[RunRecorder, TrialQueue]:
         recorder = recorder_of(folder, {})
-        costs = dict(recorder_of(folder, TRIALS)._costs)
-        proposer = Proposer(method, list(CANDIDATES), n_trials=N_TRIALS // 2, seed=0)
-        return recorder, SearchQueue(proposer, CANDIDATES, costs, recorder)
+        proposer = Proposer(method, ListedCandidates(CANDIDATES), n_trials=N_TRIALS // 2, seed=0)
+        return recorder, SearchQueue(
+            proposer, CANDIDATES.__getitem__, lambda one: trial_costs(one, ImageFormat()), recorder
+        )
 
     return make
 

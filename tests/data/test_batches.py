@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from benchmarks.support import peer_networks
 from benchmarks.support.machine import interleaved_times_s, medians
 from benchmarks.training_step import make_input, make_step
-from lwq_tune.data.batches import Augmentation, Normalizer, n_training_batches, training_batches
+from lwq_tune.data.batches import Augmentation, Normalizer, crop_padding, n_training_batches, training_batches
 from lwq_tune.data.images import ImageSet
 from lwq_tune.data.split import check_split, n_validation_images, split_indices
 from lwq_tune.errors import DatasetError
@@ -20,7 +20,8 @@ def numbered(n_images: int) -> ImageSet:
 
 
 def crop_and_flip(images: torch.Tensor, generator: torch.Generator, *, flip: bool) -> torch.Tensor:
-    drawn = Augmentation.draw("crop_flip" if flip else "crop", len(images), generator, images.device)
+    padding = crop_padding(*images.shape[2:])
+    drawn = Augmentation.draw("crop_flip" if flip else "crop", len(images), padding, generator, images.device)
     assert drawn is not None
     return drawn.apply(images)
 
@@ -37,12 +38,16 @@ def test_every_image_comes_once_per_epoch_with_its_label(n_images: int, batch_si
 
 
 @pytest.mark.parametrize("flip", [False, True])
-def test_a_crop_is_one_window_of_the_padded_image_or_its_mirror_image(flip: bool) -> None:
-    images = torch.randint(1, 256, (5, 3, 32, 32), dtype=torch.uint8)
-    padded = torch.nn.functional.pad(images, (4, 4, 4, 4))
+@pytest.mark.parametrize(("shape", "padding"), [((3, 32, 32), 4), ((1, 28, 28), 3), ((3, 24, 40), 3), ((1, 7, 9), 0)])
+def test_a_crop_is_one_window_of_the_padded_image_or_its_mirror_image(
+    flip: bool, shape: tuple[int, int, int], padding: int
+) -> None:
+    images = torch.randint(1, 256, (5, *shape), dtype=torch.uint8)
+    padded = torch.nn.functional.pad(images, (padding,) * 4)
     cropped = crop_and_flip(images, torch.Generator().manual_seed(0), flip=flip)
+    places, (_, height, width) = range(2 * padding + 1), shape
     for image, source in zip(cropped, padded, strict=True):
-        windows = [source[:, r : r + 32, c : c + 32] for r in range(9) for c in range(9)]
+        windows = [source[:, r : r + height, c : c + width] for r in places for c in places]
         if flip:
             windows += [window.flip(2) for window in windows]
         assert sum(torch.equal(image, window) for window in windows) == 1
@@ -70,12 +75,13 @@ def test_augmentation_is_a_matter_of_the_generator_alone() -> None:
     assert not torch.equal(run(1), run(2))
 
 
-def test_normalised_images_have_zero_mean_and_unit_variance() -> None:
-    images = torch.randint(0, 256, (50, 3, 32, 32), dtype=torch.uint8)
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_normalised_images_have_zero_mean_and_unit_variance(n_channels: int) -> None:
+    images = torch.randint(0, 256, (50, n_channels, 32, 30), dtype=torch.uint8)
     mean, std = images.double().mean((0, 2, 3)) / 255, images.double().std((0, 2, 3)) / 255
     out = Normalizer(mean.float(), std.float(), torch.device("cpu"))(images)
-    assert torch.allclose(out.mean((0, 2, 3)), torch.zeros(3), atol=1e-4)
-    assert torch.allclose(out.std((0, 2, 3)), torch.ones(3), atol=1e-4)
+    assert torch.allclose(out.mean((0, 2, 3)), torch.zeros(n_channels), atol=1e-4)
+    assert torch.allclose(out.std((0, 2, 3)), torch.ones(n_channels), atol=1e-4)
     assert out.is_contiguous(memory_format=torch.channels_last)
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from lwq_tune.data import hub_images
-from lwq_tune.data.catalog import BUILTIN_CLASSES, BUILTIN_COUNTS, ImageCounts, count_images
-from lwq_tune.data.loading import load_digits, load_hub_folder
+from lwq_tune.data import folder_images
+from lwq_tune.data.catalog import ImageCounts, count_images
+from lwq_tune.data.loading import load_digits, load_folder
 from lwq_tune.errors import DatasetError
 from tests.support.hub_folders import write_hub_folder
 
@@ -16,17 +16,13 @@ def test_digits_are_counted_as_they_are_loaded() -> None:
     assert count_images("digits") == ImageCounts(len(digits.train), len(digits.test))
 
 
-def test_every_built_in_data_set_is_counted() -> None:
-    assert BUILTIN_COUNTS.keys() == BUILTIN_CLASSES.keys()
-
-
 def test_a_folder_is_counted_without_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_hub_folder(tmp_path, n_train=40, n_test=20)
     (tmp_path / "train-00000-of-00001.parquet").rename(tmp_path / "train-00000-of-00002.parquet")
     write_hub_folder(tmp_path, n_train=7, n_test=21, seed=1)
     (tmp_path / "train-00000-of-00001.parquet").rename(tmp_path / "train-00001-of-00002.parquet")
-    loaded = load_hub_folder(str(tmp_path))
-    monkeypatch.delattr(hub_images, "decode_image")
+    loaded = load_folder(str(tmp_path))
+    monkeypatch.delattr(folder_images, "decode_image")
     assert count_images(str(tmp_path)) == ImageCounts(47, 21, are_encoded=True, class_counts=(24, 23))
     assert (len(loaded.train), len(loaded.test)) == (47, 21)
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from lwq_tune.data.decoded_cache import FOLDER_VARIABLE, NodeCache, default_cache
 from lwq_tune.data.decoded_images import DecodedImages
 from lwq_tune.data.images import Dataset, as_arrays, as_dataset
-from lwq_tune.data.loading import load_dataset, load_hub_folder
+from lwq_tune.data.loading import load_dataset, load_folder
 from lwq_tune.errors import DatasetError
 from tests.conftest import REPOSITORY, run_python
 from tests.support.decoded_images import assert_equal, decoded, never
@@ -69,7 +69,7 @@ def test_a_folder_of_encoded_images_and_its_copy_elsewhere_share_an_entry(
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "cache"))
     for name in ("one", "two"):
         write_hub_folder(tmp_path / name)
-    expected = load_hub_folder(str(tmp_path / "one"))
+    expected = load_folder(str(tmp_path / "one"))
     for name in ("one", "two", "one"):  # the last reads what the others left
         assert_same(load_dataset(str(tmp_path / name), tmp_path), expected)
     assert len(list(default_cache().folder.glob("*/entry.json"))) == 1
@@ -149,12 +149,12 @@ def test_the_entries_not_used_for_longest_make_room(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("limits", "reason"),
     [
-        ({"max_bytes": SIZE_BYTES - 1, "min_free_bytes": 0}, "the cache 0 MiB at most"),
+        ({"max_bytes": SIZE_BYTES - 1, "min_free_bytes": 0, "max_share_of_free": 0.0}, "the cache 0 MiB at most"),
         ({"min_free_bytes": 2**62}, "MiB left"),
     ],
 )
 def test_what_must_not_be_written_is_decoded_by_each_with_one_warning(
-    tmp_path: Path, limits: dict[str, int], reason: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, limits: dict[str, float], reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache = NodeCache(tmp_path / "cache", **limits)
     with caplog.at_level(logging.WARNING):
@@ -163,6 +163,15 @@ def test_what_must_not_be_written_is_decoded_by_each_with_one_warning(
     assert reason in record.message
     assert f"set {FOLDER_VARIABLE} to a folder with room" in record.message
     assert list(cache.folder.glob("one*/*")) == []
+
+
+def test_one_data_set_above_the_limit_is_kept_alone_where_the_disk_has_room(tmp_path: Path) -> None:
+    cache = NodeCache(tmp_path, max_bytes=2 * (SIZE_BYTES + 2000), min_free_bytes=0)
+    for key in ("a", "b"):
+        cache.get(key, decoded)
+    cache.get("large", lambda: decoded(n_train=100))
+    assert [entry.parent.name for entry in tmp_path.glob("*/entry.json")] == ["large"]
+    assert_equal(cache.get("large", never), decoded(n_train=100))
 
 
 @pytest.mark.parametrize("kind", ["a file", "open to all", "no such place"])

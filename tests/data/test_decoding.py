@@ -1,4 +1,4 @@
-"""Every mode that Pillow can deliver: the right 8-bit RGB values, or a refusal that names image and mode."""
+"""Every mode that Pillow can deliver: the right 8-bit gray or RGB values, or a refusal that names image and mode."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from lwq_tune.data.decoding import DecodedImage, decode_image
+from lwq_tune.data.decoding import DecodedImage, decode_image, is_gray
 from lwq_tune.errors import DatasetError
 
 RNG = np.random.default_rng(0)
@@ -54,8 +54,8 @@ def packed_rows(levels: np.ndarray, depth: int) -> list[bytes]:
     return [np.packbits(row.reshape(-1)).tobytes() for row in bits]
 
 
-def gray3(values: np.ndarray) -> np.ndarray:
-    return np.stack([values] * 3, axis=2)
+def gray(values: np.ndarray) -> np.ndarray:
+    return values[:, :, None]
 
 
 def exactly(numerator: int, denominator: int) -> int:
@@ -91,35 +91,35 @@ BITS = GRAY % 2
 PALETTE_ALPHA = np.array([0, 100, 200, *[255] * 13], dtype=np.uint8)
 
 OPAQUE = {
-    "PNG 1": (encode(Image.fromarray(BITS * 255).convert("1"), "PNG"), gray3(BITS * 255)),
-    "PNG L": (encode(Image.fromarray(GRAY), "PNG"), gray3(GRAY)),
-    "PNG L of 2 bits": (png(packed_rows(GRAY % 4, 2), 2, 0), gray3(GRAY % 4 * 85)),
-    "PNG L of 4 bits": (png(packed_rows(GRAY % 16, 4), 4, 0), gray3(GRAY % 16 * 17)),
+    "PNG 1": (encode(Image.fromarray(BITS * 255).convert("1"), "PNG"), gray(BITS * 255)),
+    "PNG L": (encode(Image.fromarray(GRAY), "PNG"), gray(GRAY)),
+    "PNG L of 2 bits": (png(packed_rows(GRAY % 4, 2), 2, 0), gray(GRAY % 4 * 85)),
+    "PNG L of 4 bits": (png(packed_rows(GRAY % 16, 4), 4, 0), gray(GRAY % 16 * 17)),
     "PNG P": (encode(palette_image(), "PNG"), COLORS),
     "PNG RGB": (encode(Image.fromarray(RGB), "PNG"), RGB),
-    "PNG I;16": (encode(Image.fromarray(WIDE[:, :, 0]), "PNG"), gray3(to_eight_bits(WIDE[:, :, 0]))),
-    "PNG I;16 by hand": (png(wide_rows(WIDE[:, :, 0]), 16, 0), gray3(to_eight_bits(WIDE[:, :, 0]))),
+    "PNG I;16": (encode(Image.fromarray(WIDE[:, :, 0]), "PNG"), gray(to_eight_bits(WIDE[:, :, 0]))),
+    "PNG I;16 by hand": (png(wide_rows(WIDE[:, :, 0]), 16, 0), gray(to_eight_bits(WIDE[:, :, 0]))),
     "PNG RGB of 16 bits": (png(wide_rows(WIDE[:, :, :3]), 16, 2), to_eight_bits(WIDE[:, :, :3])),
-    "TIFF 1": (encode(Image.fromarray(BITS * 255).convert("1"), "TIFF"), gray3(BITS * 255)),
-    "TIFF L": (encode(Image.fromarray(GRAY), "TIFF"), gray3(GRAY)),
+    "TIFF 1": (encode(Image.fromarray(BITS * 255).convert("1"), "TIFF"), gray(BITS * 255)),
+    "TIFF L": (encode(Image.fromarray(GRAY), "TIFF"), gray(GRAY)),
     "TIFF P": (encode(palette_image(), "TIFF"), COLORS),
     "TIFF RGB": (encode(Image.fromarray(RGB), "TIFF", compression="tiff_lzw"), RGB),
-    "TIFF I;16": (encode(Image.fromarray(WIDE[:, :, 0]), "TIFF"), gray3(to_eight_bits(WIDE[:, :, 0]))),
+    "TIFF I;16": (encode(Image.fromarray(WIDE[:, :, 0]), "TIFF"), gray(to_eight_bits(WIDE[:, :, 0]))),
     "TIFF I;16B": (
         encode(Image.frombytes("I;16B", (32, 32), WIDE[:, :, 0].astype(">u2").tobytes()), "TIFF"),
-        gray3(to_eight_bits(WIDE[:, :, 0])),
+        gray(to_eight_bits(WIDE[:, :, 0])),
     ),
     "WebP RGB": (encode(Image.fromarray(RGB), "WEBP", lossless=True), RGB),
     "GIF P": (encode(palette_image(), "GIF"), COLORS),
-    "GIF L": (encode(Image.fromarray(GRAY), "GIF"), gray3(GRAY)),
-    "BMP 1": (encode(Image.fromarray(BITS * 255).convert("1"), "BMP"), gray3(BITS * 255)),
-    "BMP L": (encode(Image.fromarray(GRAY), "BMP"), gray3(GRAY)),
+    "GIF L": (encode(Image.fromarray(GRAY), "GIF"), np.dstack([GRAY] * 3)),  # written with a palette
+    "BMP 1": (encode(Image.fromarray(BITS * 255).convert("1"), "BMP"), gray(BITS * 255)),
+    "BMP L": (encode(Image.fromarray(GRAY), "BMP"), gray(GRAY)),
     "BMP P": (encode(palette_image(), "BMP"), COLORS),
     "BMP RGB": (encode(Image.fromarray(RGB), "BMP"), RGB),
     "PPM RGB": (encode(Image.fromarray(RGB), "PPM"), RGB),
     "PGM of 16 bits": (
         b"P5 32 32 65535\n" + WIDE[:, :, 0].astype(">u2").tobytes(),
-        gray3(to_eight_bits(WIDE[:, :, 0])),
+        gray(to_eight_bits(WIDE[:, :, 0])),
     ),
 }
 
@@ -133,6 +133,35 @@ def test_lossless_pixels_come_back_as_they_went_in(kind: str) -> None:
     assert not decoded.is_composited
 
 
+@pytest.mark.parametrize("kind", [*OPAQUE])
+def test_an_image_is_gray_by_its_header_where_it_has_one_channel(kind: str) -> None:
+    encoded, expected = OPAQUE[kind]
+    assert is_gray({"bytes": encoded}, "row 3") == (expected.shape[2] == 1)
+
+
+@pytest.mark.parametrize("size", [16, 48])
+@pytest.mark.parametrize("pixels", [RGB, GRAY[:, :, None], RGB[:20, :29]])
+def test_a_resized_image_is_the_bilinear_mean_of_its_pixels(pixels: np.ndarray, size: int) -> None:
+    image = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[:, :, 0])
+    resized = decode_image(encode(image, "PNG"), "row 3", size).pixels
+    assert (resized.shape, resized.dtype) == ((size, size, pixels.shape[2]), np.uint8)
+
+    def weights(n_from: int) -> np.ndarray:
+        """Return what each pixel of a side gives to each of the result: a triangle, as wide as the coarser of both."""
+        scale = n_from / size
+        places = (np.arange(n_from)[None] + 0.5 - (np.arange(size)[:, None] + 0.5) * scale) / max(scale, 1)
+        found = np.maximum(1 - np.abs(places), 0)
+        return found / found.sum(axis=1, keepdims=True)
+
+    height, width, _ = pixels.shape
+    expected = np.einsum("ih,hwc,jw->ijc", weights(height), pixels.astype(float), weights(width))
+    assert np.abs(resized - expected).max() <= 1.1, "Pillow rounds twice"
+
+
+def test_an_image_that_has_the_size_is_left_as_it_is() -> None:
+    assert np.array_equal(decode_image(encode(Image.fromarray(RGB), "PNG"), "row 3", 32).pixels, RGB)
+
+
 def test_color_key_of_16_bits() -> None:
     key = b"".join(int(v).to_bytes(2) for v in WIDE[5, 5, :3])
     pixels = decode(png(wide_rows(WIDE[:, :, :3]), 16, 2, tRNS=key)).pixels
@@ -144,7 +173,7 @@ def test_color_key_of_16_bits() -> None:
 TRANSPARENT = {
     "PNG LA": (
         encode(Image.fromarray(np.stack([GRAY, ALPHA], axis=2), "LA"), "PNG"),
-        on_white(gray3(GRAY), ALPHA),
+        on_white(gray(GRAY), ALPHA),
     ),
     "PNG RGBA": (encode(Image.fromarray(np.dstack([RGB, ALPHA])), "PNG"), on_white(RGB, ALPHA)),
     "PNG P with alphas": (
@@ -157,15 +186,15 @@ TRANSPARENT = {
     ),
     "PNG L with a clear level": (
         encode(Image.fromarray(GRAY), "PNG", transparency=int(GRAY[0, 0])),
-        on_white(gray3(GRAY), np.where(GRAY[0, 0] == GRAY, 0, 255)),
+        on_white(gray(GRAY), np.where(GRAY[0, 0] == GRAY, 0, 255)),
     ),
     "PNG L of 4 bits with a clear level": (
         png(packed_rows(GRAY % 16, 4), 4, 0, tRNS=b"\0\x05"),
-        on_white(gray3(GRAY % 16 * 17), np.where(GRAY % 16 == 5, 0, 255)),
+        on_white(gray(GRAY % 16 * 17), np.where(GRAY % 16 == 5, 0, 255)),
     ),
     "PNG 1 with black clear": (
         png(packed_rows(BITS, 1), 1, 0, tRNS=b"\0\0"),
-        np.full((32, 32, 3), 255, dtype=np.uint8),
+        np.full((32, 32, 1), 255, dtype=np.uint8),
     ),
     "PNG RGB with a clear colour": (
         encode(Image.fromarray(RGB), "PNG", transparency=tuple(int(v) for v in RGB[4, 7])),
@@ -173,18 +202,18 @@ TRANSPARENT = {
     ),
     "PNG I;16 with a clear level": (
         png(wide_rows(WIDE[:, :, 0]), 16, 0, tRNS=int(WIDE[9, 9, 0]).to_bytes(2)),
-        on_white(gray3(WIDE[:, :, 0]), np.where(WIDE[:, :, 0] == WIDE[9, 9, 0], 0, 65535), 65535),
+        on_white(gray(WIDE[:, :, 0]), np.where(WIDE[:, :, 0] == WIDE[9, 9, 0], 0, 65535), 65535),
     ),
     "PNG LA of 16 bits": (
         png(wide_rows(WIDE[:, :, :2]), 16, 4),
-        on_white(gray3(WIDE[:, :, 0]), WIDE[:, :, 1], 65535),
+        on_white(gray(WIDE[:, :, 0]), WIDE[:, :, 1], 65535),
     ),
     "PNG RGBA of 16 bits": (
         png(wide_rows(WIDE), 16, 6),
         on_white(WIDE[:, :, :3], WIDE[:, :, 3], 65535),
     ),
     "TIFF RGBA": (encode(Image.fromarray(np.dstack([RGB, ALPHA])), "TIFF"), on_white(RGB, ALPHA)),
-    "TIFF LA": (encode(Image.fromarray(np.dstack([GRAY, ALPHA]), "LA"), "TIFF"), on_white(gray3(GRAY), ALPHA)),
+    "TIFF LA": (encode(Image.fromarray(np.dstack([GRAY, ALPHA]), "LA"), "TIFF"), on_white(gray(GRAY), ALPHA)),
     "TIFF PA": (
         encode(palette_image("PA"), "TIFF"),
         COLORS,
@@ -204,6 +233,7 @@ TRANSPARENT = {
 def test_transparent_pixels_are_put_on_white(kind: str) -> None:
     encoded, expected = TRANSPARENT[kind]
     decoded = decode(encoded)
+    assert is_gray(encoded, "row 3") == (expected.shape[2] == 1)
     assert np.array_equal(decoded.pixels, expected)
     assert decoded.is_composited == (kind != "TIFF PA")
 
@@ -313,9 +343,9 @@ def tiff_with_alpha(parts: list[bytes], planes: int, kind_of_alpha: int) -> byte
 
 
 def test_gray_that_is_multiplied_with_its_alpha_already_is_put_on_white() -> None:
-    gray = np.minimum(GRAY, ALPHA)
-    decoded = decode(tiff_with_alpha([np.dstack([gray, ALPHA]).tobytes()], 1, kind_of_alpha=1))
-    expected = gray3(gray).astype(int) + 255 - ALPHA[:, :, None]
+    dark = np.minimum(GRAY, ALPHA)
+    decoded = decode(tiff_with_alpha([np.dstack([dark, ALPHA]).tobytes()], 1, kind_of_alpha=1))
+    expected = gray(dark).astype(int) + 255 - ALPHA[:, :, None]
     assert np.abs(decoded.pixels - expected).max() <= 1, "Pillow divides by alpha at 8 bits"
     assert decoded.is_read_otherwise
 
@@ -353,7 +383,7 @@ def test_a_gif_is_read_by_its_own_palette_and_what_it_leaves_open_is_clear() -> 
 
 def test_a_bmp_of_black_and_white_is_read_at_one_bit() -> None:
     encoded = bmp(np.packbits(BITS, axis=1)[::-1].tobytes(), 1, BLACK_AND_WHITE)
-    assert np.array_equal(decode(encoded).pixels, gray3(BITS * 255))
+    assert np.array_equal(decode(encoded).pixels, gray(BITS * 255))
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "WEBP", "JPEG"])
@@ -413,7 +443,6 @@ REFUSED = {
         encode(Image.fromarray(RGB), "TIFF", save_all=True, append_images=[Image.fromarray(RGB)]),
         "got 2 frames",
     ),
-    "another size": (encode(Image.fromarray(RGB[:28, :28]), "PNG"), "must be 32x32 pixels, got 28x28"),
     "no image": (b"no image at all", "whole PNG.* got 15 bytes that begin with b'no image at'"),
     "empty": (b"", "whole PNG.* got 0 bytes"),
     "half a JPEG": (encode(Image.fromarray(RGB), "JPEG")[:700], "whole PNG"),
@@ -456,4 +485,6 @@ def test_damaged_bytes_give_pixels_or_one_error_and_never_another(kind: str, dat
     for _ in range(data.draw(st.integers(0, 3)) if content else 0):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(DatasetError):
-        assert decode(bytes(content)).pixels.shape == (32, 32, 3)
+        pixels = decode(bytes(content)).pixels
+        assert (pixels.dtype, pixels.ndim) == (np.uint8, 3)
+        assert pixels.shape[2] in (1, 3)

@@ -13,8 +13,8 @@ import pytest
 
 from lwq_tune.data.catalog import describe_dataset
 from lwq_tune.data.decoded_cache import FOLDER_VARIABLE
+from lwq_tune.data.folder_images import cached_folder, decode_folder
 from lwq_tune.data.hub_folder import open_hub_folder
-from lwq_tune.data.hub_images import cached_hub_folder, decode_hub_folder
 from lwq_tune.data.labels import UNKNOWN_CLASS
 from lwq_tune.errors import DatasetError
 from tests.support.hub_folders import png
@@ -107,6 +107,25 @@ def test_names_of_the_hubs_metadata_are_kept(tmp_path: Path) -> None:
     assert (info.classes, info.class_names) == ((0, 2), ("plane", "bird"))
 
 
+def test_splits_and_columns_of_other_names_can_be_chosen(tmp_path: Path) -> None:
+    (tmp_path / "held-out").mkdir()
+    for file, first in (("supervised-train-0", 0), ("supervised-0", 20), ("held-out/0", 40)):
+        columns = {"picture": images(4, first), "kind": ["cat", "dog", "cat", "eel"]}
+        pq.write_table(pa.table(columns), tmp_path / f"{file}.parquet")
+    with pytest.raises(DatasetError, match="none found in .*; its .* are held-out/0.parquet, .*train_split: W"):
+        open_hub_folder(str(tmp_path))
+    chosen = "image=picture&label=kind&test=held-out"
+    with pytest.raises(DatasetError, match="train=train must name a split of .*, there are held-out"):
+        open_hub_folder(f"{tmp_path}?train=train&{chosen}")
+    hub = open_hub_folder(f"{tmp_path}?train=supervised-train&{chosen}")
+    assert [file.name for file in hub.parts("train")] == ["supervised-train-0.parquet"]
+    assert [file.parent.name for file in hub.parts("test")] == ["held-out"]
+    assert hub.labels.values == ("cat", "dog", "eel")
+    other = open_hub_folder(f"{tmp_path}?train=supervised&{chosen}")
+    assert other.n_images == {"train": 8, "test": 4}, "the word before the first dash is that of both files"
+    assert other.digest() != hub.digest()
+
+
 def test_the_label_column_can_be_chosen(tmp_path: Path) -> None:
     for split in ("train", "test"):
         columns = {"image": images(4), "fine_label": [0, 1, 2, 3], "coarse_label": [0, 0, 1, 1]}
@@ -184,7 +203,7 @@ def test_rows_that_stand_again_under_another_name_are_refused(tmp_path: Path) ->
     table = pq.read_table(tmp_path / "train-a.parquet")
     pq.write_table(table.slice(1), tmp_path / "train-b.parquet", compression="zstd")
     with pytest.raises(DatasetError, match="3 of 3 images of train stand in .*train-a.parquet and again in .*train-b"):
-        decode_hub_folder(open_hub_folder(str(tmp_path)))
+        decode_folder(open_hub_folder(str(tmp_path)))
 
 
 def test_single_repeated_images_are_told_with_their_count(tmp_path: Path) -> None:
@@ -193,7 +212,7 @@ def test_single_repeated_images_are_told_with_their_count(tmp_path: Path) -> Non
     write(tmp_path / "test.parquet", [0, 1, 1, 0], first=7)  # image 7 again
     table = pq.read_table(tmp_path / "test.parquet")
     pq.write_table(pa.concat_tables([table, table.slice(0, 1)]), tmp_path / "test.parquet")  # image 7 once more
-    decoded = decode_hub_folder(open_hub_folder(str(tmp_path)))
+    decoded = decode_folder(open_hub_folder(str(tmp_path)))
     assert decoded.notes == (
         "warning: 1 images of train stand in train-a.parquet and again in train-b.parquet",
         "warning: 1 images of test stand again in the same file, test.parquet",
@@ -220,7 +239,7 @@ def gray_folder(folder: Path, levels: list[list[int]]) -> str:
 )
 def test_training_pixels_that_do_not_vary_are_refused(tmp_path: Path, levels: list[list[int]], message: str) -> None:
     with pytest.raises(DatasetError, match=message):
-        decode_hub_folder(open_hub_folder(gray_folder(tmp_path / "set", levels)))
+        decode_folder(open_hub_folder(gray_folder(tmp_path / "set", levels)))
 
 
 def test_what_is_odd_about_the_images_is_told_again_from_the_cache(
@@ -232,7 +251,7 @@ def test_what_is_odd_about_the_images_is_told_again_from_the_cache(
         rows = [{"bytes": png(rng.integers(0, 256, (32, 32, 4), dtype=np.uint8)), "path": None} for _ in range(3)]
         pq.write_table(pa.table({"image": rows, "label": [0, 1, 1]}), tmp_path / f"{split}.parquet")
     told: list[str] = []
-    first, again = (cached_hub_folder(open_hub_folder(str(tmp_path)), told.append) for _ in range(2))
+    first, again = (cached_folder(open_hub_folder(str(tmp_path)), told.append) for _ in range(2))
     assert told == [f"decoding 6 images of {tmp_path}, once on this host"], "decoded once"
     assert first.notes == again.notes == ("6 images have transparent pixels, which were put on a white background",)
     assert first.n_read_otherwise == again.n_read_otherwise == 6

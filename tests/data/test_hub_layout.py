@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lwq_tune.data.address import DatasetAddress
 from lwq_tune.data.hub_folder import open_hub_folder
-from lwq_tune.data.hub_layout import FolderAddress, check_shards, find_layout
+from lwq_tune.data.hub_layout import check_shards, find_layout
 from lwq_tune.errors import DatasetError
 
 ONE = "00000-of-00001.parquet"
@@ -25,7 +26,7 @@ def make(folder: Path, *names: str) -> Path:
 
 
 def found(folder: Path, options: str = "") -> tuple[list[str], list[str], str]:
-    layout = find_layout(FolderAddress.parse(f"{folder}{options}"))
+    layout = find_layout(DatasetAddress.parse(f"{folder}{options}"))
     train, test = ([str(file.relative_to(folder)) for file in layout.files[split]] for split in ("train", "test"))
     return train, test, layout.test_split
 
@@ -99,7 +100,7 @@ def test_a_folder_is_read_as_the_hub_serves_it(tmp_path: Path, kind: str) -> Non
 
 def test_one_line_says_what_is_taken_as_what(tmp_path: Path) -> None:
     make(tmp_path, *(f"data/train-{i:05}-of-00003.parquet" for i in range(3)), f"data/dev-{ONE}", f"data/extra-{ONE}")
-    line = find_layout(FolderAddress.parse(str(tmp_path))).describe({"train": 73257, "test": 26032})
+    line = find_layout(DatasetAddress.parse(str(tmp_path))).describe({"train": 73257, "test": 26032})
     assert line == (
         f"{tmp_path}: train images are data/train-00000-of-00003.parquet to data/train-00002-of-00003.parquet, 3 files "
         f"(73,257 images); test images are data/dev-{ONE} (26,032 images); there is no test split, so dev serves as one"
@@ -114,7 +115,7 @@ REFUSED = {
     ),
     "two that could be the test split": (
         [f"train-{ONE}", f"validation-{ONE}", f"dev-{ONE}"],
-        "has dev, validation; choose one, such as dataset='{folder}?test=dev'",
+        "has dev, validation; choose one with test_split: dev, or dataset='{folder}?test=dev'",
     ),
     "no test images": ([f"train-{ONE}"], "holds test-*.parquet or validation-*.parquet beside its training images"),
     "no training images": ([f"test-{ONE}", "other.parquet"], "none found in {folder}; its Parquet files are other"),
@@ -171,7 +172,7 @@ def test_the_choices_behind_a_path_decide(tmp_path: Path) -> None:
     make(tmp_path, f"train-{ONE}", f"validation-{ONE}", f"dev-{ONE}", f"test-{ONE}")
     assert found(tmp_path)[1] == [f"test-{ONE}"]
     assert found(tmp_path, "?test=dev") == ([f"train-{ONE}"], [f"dev-{ONE}"], "dev")
-    line = find_layout(FolderAddress.parse(f"{tmp_path}?test=dev")).describe({"train": 1, "test": 1})
+    line = find_layout(DatasetAddress.parse(f"{tmp_path}?test=dev")).describe({"train": 1, "test": 1})
     assert f"test images are dev-{ONE} (1 images); not used: test-{ONE}, validation-{ONE}" in line
     with pytest.raises(DatasetError, match="test=eval must name a split .* there are dev, test, validation"):
         found(tmp_path, "?test=eval")
@@ -179,8 +180,8 @@ def test_the_choices_behind_a_path_decide(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("query", ["tset=dev", "test", "test=", "test=a&test=b", "", "a=1&test=dev"])
 def test_an_unknown_choice_lists_the_known(tmp_path: Path, query: str) -> None:
-    with pytest.raises(DatasetError, match="must be NAME=VALUE of test .*, image .*, label"):
-        FolderAddress.parse(f"{tmp_path}?{query}")
+    with pytest.raises(DatasetError, match="must be NAME=VALUE of train .*, test .*, image .*, label .*, size"):
+        DatasetAddress.parse(f"{tmp_path}?{query}")
 
 
 @pytest.mark.parametrize("dataset", ["~nobody_of_that_name/set", "x" * 300, f"{'x' * 300}?test=dev"])
@@ -198,18 +199,18 @@ def test_a_named_pipe_is_refused_and_never_opened(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("label", ["my label", "a+b", "a&b=c%20d", "étiquette"])
 def test_a_choice_of_any_characters_is_read_back_as_it_was(tmp_path: Path, label: str) -> None:
-    address = FolderAddress(tmp_path, {"label": label})
-    assert FolderAddress.parse(str(address)) == address
+    address = DatasetAddress(str(tmp_path), {"label": label})
+    assert DatasetAddress.parse(str(address)) == address
 
 
 def test_a_plus_sign_and_a_space_are_themselves() -> None:
-    assert FolderAddress.parse("set?label=my label+1").options == {"label": "my label+1"}
+    assert DatasetAddress.parse("set?label=my label+1").options == {"label": "my label+1"}
 
 
 def test_a_folder_whose_name_has_a_question_mark_is_itself(tmp_path: Path) -> None:
     folder = tmp_path / "what?test=dev"
     folder.mkdir()
-    assert FolderAddress.parse(str(folder)).folder == folder
+    assert DatasetAddress.parse(str(folder)).folder == folder
 
 
 @given(size=st.integers(1, 12), first=st.sampled_from([0, 1]), data=st.data())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lwq_tune.data.loading import load_hub_folder
+from lwq_tune.data.loading import load_folder
 from tests.conftest import REPOSITORY
 
 FOLDER = REPOSITORY.parent / "shared" / "data" / "cifar10"
@@ -17,7 +17,7 @@ pytestmark = [
 
 
 def test_real_cifar_10_comes_whole_from_a_hub_folder() -> None:
-    data = load_hub_folder(str(FOLDER))
+    data = load_folder(str(FOLDER))
     assert data.num_classes == 10
     assert torch.bincount(data.train.labels).tolist() == [5000] * 10
     assert torch.bincount(data.test.labels).tolist() == [1000] * 10

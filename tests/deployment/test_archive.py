@@ -8,7 +8,6 @@ from the level of torch; how many they may be is stated and asserted. Every othe
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
 import re
 from collections.abc import Iterator
@@ -19,34 +18,28 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from lwq_tune.config.trial import Quantizer, TrialConfig
 from lwq_tune.data.images import Dataset
 from lwq_tune.deployment.archive import FORMAT_VERSION, export_network, load_export
-from lwq_tune.deployment.forward_steps import forward_steps
 from lwq_tune.deployment.network import describe_network
 from lwq_tune.energy.meter import NullMeter
 from lwq_tune.errors import ResultsError
 from lwq_tune.models.cifar_resnet import CifarResNet
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.training.model import build_model
 from lwq_tune.training.trial import Trial
 from tests.conftest import REPOSITORY, small_config
 from tests.support import quantizer_twins as twins
+from tests.support.example_reader import EXAMPLE, run_export
 from tests.support.small_networks import DATA, FINER, IMAGES, PIXELS, small_network
-
-EXAMPLE = REPOSITORY / "examples" / "run_export.py"
-_spec = importlib.util.spec_from_file_location("run_export", EXAMPLE)
-assert _spec is not None
-assert _spec.loader is not None
-run_export = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(run_export)
 
 FLOAT_ERROR = 4e-6  # of the largest value of a tensor
 MAX_TIES = 0.005  # share of the activations of a network
 
 
-def rebuilt_logits(model: CifarResNet, file: Path) -> tuple[NDArray[np.float32], float]:
+def rebuilt_logits(model: nn.Module, file: Path) -> tuple[NDArray[np.float32], float]:
     """Return the logits of the file, computed in NumPy, and which share of the activations torch decided."""
     description, arrays = run_export.read_network(file)
     levels_of_torch: list[NDArray[np.float32]] = []
@@ -57,12 +50,12 @@ def rebuilt_logits(model: CifarResNet, file: Path) -> tuple[NDArray[np.float32],
     theirs: Iterator[NDArray[np.float32]] = iter(levels_of_torch)
     n_ties = n_activations = 0
 
-    def quantize(x: Any, *, bit_width: int, scale: Any, zero_point: Any) -> Any:
+    def quantize(x: Any, *, highest: int, scale: Any, zero_point: Any) -> Any:
         nonlocal n_ties, n_activations
-        mine, other = run_export.quantize(x, bit_width=bit_width, scale=scale, zero_point=zero_point), next(theirs)
+        mine, other = run_export.quantize(x, highest=highest, scale=scale, zero_point=zero_point), next(theirs)
         position = x.astype(np.float64) / scale + zero_point
         error = min(FLOAT_ERROR * float(np.abs(x).max()) / float(scale), 0.5)
-        is_inside = (position > -1) & (position < 2**bit_width)
+        is_inside = (position > -1) & (position < highest + 1)
         is_tie = (np.abs(position - np.floor(position) - 0.5) <= error) & is_inside
         assert np.allclose(mine[~is_tie], other[~is_tie], rtol=1e-6, atol=0)
         assert np.abs(mine - other).max() <= 1.001 * scale, "a tie is between neighbours"
@@ -77,7 +70,7 @@ def rebuilt_logits(model: CifarResNet, file: Path) -> tuple[NDArray[np.float32],
 
 def check_rebuilt(model: CifarResNet, config: TrialConfig, tmp_path: Path) -> None:
     file = tmp_path / "network.npz"
-    export_network(config, model.state_dict(), file, data=DATA)
+    export_network(describe_network(model), config, file, data=DATA)
     logits, share_of_ties = rebuilt_logits(model, file)
     expected = model(IMAGES).detach().numpy()
     assert logits.dtype == np.float32
@@ -162,13 +155,18 @@ def test_grids_in_a_file_are_those_of_the_formulas(tmp_path: Path) -> None:
     of_weights = {"lsq": 2, "pact": 1.5, "dorefa": 1.5}  # zero points: of levels -2 to 1, and of symmetrical ones
     for quantizer, values in changed.items():
         config = small_config(quantizer=quantizer, bit_widths=(2, 2, 2))
-        state = small_network(config).state_dict()
+        model = small_network(config)
+        state = model.state_dict()
         for name, value in values.items():
             state[f"{place}.{name}"].fill_(value)
-        export_network(config, state, file)
+        export_network(describe_network(model), config, file)
         description, arrays = run_export.read_network(file)
         assert (arrays[f"{place}.scale"], arrays[f"{place}.zero_point"]) == pytest.approx(expected[quantizer])
-        assert description["activations"][place] == {"bit_width": 2, "signed": quantizer == "minmax"}
+        assert description["activations"][place] == {
+            "bit_width": 2,
+            "highest": 3,
+            "signed": quantizer == "minmax",
+        }
         assert description["weights"][weight] == {"bit_width": 2, "signed": True, "shape": [4, 4, 3, 3]}
         scale, zero_point = twins.affine_grid(float(state[weight].min()), float(state[weight].max()), 2)
         assert arrays[f"{weight}.zero_point"] == of_weights.get(quantizer, zero_point)
@@ -181,7 +179,7 @@ def test_grids_in_a_file_are_those_of_the_formulas(tmp_path: Path) -> None:
 def test_a_file_holds_what_its_steps_name_and_nothing_else(tmp_path: Path) -> None:
     config = small_config(quantizer="lsq", bit_widths=(2, 32, 4), first_last_bit_width=8)
     file = tmp_path / "network.npz"
-    export_network(config, small_network(config).state_dict(), file)
+    export_network(describe_network(small_network(config)), config, file)
     with np.load(file) as archive:
         found = set(archive.files)
         steps = json.loads(archive["description"].tobytes())["steps"]
@@ -205,7 +203,8 @@ def test_a_packed_network_is_the_quantized_network_of_a_trial(tiny_dataset: Data
     trial = Trial(config, tiny_dataset, NullMeter())
     trial.run_epoch()
     state = trial.state_dict()
-    sizes = export_network(config, state["model"], tmp_path / "network.npz", data=state["data"])
+    network = describe_network(trial.model.eval())
+    sizes = export_network(network, config, tmp_path / "network.npz", data=state["data"])
     description, tensors = load_export(tmp_path / "network.npz")
     assert description["trial"]["bit_widths"] == [2, 3, 4]
     assert torch.equal(torch.tensor(description["data"]["mean"]), tiny_dataset.mean)
@@ -226,7 +225,7 @@ def test_the_example_in_the_documentation_reads_a_weight(tmp_path: Path, monkeyp
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     config = small_config(bit_widths=(3, 3, 3), weight_scales="per_channel")
     model = small_network(config)
-    export_network(config, model.state_dict(), tmp_path / "net.npz")
+    export_network(describe_network(model), config, tmp_path / "net.npz")
     monkeypatch.chdir(tmp_path)
     found: dict[str, Any] = {}
     exec(code, found)
@@ -249,14 +248,38 @@ def test_the_example_needs_nothing_of_ours() -> None:
             else []
         )
     }
-    assert imported == {"__future__", "argparse", "collections", "json", "numpy", "pathlib", "typing"}
+    assert imported == {"__future__", "argparse", "collections", "json", "math", "numpy", "pathlib", "typing"}
+
+
+def test_a_file_of_version_2_is_read_as_one_of_today(tmp_path: Path) -> None:
+    config = small_config(bit_widths=(3, 3, 3))
+    model = small_network(config)
+    file = tmp_path / "network.npz"
+    export_network(describe_network(model), config, file, data=DATA)
+    description, tensors = load_export(file)
+    with np.load(file) as archive:
+        arrays = dict(archive)
+    old = json.loads(arrays.pop("description").tobytes())
+    assert old.pop("image_shape") == [3, 32, 32]
+    for step in old["steps"]:
+        if step["op"] == "conv":
+            assert (step.pop("dilation"), step.pop("groups")) == ([1, 1], 1)
+    assert {about.pop("highest") for about in old["activations"].values()} == {7}
+    arrays["description"] = np.frombuffer(json.dumps({**old, "format_version": 2}).encode(), dtype=np.uint8)
+    np.savez(file, **arrays)
+    read, of_old = load_export(file)
+    assert read == description
+    assert all(torch.equal(tensor, tensors[name]) for name, tensor in of_old.items())
+    images = run_export.normalize(PIXELS.numpy(), DATA)
+    logits = run_export.forward(*run_export.read_network(file), images)
+    assert logits == pytest.approx(run_export.forward(description, run_export.read_network(file)[1], images))
 
 
 @pytest.mark.parametrize("version", [1, FORMAT_VERSION + 1])
 def test_a_file_of_another_version_is_refused(version: int, tmp_path: Path) -> None:
     description = np.frombuffer(json.dumps({"format_version": version, "weights": {}}).encode(), dtype=np.uint8)
     np.savez(tmp_path / "other.npz", description=description)
-    with pytest.raises(ResultsError, match=f"format version 2, .*other.npz is of {version}; export it anew"):
+    with pytest.raises(ResultsError, match=f"format version 2 or 3, .*other.npz is of {version}; export it anew"):
         load_export(tmp_path / "other.npz")
 
 
@@ -266,21 +289,6 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
         load_export(tmp_path / "bad.npz")
 
 
-def test_a_network_without_ranges_is_refused(tmp_path: Path) -> None:
-    config = small_config()
+def test_a_network_without_ranges_is_refused() -> None:
     with pytest.raises(ResultsError, match="layer1.0.input_quantizer has none"):
-        export_network(config, build_model(config, 10).state_dict(), tmp_path / "network.npz")
-    assert not (tmp_path / "network.npz").exists()
-
-
-class _Doubled(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return 2 * x
-
-
-@pytest.mark.parametrize("unknown", [_Doubled(), nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1, bias=False, groups=3)])
-def test_a_step_that_the_format_does_not_know_is_refused(unknown: nn.Module) -> None:
-    with pytest.raises(NotImplementedError, match="only the steps that its format knows"):
-        forward_steps(nn.Sequential(unknown))
-    with pytest.raises(ResultsError, match="only the steps that its format knows, got "):
-        describe_network(nn.Sequential(unknown))
+        describe_network(build_model(small_config(), ImageFormat()))

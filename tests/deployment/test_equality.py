@@ -143,6 +143,30 @@ def test_each_rule_of_the_gate_is_broken_by_its_own_fault() -> None:
     assert compare_logits(some_rows, simulated, some_rows).faults() == [], "float64 differs as much"
 
 
+def test_twice_the_differences_of_float64_are_no_fault() -> None:
+    generator = np.random.default_rng(0)
+    simulated = generator.normal(size=(2000, 10)) * 5
+    noise = np.sign(generator.normal(size=(2000, 1)))  # the same on all classes: each image keeps its own
+    in_float64 = simulated + 1e-2 * noise
+    in_float64[:3] = -in_float64[:3]
+    deployed = simulated + 1.5e-2 * noise[::-1]
+    deployed[-8:] = -deployed[-8:]  # 2 that are allowed anyway, and twice 3
+    assert compare_logits(deployed, simulated, in_float64).faults() == []
+    deployed[:1] = -deployed[:1]
+    (fault,) = compare_logits(deployed, simulated, in_float64).faults()
+    assert "it is on 99.55% of 2000 (with float64 99.85%)" in fault
+    (fault,) = compare_logits(simulated + 2.5e-2 * noise, simulated, simulated + 1e-2 * noise).faults()
+    assert "must be below 0.0001, it is 0.025 (with float64 0.01)" in fault
+
+
+def test_a_network_whose_classes_float_arithmetic_decides_is_refused() -> None:
+    generator = np.random.default_rng(0)
+    simulated, in_float64, deployed = (generator.normal(size=(2000, 10)) for _ in range(3))
+    faults = compare_logits(deployed, simulated, in_float64).faults()
+    assert faults
+    assert "the class must be the same" in faults[0]
+
+
 @pytest.mark.parametrize(("n_other", "is_refused"), [(0, False), (1, False), (2, True)])
 def test_of_a_few_images_one_may_have_another_class(n_other: int, is_refused: bool) -> None:
     simulated = np.random.default_rng(0).normal(size=(143, 10))

@@ -15,6 +15,8 @@ PAGES = sorted(
 )
 _FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
 
+_TITLED = re.compile(r'^```\w+ title="([^"]+)"\n(.*?)^```', re.DOTALL | re.MULTILINE)
+
 
 def text_of(page: Path) -> str:
     return page.read_text(encoding="utf-8")
@@ -27,6 +29,11 @@ def name_of(page: Path) -> str:
 def blocks(text: str, *languages: str) -> list[str]:
     """Return the contents of the fenced blocks of some languages."""
     return [content for _, language, content in _FENCE.findall(text) if language in languages]
+
+
+def named_files(text: str) -> dict[str, str]:
+    """Return the files that a page tells its reader to write: fenced blocks with a title, by name."""
+    return dict(_TITLED.findall(text))
 
 
 def prose(text: str) -> str:

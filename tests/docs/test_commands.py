@@ -7,6 +7,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ from lwq_tune.cli.main import make_parser, without_port
 from lwq_tune.cli.train import trial_config
 from lwq_tune.sweep.space.search_space import builtin_spaces, load_space
 from tests.conftest import REPOSITORY
-from tests.docs.pages import DOCS, PAGES, blocks, inline_code, name_of, text_of
+from tests.docs.pages import DOCS, PAGES, blocks, inline_code, name_of, named_files, text_of
 
 STARTS = ("python -m ", "python examples", "lwq-tune ", "lwq-analysis ", "make ", "pip install ", "sbatch ")
 
@@ -99,7 +100,13 @@ def test_there_are_commands() -> None:
 
 
 @pytest.mark.parametrize(("page", "words"), LWQ_TUNE, ids=shown)
-def test_a_command_of_lwq_tune_is_one(page: str, words: list[str]) -> None:
+def test_a_command_of_lwq_tune_is_one(
+    page: str, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if files := named_files(text_of(REPOSITORY / page)):  # what its reader has written before
+        monkeypatch.chdir(tmp_path)
+        for name, content in files.items():
+            Path(name).write_text(content, encoding="utf-8")
     parsed = parse(make_parser(), without_port(words), page)
     if parsed.command == "sweep":
         assert load_space(parsed.space, tuple(parsed.set)).trials

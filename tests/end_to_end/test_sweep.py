@@ -195,7 +195,7 @@ FAILING_PLAN = """
 import json, sys
 from pathlib import Path
 from lwq_tune.cli.messages import report_end
-from lwq_tune.sweep.space.trial_list import trial_costs
+from lwq_tune.results.networks import trial_costs
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.carbon.intensity import IntensitySeries
@@ -211,7 +211,8 @@ trials = {trial.trial_key: trial for trial in trials}
 config = SweepConfig(results_dir=Path.cwd(), run="run", data_dir=Path.cwd())
 folder = RunFolder(config.run_dir)
 folder.create()
-recorder = RunRecorder(folder, trials, {key: trial_costs(t, 10) for key, t in trials.items()}, {"run": "run"})
+costs = {key: trial_costs(t, ImageFormat()) for key, t in trials.items()}
+recorder = RunRecorder(folder, trials, costs, {"run": "run"})
 intensities = {"": IntensitySeries.constant(475.0, "world-average")}
 end = run_trials(Plan(folder, config, trials, intensities, dict.fromkeys(trials, 1)), recorder, print)
 sys.exit(report_end(Run(folder.path, recorder.trial_rows(), end=end)))

@@ -19,9 +19,10 @@ from lwq_tune.errors import ConfigError, DatasetError
 from lwq_tune.estimation.estimate import measure_sweep
 from lwq_tune.estimation.range import Range
 from lwq_tune.host.hardware import available_cpus
+from lwq_tune.models.image_format import ImageFormat
+from lwq_tune.results.networks import trial_costs
 from lwq_tune.sweep.confirmation import IDLE_S, WARM_UP_S
 from lwq_tune.sweep.space.prerequisites import with_initial_trials
-from lwq_tune.sweep.space.trial_list import trial_costs
 from tests.conftest import small_config
 
 FRANCE = {"": IntensitySeries.constant(56.0, "user")}
@@ -30,7 +31,7 @@ FRANCE = {"": IntensitySeries.constant(56.0, "user")}
 def estimate(tmp_path: Path, *listed: TrialConfig, **changes: object) -> tuple[dict[str, Any], str]:
     """Return the record and the text of an estimate."""
     trials = {trial.trial_key: trial for trial in with_initial_trials(listed)}
-    costs = {key: trial_costs(trial, 10) for key, trial in trials.items()}
+    costs = {key: trial_costs(trial, ImageFormat()) for key, trial in trials.items()}
     config = SweepConfig(results_dir=tmp_path / "results", run="run", data_dir=tmp_path, **changes)  # type: ignore[arg-type]
     told: list[str] = []
     record = measure_sweep(config, describe_dataset(listed[0].dataset), trials, costs, FRANCE, tell=told.append)

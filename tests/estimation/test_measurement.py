@@ -10,11 +10,13 @@ from lwq_tune.errors import ConfigError
 from lwq_tune.estimation import measurement
 from lwq_tune.estimation.measurement import find_groups, gpus_of_slots
 from lwq_tune.host import hardware
+from lwq_tune.models.image_format import ImageFormat
+from lwq_tune.results.networks import trial_costs
 from lwq_tune.sweep.plan import AdaptiveSearch
 from lwq_tune.sweep.slots import Slots
+from lwq_tune.sweep.space.candidates import ListedCandidates
 from lwq_tune.sweep.space.file_models import Search
 from lwq_tune.sweep.space.prerequisites import with_initial_trials
-from lwq_tune.sweep.space.trial_list import trial_costs
 from tests.conftest import small_config
 
 
@@ -35,7 +37,7 @@ def by_key(*trials: TrialConfig) -> dict[str, TrialConfig]:
 
 
 def bitops_of(*trials: TrialConfig) -> dict[str, float]:
-    return {trial.trial_key: float(trial_costs(trial, 10).bitops) for trial in trials}
+    return {trial.trial_key: float(trial_costs(trial, ImageFormat()).bitops) for trial in trials}
 
 
 def test_trials_that_start_from_others_wait_and_share_the_host_anew(tmp_path: Path) -> None:
@@ -62,7 +64,12 @@ def test_a_search_is_stood_for_by_a_spread_of_its_candidates(tmp_path: Path) -> 
     }
     listed = small_config(bit_widths=(32, 32, 32))
     flat = [trial for trials in candidates.values() for trial in trials]
-    search = AdaptiveSearch(Search(method="tpe", trials=3), candidates, {})
+    search = AdaptiveSearch(
+        Search(method="tpe", trials=3),
+        ListedCandidates(candidates),
+        candidates.__getitem__,
+        lambda trial: trial_costs(trial, ImageFormat()),
+    )
     before, proposed = find_groups(sweep_config(tmp_path), by_key(listed), search, bitops_of(listed, *flat))
     assert before.trials == (listed,)
     assert proposed.slots == Slots(4, 1.0, 0.0)

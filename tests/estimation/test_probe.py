@@ -20,6 +20,7 @@ from lwq_tune.energy.trial_meter import LedgerMeter
 from lwq_tune.estimation import probe as probe_module
 from lwq_tune.estimation.cost_model import Measured, TrialWork, estimate_trial
 from lwq_tune.estimation.probe import MIN_REPEATS, Probe, measure_model, resolve_engine
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.training import engine as engine_module
 from lwq_tune.training.trial import Trial
 from tests.conftest import small_config
@@ -46,7 +47,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def measured_of(config: TrialConfig, meter: CountingMeter | NullMeter | None = None) -> Measured:
-    measured = measure_model(config, TrialWork.of(config, DIGITS), 10, meter or CountingMeter(), CPU)
+    measured = measure_model(config, TrialWork.of(config, DIGITS), ImageFormat(), meter or CountingMeter(), CPU)
     assert measured is not None
     return measured
 
@@ -98,8 +99,8 @@ def test_a_learning_rate_that_would_diverge_does_not(monkeypatch: pytest.MonkeyP
 
 
 def test_no_batch_is_larger_than_the_training_set() -> None:
-    assert Probe(small_config(batch_size=100_000), 1293, 10, CPU).batch_size == 1293
-    assert Probe(small_config(batch_size=16), 1293, 10, CPU).batch_size == 16
+    assert Probe(small_config(batch_size=100_000), 1293, ImageFormat(), CPU).batch_size == 1293
+    assert Probe(small_config(batch_size=16), 1293, ImageFormat(), CPU).batch_size == 16
 
 
 def test_repeats_go_on_for_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,14 +117,14 @@ def test_repeats_go_on_for_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_probe_that_is_over_returns_nothing_and_asks_for_no_more_steps(n_asked: int) -> None:
     config, answers = small_config(), iter([False] * n_asked + [True] * 20)
     meter = CountingMeter()
-    assert measure_model(config, TrialWork.of(config, DIGITS), 10, meter, CPU, lambda: next(answers)) is None
+    assert measure_model(config, TrialWork.of(config, DIGITS), ImageFormat(), meter, CPU, lambda: next(answers)) is None
     assert not meter.is_open
 
 
 def test_the_engine_is_that_of_the_trial(monkeypatch: pytest.MonkeyPatch) -> None:
     def resolved(**changes: object) -> str:
         config = small_config(**changes)
-        return resolve_engine(config, TrialWork.of(config, DIGITS), 10, CPU)
+        return resolve_engine(config, TrialWork.of(config, DIGITS), ImageFormat(), CPU)
 
     assert resolved() == "eager"
     assert resolved(engine="compiled") == "compiled"
@@ -147,10 +148,10 @@ def test_an_estimate_is_near_what_training_takes(bits: tuple[int, ...], tmp_path
     spec = RunSpec("probe", tmp_path / "log.jsonl", IntensitySeries.constant(400, "user"), 1.0, "probe")
     meter = LedgerMeter(spec, "probe", os.getpid(), 1.0)
     try:
-        before = measure_model(config, work, 10, meter, CPU)
+        before = measure_model(config, work, ImageFormat(), meter, CPU)
         meter.between_windows()
         rows = list(Trial(config, load_digits(), meter).epochs())
-        after = measure_model(config, work, 10, meter, CPU)
+        after = measure_model(config, work, ImageFormat(), meter, CPU)
     finally:
         meter.close()
     assert before is not None

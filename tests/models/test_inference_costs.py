@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lwq_tune.models.cifar_resnet import CifarResNet
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.models.inference_costs import mac_energy_pj, model_costs
 from lwq_tune.models.layer_shapes import MODEL_BLOCKS, layer_shapes, stage_channels
 
-NETWORK = layer_shapes((2, 2, 2), 1.0, 10)
+NETWORK = layer_shapes((2, 2, 2), 1.0, ImageFormat())
 
 # By hand, (2,2,2) network, 10 classes. Weights: stem 3*16*9 = 432; stage 1: 4 * 16*16*9 = 9216;
 # stage 2: 16*32*9 + 3 * 32*32*9 + 16*32 = 4608 + 27648 + 512 = 32768;
@@ -21,7 +22,7 @@ MACS = {"stem": 432 * 1024, 1: 9216 * 1024, 2: 32768 * 256, 3: 131072 * 64, "fc"
 
 def test_the_default_network_has_the_weights_and_macs_counted_by_hand() -> None:
     for stage, n_weights in WEIGHTS.items():
-        assert sum(shape.n_weights for shape in NETWORK if shape.stage == stage) == n_weights
+        assert sum(shape.n_weights for shape in NETWORK if shape.unit == stage) == n_weights
     costs = model_costs(NETWORK, (32, 32, 32), (32, 32, 32))
     assert costs.macs == sum(MACS.values()) == 26_657_408
     assert costs.weight_bits == 174_128 * 32
@@ -72,8 +73,8 @@ def test_a_narrow_network_has_one_channel_at_least() -> None:
 
 def test_resnet20_has_the_published_stage_weights() -> None:
     # 65.9 KiB at 2 bits and 1054 KiB in float32; 161 M and 384 M BitOps for 2-2-2 and 2-3-4 in the stages.
-    shapes = layer_shapes((3, 3, 3), 1.0, 10)
-    staged = sum(shape.n_weights for shape in shapes if shape.stage)
+    shapes = layer_shapes((3, 3, 3), 1.0, ImageFormat())
+    staged = sum(shape.n_weights for shape in shapes if shape.unit)
     assert staged * 2 / 8 / 1024 == pytest.approx(65.9, abs=0.05)
     assert model_costs(shapes, (2, 2, 2), (2, 2, 2)).stage_bitops == pytest.approx(161e6, rel=5e-3)
     assert model_costs(shapes, (2, 3, 4), (2, 3, 4)).stage_bitops == pytest.approx(384e6, rel=5e-3)
@@ -81,7 +82,7 @@ def test_resnet20_has_the_published_stage_weights() -> None:
 
 def test_modelled_energy_reproduces_the_published_figures() -> None:
     # 40.8 M MACs: 188 uJ in float32, 12.2 at 8/8 and 4.6 at 2/2 bits, were all layers quantized.
-    shapes = [shape for shape in layer_shapes((3, 3, 3), 1.0, 10) if shape.stage]
+    shapes = [shape for shape in layer_shapes((3, 3, 3), 1.0, ImageFormat()) if shape.unit]
     scale = 40.8e6 / sum(shape.macs for shape in shapes)
     for bits, published_uj in ((32, 188), (8, 12.2), (4, 6.1), (2, 4.6)):
         costs = model_costs(shapes, (bits,) * 3, (bits,) * 3)
@@ -99,7 +100,7 @@ def test_shapes_agree_with_the_built_model(blocks: tuple[int, ...], width: float
         for name, module in model.named_modules()
         if isinstance(module, nn.Conv2d | nn.Linear)
     }
-    shapes = layer_shapes(blocks, width, num_classes)
+    shapes = layer_shapes(blocks, width, ImageFormat(num_classes=num_classes))
     assert {shape.name: shape.n_weights for shape in shapes} == built
     assert all(type(shape.macs) is int for shape in shapes), "exact, as counts of bit operations are"
 

@@ -11,11 +11,12 @@ import pytest
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.data.images import Dataset
 from lwq_tune.energy.ledger.totals import trial_part
+from lwq_tune.models.image_format import ImageFormat
+from lwq_tune.results.networks import trial_costs
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.results.schema import EPOCH_COLUMNS, TRIAL_COLUMNS
 from lwq_tune.results.trial_rows import ROW_EMISSIONS, ROW_ENERGIES, last_attempts
-from lwq_tune.sweep.space.trial_list import trial_costs
 from lwq_tune.training.epoch_row import EpochRow
 from lwq_tune.training.trial import Trial
 from tests.conftest import small_config
@@ -31,7 +32,7 @@ def configs() -> dict[str, TrialConfig]:
 
 
 def recorder_of(folder: RunFolder, configs: dict[str, TrialConfig]) -> RunRecorder:
-    costs = {key: trial_costs(config, 4) for key, config in configs.items()}
+    costs = {key: trial_costs(config, ImageFormat(num_classes=4)) for key, config in configs.items()}
     return RunRecorder(folder, configs, costs, {"run": folder.path.name, "objectives": []})
 
 

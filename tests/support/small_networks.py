@@ -8,6 +8,7 @@ from torch import nn
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.data.batches import Normalizer
 from lwq_tune.models.cifar_resnet import CifarResNet
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.quantization.calibrate import calibrate
 from lwq_tune.quantization.quantizers.lsq import LSQQuantizer
 from lwq_tune.quantization.quantizers.minmax import MinMaxActQuantizer
@@ -26,7 +27,7 @@ def small_network(config: TrialConfig) -> CifarResNet:
     """Return a network in evaluation with statistics of batch norm, ranges and signs that an export could get wrong."""
     torch.manual_seed(config.seed)
     initial = CifarResNet(config.blocks, config.width, 10).state_dict()
-    model = build_model(config, 10, initial)
+    model = build_model(config, ImageFormat(), initial)
     calibrate(model, [IMAGES], batch_statistics=True)
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     with torch.no_grad():

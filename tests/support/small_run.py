@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from lwq_tune.config.trial import TrialConfig
+from lwq_tune.models.image_format import ImageFormat
+from lwq_tune.results.networks import trial_costs
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.run_folder import RunFolder
-from lwq_tune.sweep.space.trial_list import trial_costs
 
 
 def epoch_row(epoch: int, val_accuracy: float = 0.5, emissions_kg: float | None = 1e-6) -> dict[str, Any]:
@@ -34,7 +35,7 @@ def epoch_row(epoch: int, val_accuracy: float = 0.5, emissions_kg: float | None 
 
 def recorder_of(folder: RunFolder, trials: dict[str, TrialConfig]) -> RunRecorder:
     """Return a recorder of some trials."""
-    costs = {key: trial_costs(trial, 10) for key, trial in trials.items()}
+    costs = {key: trial_costs(trial, ImageFormat()) for key, trial in trials.items()}
     return RunRecorder(folder, trials, costs, {"run": "run", "objectives": []})
 
 

@@ -12,11 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lwq_tune.config.trial import TrialConfig
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.quantization.schedules import parse_schedule
+from lwq_tune.results.networks import trial_costs
 from lwq_tune.results.schema import EPOCH_COLUMNS, INTERVAL_COLUMNS, TRIAL_COLUMNS
 from lwq_tune.results.tables import write_table
 from lwq_tune.results.trial_rows import identity_values
-from lwq_tune.sweep.space.trial_list import trial_costs
 
 OBJECTIVES = [
     {"column": "test_accuracy", "direction": "maximize"},
@@ -75,36 +76,56 @@ def write_run(
     config_changes: dict[str, Any] | None = None,
 ) -> Path:
     """Write a run whose trials have the given accuracies, one per seed, and emissions, even over its epochs."""
-    metadata = {"run": folder.name, "objectives": OBJECTIVES if objectives is None else objectives}
-    trials = []
+    cases = []
     for schedule, (accuracies, emissions_kg) in (POINTS if points is None else points).items():
         for seed, accuracy in enumerate(accuracies):
             config = TrialConfig(
                 bit_widths=parse_schedule(schedule, 3), seed=seed, epochs=n_epochs, **(config_changes or {})
             )
             identity = identity_values(folder.name, config)
-            trials.append(
-                {
-                    **identity,
-                    **vars(trial_costs(config, 10)),
-                    **figures(accuracy, emissions_kg),
-                    "status": "done",
-                    "attempts": 1,
-                    "epochs_done": n_epochs,
-                    **(changes or {}),
-                }
-            )
-            rows = [
-                {
-                    **identity,
-                    **figures(accuracy * epoch / n_epochs, emissions_kg / n_epochs),
-                    "attempt": 1,
-                    "epoch": epoch,
-                    **(changes or {}),
-                }
-                for epoch in range(1, n_epochs + 1)
-            ]
-            write_table(folder / "epochs" / f"{config.trial_key}.parquet", EPOCH_COLUMNS, rows, metadata)
+            cases.append(Case(identity, vars(trial_costs(config, ImageFormat())), accuracy, emissions_kg))
+    return write_cases(folder, cases, objectives, n_epochs, changes)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A finished trial of a run.
+
+    Attributes:
+        identity: Columns that say which it is, and its configuration.
+        costs: Columns of its modelled costs.
+        accuracy: Of its last epoch.
+        emissions_kg: Of its training.
+    """
+
+    identity: dict[str, Any]
+    costs: dict[str, Any]
+    accuracy: float
+    emissions_kg: float
+
+
+def write_cases(
+    folder: Path,
+    cases: Sequence[Case],
+    objectives: Any = None,
+    n_epochs: int = 2,
+    changes: dict[str, Any] | None = None,
+) -> Path:
+    """Write a run of these trials; accuracy rises and emissions are even over its epochs."""
+    metadata = {"run": folder.name, "objectives": OBJECTIVES if objectives is None else objectives}
+    more = changes or {}
+    trials = []
+    for case in cases:
+        ended = {"status": "done", "attempts": 1, "epochs_done": n_epochs}
+        trials.append(case.identity | case.costs | figures(case.accuracy, case.emissions_kg) | ended | more)
+        rows = [
+            case.identity
+            | figures(case.accuracy * epoch / n_epochs, case.emissions_kg / n_epochs)
+            | {"attempt": 1, "epoch": epoch}
+            | more
+            for epoch in range(1, n_epochs + 1)
+        ]
+        write_table(folder / "epochs" / f"{case.identity['trial_key']}.parquet", EPOCH_COLUMNS, rows, metadata)
     write_table(folder / "trials.parquet", TRIAL_COLUMNS, trials, metadata)
     return folder
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,11 +21,11 @@ from tests.support.hub_folders import png
 from tests.support.manifests import manifest_of
 
 
-def make(folder: Path, labels: Sequence[int], dtype: type = np.uint8) -> str:
+def make(folder: Path, labels: Sequence[int], shape: tuple[int, ...] = (32, 32, 3)) -> str:
     folder.mkdir()
     rng = np.random.default_rng(0)
     for split, n_images in (("train", len(labels)), ("test", 4)):
-        pixels = [rng.integers(0, np.iinfo(dtype).max, (32, 32), dtype=dtype) for _ in range(n_images)]
+        pixels = [rng.integers(0, 256, shape, dtype=np.uint8) for _ in range(n_images)]
         table = pa.table({"image": [{"bytes": png(one)} for one in pixels], "label": list(labels)[:n_images]})
         pq.write_table(table, folder / f"{split}-00000-of-00001.parquet")
     return str(folder)
@@ -61,11 +62,21 @@ def test_labels_that_were_taken_otherwise_are_refused(tmp_path: Path, labels: li
 def test_pixels_that_were_read_otherwise_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "cache"))
     labels = [0, 1] * 10
-    folder = make(tmp_path / "set", labels, np.uint16)
+    folder = make(tmp_path / "set", labels, (32, 32, 4))  # transparency was left out
     for _ in range(2):  # decoded, and from the cache
         with pytest.raises(ResultsError, match="the pixels it began with, 24 images .*start a new sweep"):
             load_as_before(as_an_earlier_version_recorded(folder, labels), tmp_path, say)
     load_as_before(describe_dataset(folder).record(), tmp_path, say)
+
+
+def test_gray_images_that_were_read_in_three_channels_are_refused(tmp_path: Path) -> None:
+    folder = make(tmp_path / "set", [0, 1] * 10, (32, 32))
+    recorded = describe_dataset(folder).record()
+    assert (recorded["channels"], recorded["height"], recorded["width"]) == (1, 32, 32)
+    find_as_before(json.loads(json.dumps(recorded)), 0.1)
+    before = {name: value for name, value in recorded.items() if name not in ("channels", "height", "width")}
+    with pytest.raises(ResultsError, match="the channels it began with, .* are gray, .*start a new sweep"):
+        find_as_before(before, 0.1)
 
 
 def test_networks_of_data_that_was_taken_otherwise_are_no_start(tmp_path: Path) -> None:

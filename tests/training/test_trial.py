@@ -15,6 +15,7 @@ from lwq_tune.data.labels import UNKNOWN_CLASS
 from lwq_tune.energy.meter import NullMeter
 from lwq_tune.errors import ConfigError, TrialDivergedError
 from lwq_tune.models.cifar_resnet import CifarResNet
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.quantization.quantizers.lsq import LSQQuantizer
 from lwq_tune.training import engine as engine_module
 from lwq_tune.training import model as model_module
@@ -175,7 +176,7 @@ def test_a_checkpoint_of_another_trial_is_refused(tiny_dataset: Dataset) -> None
 
 
 def test_scales_have_a_weight_decay_of_their_own_and_nothing_is_left_out() -> None:
-    model = build_model(small_config(), num_classes=4)
+    model = build_model(small_config(), ImageFormat(num_classes=4))
     optimizer = make_optimizer(model, lr=0.1, momentum=0.9, weight_decay=1e-4, scale_weight_decay=2e-4)
     decayed, spared = optimizer.param_groups
     scales = [m.scale for m in model.modules() if isinstance(m, LSQQuantizer)]

@@ -1,4 +1,4 @@
-"""Parallel coordinates: a line for each configuration through the bits of its stages, its accuracy and its cost."""
+"""Parallel coordinates: a line for each configuration through the bits of its units, its accuracy and its cost."""
 
 from __future__ import annotations
 
@@ -11,32 +11,45 @@ from analysis.report.evidence import Evidence
 from analysis.report.figures.figure import Figure, Panel
 from analysis.report.figures.styles import GRID, MUTED, base_layout, family_colour, family_dash, family_symbol
 from analysis.report.formatting import Values, number_text, plain, rounded
+from analysis.runs.networks import FEW_UNITS
 from analysis.wording import counted_range
 
 MOST_LINES = 100
 SPREAD, SPREAD_EACH = 0.5, 0.04  # of the distance between two numbers of bits: for all lines, for each
+LETTER_PX, LONGEST_NAME = 6.5, 22  # of an upright name: its height by letters; the middle of longer ones is left out
+FIGURE_PLACES = 2  # of an axis of a figure, in distances of axes of units, where those stand close
 
 
 def draw_parallel(evidence: Evidence, hover: dict[int, str]) -> Figure:
     """Return a line for each of the first configurations by rank."""
     rows = evidence.shown.head(MOST_LINES)
     rows = pd.concat([rows, evidence.shown.iloc[MOST_LINES:].query("family == 'full_precision'")])
-    n_stages = max(map(len, rows["bit_widths"]))
+    n_units = max(map(len, rows["bit_widths"]))
+    is_upright = n_units > FEW_UNITS
     levels = sorted({int(bits) for widths in rows["bit_widths"] for bits in widths})
     axes = objective_axes(evidence)
-    names = [*(f"stage {stage}<br>bits" for stage in range(1, n_stages + 1)), *map(_axis_name, axes)]
-    heights = _heights(rows, levels, axes, n_stages)
-    ticks = [_bit_ticks(levels)] * n_stages + [_figure_ticks(rows, axis) for axis in axes]
-    data = _lines(rows, heights, hover)
+    units = evidence.units[:n_units]
+    if is_upright:
+        names = [*(plain(_short(name)) for name in units), *(plain(axis.label) for axis in axes)]
+    else:
+        names = [*(f"{plain(name)}<br>bits" for name in units), *map(_axis_name, axes)]
+    heights = _heights(rows, levels, axes, n_units)
+    # Axes of many units stand close: the first one has the numbers of bits for all.
+    bit_ticks = [_bit_ticks(levels), *[[] if is_upright else _bit_ticks(levels)] * (n_units - 1)]
+    ticks = bit_ticks + [_figure_ticks(rows, axis) for axis in axes]
+    places = list(range(len(names)))
+    if is_upright:
+        places = [*range(n_units), *(n_units - 1 + FIGURE_PLACES * number for number in range(1, len(axes) + 1))]
+    data = _lines(rows, places, heights, hover)
     layout = base_layout(
         xaxis={
-            "range": [-0.45, len(names) - 0.55],
-            "tickvals": list(range(len(names))),
+            "range": [-0.45, places[-1] + 0.45],
+            "tickvals": places,
             "ticktext": names,
             "showgrid": False,
             "zeroline": False,
             "fixedrange": True,
-            "tickangle": 0,
+            "tickangle": -90 if is_upright else 0,
             "tickfont": {"size": 11},
         },
         yaxis={"range": [-0.09, 1.09], "visible": False, "fixedrange": True},
@@ -48,9 +61,9 @@ def draw_parallel(evidence: Evidence, hover: dict[int, str]) -> Figure:
                 "y0": -0.05,
                 "y1": 1.05,
                 "layer": "below",
-                "line": {"color": MUTED if place < n_stages else GRID, "width": 1},
+                "line": {"color": MUTED if place < n_units else GRID, "width": 1},
             }
-            for place in range(len(names))
+            for place in places
         ],
         annotations=[
             {
@@ -64,16 +77,18 @@ def draw_parallel(evidence: Evidence, hover: dict[int, str]) -> Figure:
                 "bgcolor": "rgba(255,255,255,0.75)",
                 "borderpad": 1,
             }
-            for place, pairs in enumerate(ticks)
+            for place, pairs in zip(places, ticks, strict=True)
             for height, text in pairs
         ],
-        margin={"l": 16, "r": 16, "t": 12, "b": 52},
+        margin={"l": 16, "r": 16, "t": 12, "b": _room(names) if is_upright else 52},
     )
     note = (
-        f"A line is a configuration: the bits of its stages (even distances between {', '.join(map(str, levels))}; "
+        f"A line is a configuration: the bits of its units (even distances between {', '.join(map(str, levels))}; "
         "lines with the same bits are drawn beside one another), then its figures, means over "
         f"{counted_range(rows['n_seeds'].astype(int), 'seed', ' to ')}. Colour, dashes and marks: family."
     )
+    if is_upright:
+        note += f" All {n_units} axes of units have the bits of the first, shallow to deep."
     if len(rows) < len(evidence.front):
         note += f" The first {MOST_LINES} of {len(evidence.front):,} by rank, and full precision."
     return Figure("parallel", "Where the bits are", note, evidence.origin, data, layout, [Panel(1)], panel_height=360)
@@ -84,7 +99,22 @@ def _axis_name(axis: Axis) -> str:
     return plain(axis.name).replace(" ", "<br>", 1) + unit
 
 
-def _heights(rows: pd.DataFrame, levels: list[int], axes: list[Axis], n_stages: int) -> list[list[float | None]]:
+def _short(name: str) -> str:
+    """Return a name of few letters.
+
+    >>> _short("layer1.0.conv1"), _short("features.denseblock4.denselayer16.conv2")
+    ('layer1.0.conv1', 'features.de…er16.conv2')
+    """
+    half = (LONGEST_NAME - 1) // 2
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1 - half]}…{name[-half:]}"
+
+
+def _room(names: list[str]) -> int:
+    """Return the pixels below the axes that upright names take."""
+    return int(24 + LETTER_PX * max(map(len, names)))
+
+
+def _heights(rows: pd.DataFrame, levels: list[int], axes: list[Axis], n_units: int) -> list[list[float | None]]:
     """Return the height of each configuration, from 0 to 1, at each axis; None where it has none."""
     beside = (np.arange(len(rows)) / max(1, len(rows) - 1) - 0.5) * min(SPREAD, SPREAD_EACH * len(rows))
     beside /= max(1, len(levels) - 1)
@@ -93,7 +123,7 @@ def _heights(rows: pd.DataFrame, levels: list[int], axes: list[Axis], n_stages: 
     return [
         [
             *(rounded(places[int(bits)] + offset, 4) for bits in widths),
-            *[None] * (n_stages - len(widths)),
+            *[None] * (n_units - len(widths)),
             *(rounded(float(share), 4) for share in shares),
         ]
         for widths, offset, shares in zip(rows["bit_widths"], beside, figures, strict=True)
@@ -122,7 +152,9 @@ def _figure_ticks(rows: pd.DataFrame, axis: Axis) -> list[tuple[float, str]]:
     return [(0.0, number_text(float(known.min()), axis)), (1.0, number_text(float(known.max()), axis))]
 
 
-def _lines(rows: pd.DataFrame, heights: list[list[float | None]], hover: dict[int, str]) -> list[Values]:
+def _lines(
+    rows: pd.DataFrame, places: list[int], heights: list[list[float | None]], hover: dict[int, str]
+) -> list[Values]:
     traces: list[Values] = []
     seen: set[str] = set()
     for number, family, height in zip(rows.index.tolist(), rows["family"], heights, strict=True):
@@ -131,7 +163,7 @@ def _lines(rows: pd.DataFrame, heights: list[list[float | None]], hover: dict[in
             {
                 "type": "scatter",
                 "mode": "lines+markers",
-                "x": list(range(len(height))),
+                "x": places,
                 "y": height,
                 "name": name,
                 "legendgroup": name,

@@ -34,7 +34,7 @@ class LoadedNetwork(Protocol):
     """A network that a runtime has compiled."""
 
     def run(self, images: np.ndarray) -> np.ndarray:
-        """Return the logits, shape (n, classes), of normalised images, shape (n, 3, h, w), float32."""
+        """Return the logits, shape (n, classes), of normalised images, shape (n, c, h, w), float32."""
 
     def describe(self) -> tuple[ExecutedLayer, ...]:
         """Return how each convolution and linear layer is executed; empty where the runtime does not tell."""

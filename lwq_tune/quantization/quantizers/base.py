@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lwq_tune.errors import ConfigError
+from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS
 from lwq_tune.quantization.fake_quantize import Bound
 
 MIN_SCALE = 1e-8
@@ -62,15 +63,20 @@ class Quantizer(nn.Module):
         high: Largest integer level.
         is_calibrating: Whether each call sets the range anew, as the mean over the calls so far.
         clips_at_zero: Whether negative values end at 0, so that a ReLU before it changes nothing.
+        finds_sign: Whether it begins with levels from 0 and takes a signed range at the first negative value that it
+            is calibrated on. From then on the range is fixed; it is part of the state.
     """
 
     levels: Tensor
     _initialized: Tensor
+    _is_signed: Tensor
     min_bit_width, max_bit_width = 2, 8
     name = "a quantizer"
     clips_at_zero = False
 
-    def __init__(self, bit_width: int, low: int, high: int, *, per_channel: bool = False) -> None:
+    def __init__(
+        self, bit_width: int, low: int, high: int, *, per_channel: bool = False, finds_sign: bool = False
+    ) -> None:
         super().__init__()
         if not self.min_bit_width <= bit_width <= self.max_bit_width:
             raise ConfigError(
@@ -80,6 +86,9 @@ class Quantizer(nn.Module):
         self.low, self.high = low, high
         self.register_buffer("levels", torch.tensor([float(low), float(high)]), persistent=False)
         self.register_buffer("_initialized", torch.zeros((), dtype=torch.bool))
+        self.finds_sign = finds_sign
+        if finds_sign:
+            self.register_buffer("_is_signed", torch.zeros((), dtype=torch.bool))
         self._is_initialized = False  # the buffer's value on the host: reading it each step would wait for the GPU
         self._n_calibrated = 0
         self.is_calibrating = False
@@ -102,6 +111,9 @@ class Quantizer(nn.Module):
     @torch.no_grad()
     def initialize(self, values: Tensor) -> None:
         """Set the range from ``values``; while calibrating, as the mean of what each call would set."""
+        if self.finds_sign and self.low == 0 and bool((values < 0).any()):
+            self._is_signed.fill_(True)
+            self._take_signed_range()
         self._n_calibrated = self._n_calibrated + 1 if self.is_calibrating else 1
         self._set_range(values.float(), 1 / self._n_calibrated)
         self._initialized.fill_(True)
@@ -144,9 +156,17 @@ class Quantizer(nn.Module):
         """Move the range by ``weight``, in (0, 1], from where it is to what ``values`` ask for."""
         raise NotImplementedError
 
+    def _take_signed_range(self) -> None:
+        """Use levels on both sides of 0, as many on either; what calibration has found so far does not count."""
+        self.low, self.high = -(2 ** (self.bit_width - 1) - 1), 2 ** (self.bit_width - 1) - 1
+        self.levels.copy_(torch.tensor([float(self.low), float(self.high)]))
+        self._n_calibrated = 0
+
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         super()._load_from_state_dict(state_dict, prefix, *args)
         self._is_initialized = bool(self._initialized)
+        if self.finds_sign and bool(self._is_signed) and self.low == 0:
+            self._take_signed_range()
 
 
 def over_values(values: Tensor, *, per_channel: bool) -> tuple[int, ...]:
@@ -157,3 +177,10 @@ def over_values(values: Tensor, *, per_channel: bool) -> tuple[int, ...]:
 def scale_shape(n_channels: int | None, n_dims: int) -> tuple[int, ...]:
     """Return the shape of a scale: () for a tensor, (c, 1, ...) for one per channel."""
     return () if n_channels is None else (n_channels, *(1,) * (n_dims - 1))
+
+
+def bits_of(quantizer: nn.Module | None) -> int:
+    """Return the bits that the levels of a quantizer need, 32 for none."""
+    if not isinstance(quantizer, Quantizer):
+        return FULL_PRECISION_BITS
+    return (quantizer.high - quantizer.low).bit_length()

@@ -20,7 +20,7 @@ DOREFA_RULE = Rule("closed", "none")
 
 
 def _unit_grid(values: Tensor, quantizer: Quantizer) -> Tensor:
-    """Return ``values`` clipped to [0, 1] on a grid of 2**bit_width values."""
+    """Return ``values`` clipped to [0, 1], or [-1, 1], on the grid of all levels."""
     low, high = quantizer.bounds()
     n_steps = quantizer.levels[1].clone()  # a tensor of its own: compiled functions take no tensor twice
     return fake_quantize(values, n_steps.reciprocal(), low, high, 1.0, DOREFA_RULE, inverse=n_steps)
@@ -69,13 +69,18 @@ class DoReFaWeightQuantizer(Quantizer):
 
 
 class DoReFaActQuantizer(Quantizer):
-    """Activations clipped to [0, 1]."""
+    """Activations clipped to [0, 1]; to [-1, 1], which the paper has not, where calibration finds negative ones.
+
+    Args:
+        bit_width: Bits.
+        finds_sign: Whether they may be negative.
+    """
 
     name = "a DoReFa activation"
-    clips_at_zero = True
 
-    def __init__(self, bit_width: int) -> None:
-        super().__init__(bit_width, 0, 2**bit_width - 1)
+    def __init__(self, bit_width: int, *, finds_sign: bool = False) -> None:
+        super().__init__(bit_width, 0, 2**bit_width - 1, finds_sign=finds_sign)
+        self.clips_at_zero = not finds_sign
 
     def quantize(self, values: Tensor) -> Tensor:
         """Return ``values`` clipped and on the grid."""
@@ -83,7 +88,7 @@ class DoReFaActQuantizer(Quantizer):
 
     def fixed_grid(self) -> Grid:
         """Return the grid in evaluation."""
-        return Grid(self.bit_width, torch.ones(()) / self.high, torch.zeros(()))
+        return Grid(self.bit_width, torch.ones(()) / self.high, torch.full((), float(-self.low)))
 
     def _set_range(self, values: Tensor, weight: float) -> None:
-        """Do nothing: the range is [0, 1]."""
+        """Do nothing: the range is given."""

@@ -43,13 +43,13 @@ class LSQQuantizer(Quantizer):
 
     Args:
         bit_width: Bits.
-        signed: True for weights, False for activations after a ReLU.
+        signed: True for weights, False for activations.
+        finds_sign: Whether activations may be negative, which calibration finds.
         n_channels: Scales, one for each slice of the first axis; None for one in all.
         n_dims: Axes of a per-channel tensor.
         least_squares: Whether the step starts at least squared error instead of at the paper's.
 
     Attributes:
-        signed: True for weights, False for activations after a ReLU.
         scale: Learned step, shape () or (c, 1, ...). Its magnitude counts, so it cannot turn negative in effect.
     """
 
@@ -63,11 +63,18 @@ class LSQQuantizer(Quantizer):
         n_channels: int | None = None,
         n_dims: int = 4,
         least_squares: bool = False,
+        finds_sign: bool = False,
     ) -> None:
         low, high = int_range(bit_width, signed=signed)
-        super().__init__(bit_width, low, high, per_channel=n_channels is not None)
-        self.signed, self.clips_at_zero, self.least_squares = signed, not signed, least_squares
+        super().__init__(bit_width, low, high, per_channel=n_channels is not None, finds_sign=finds_sign)
+        self._is_of_weight, self.least_squares = signed, least_squares
+        self.clips_at_zero = not signed and not finds_sign
         self.scale = nn.Parameter(torch.ones(scale_shape(n_channels, n_dims)))
+
+    @property
+    def signed(self) -> bool:
+        """Whether its levels lie on both sides of 0."""
+        return self.low < 0
 
     def quantize(self, values: Tensor) -> Tensor:
         """Return ``values`` on the grid."""
@@ -89,8 +96,13 @@ class LSQQuantizer(Quantizer):
         return self.scale.abs().clamp_min(MIN_SCALE)
 
     def _gradient_scale(self, values: Tensor, high: Bound) -> Bound:
-        n_values = values.numel() // self.scale.numel() if self.signed else values[0].numel()
+        n_values = values.numel() // self.scale.numel() if self._is_of_weight else values[0].numel()
         return torch.rsqrt(n_values * high) if isinstance(high, Tensor) else 1 / math.sqrt(n_values * high)
+
+    def _take_signed_range(self) -> None:
+        super()._take_signed_range()
+        self.low = -(2 ** (self.bit_width - 1))  # eq. 1 for signed data: a level more below 0 than above
+        self.levels[0] = self.low
 
     def _set_range(self, values: Tensor, weight: float) -> None:
         if self.least_squares:

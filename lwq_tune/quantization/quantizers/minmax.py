@@ -70,7 +70,7 @@ class MinMaxWeightQuantizer(_AffineQuantizer):
 
 
 class MinMaxActQuantizer(_AffineQuantizer):
-    """Activations between moving averages of their extremes.
+    """Activations between moving averages of their extremes, which may be negative.
 
     Attributes:
         smallest: Moving average of the minimum, shape ().

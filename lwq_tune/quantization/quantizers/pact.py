@@ -7,6 +7,9 @@ An L2 penalty keeps alpha small: as weight decay, with the coefficient of the we
 another. alpha starts at the clipping level of least squared error on the first batches. The usual constants
 (8 or 10) leave most activations at level 0 when the bits are few, until the decay has brought alpha down, which
 takes more epochs than a short trial has.
+
+Activations that can be negative are clipped to [-alpha, alpha] instead, on a grid symmetric around 0; the gradient of
+alpha is then -1 at and below -alpha. The paper has none of these.
 """
 
 from __future__ import annotations
@@ -24,15 +27,19 @@ PACT_RULE = Rule("half_open", "saturated")
 class PACTQuantizer(Quantizer):
     """Activations clipped at a learned level.
 
+    Args:
+        bit_width: Bits.
+        finds_sign: Whether they may be negative, which calibration finds.
+
     Attributes:
         alpha: Learned clipping level, shape (). Its magnitude counts, so it cannot turn negative in effect.
     """
 
     name = "PACT"
-    clips_at_zero = True
 
-    def __init__(self, bit_width: int) -> None:
-        super().__init__(bit_width, 0, 2**bit_width - 1)
+    def __init__(self, bit_width: int, *, finds_sign: bool = False) -> None:
+        super().__init__(bit_width, 0, 2**bit_width - 1, finds_sign=finds_sign)
+        self.clips_at_zero = not finds_sign
         self.alpha = nn.Parameter(torch.ones(()))
 
     def quantize(self, values: Tensor) -> Tensor:
@@ -43,7 +50,7 @@ class PACTQuantizer(Quantizer):
     def fixed_grid(self) -> Grid:
         """Return the grid in evaluation."""
         scale = self._scale(self.high).detach()
-        return Grid(self.bit_width, scale, torch.zeros_like(scale))
+        return Grid(self.bit_width, scale, torch.full_like(scale, -self.low))
 
     def _scale(self, high: Bound) -> Tensor:
         return self.alpha.abs().clamp_min(MIN_SCALE) / high

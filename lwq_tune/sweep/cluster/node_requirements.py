@@ -112,7 +112,7 @@ def _left_a_probe(needed: Requirements, node_id: str) -> bool:
 
 
 def _requirements(plan: Plan) -> Requirements:
-    proposable = () if plan.search is None else (t for trials in plan.search.candidates.values() for t in trials)
+    proposable = () if plan.search is None else plan.search.examples
     config = plan.config
     has_own_networks = config.init_run is not None and not checkpoints_of_run(config.init_run).is_stored
     stored = None if config.storage is None else Storage.parse(config.storage).child(config.run).child("ray").uri

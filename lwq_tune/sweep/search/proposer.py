@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 import random
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Literal, get_args
 
 from lwq_tune.quantization.schedules import BitWidths
+from lwq_tune.sweep.space.candidates import Candidates
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -72,11 +73,11 @@ class Proposer:
     table: it makes the same proposals again, whatever the order in which trials ended. The first two are the
     candidates of the fewest and of the most bits, the usual ends of a front. Where Optuna proposes what was proposed
     before, it is asked again, `ASKS_PER_PROPOSAL` times in all; then, and where it proposes what is no candidate, the
-    closest candidate left is taken.
+    closest candidate left is taken, and Optuna is told of that one.
 
     Args:
         method: Which of Optuna's samplers proposes.
-        candidates: Schedules that may be trained, in any order, all of one length.
+        candidates: Schedules that may be trained; they need not be listed.
         n_trials: How many schedules to propose; fewer where fewer candidates are left.
         seed: Of the sampler and of ties.
         lag: Trials that run at a time. At 1 every proposal depends on all outcomes before it.
@@ -85,13 +86,13 @@ class Proposer:
         population: Individuals per generation of ``nsga2``; default `default_population`.
 
     Raises:
-        ValueError: The candidates are none or differ in length, or a number is too small.
+        ValueError: The method is none, or a number is too small.
     """
 
     def __init__(
         self,
         method: Method,
-        candidates: Sequence[BitWidths],
+        candidates: Candidates,
         n_trials: int,
         seed: int,
         lag: int = 1,
@@ -100,15 +101,15 @@ class Proposer:
     ) -> None:
         import optuna
 
-        _check(method, candidates, n_trials, lag)
+        _check(method, n_trials, lag)
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # else every study and trial is a line on stderr
         known = known or {}
         self.lag = lag
-        self._candidates = frozenset(candidates)
-        self._choices = [sorted({bits[stage] for bits in candidates}) for stage in range(len(candidates[0]))]
-        self._left = dict.fromkeys(bit_widths for bit_widths in sorted(candidates) if bit_widths not in known)
-        self._ends = ends(list(self._left))
-        self._n_proposals = min(n_trials, len(self._left))
+        self._candidates = candidates
+        self._choices = candidates.choices
+        self._taken = set(known)
+        self._ends = candidates.ends(self._taken)
+        self._n_proposals = candidates.count_left(self._taken, n_trials)
         self._proposals: list[tuple[BitWidths, Trial]] = []
         self._random = random.Random(seed)  # noqa: S311 (ties, no secret)
         self._sampler = _sampler(method, seed, population, self._n_proposals)
@@ -134,7 +135,7 @@ class Proposer:
                 return Pause.WAITING
             self._tell(trial, outcomes[bit_widths])
         bit_widths, trial = self._ask()
-        del self._left[bit_widths]
+        self._taken.add(bit_widths)
         self._proposals.append((bit_widths, trial))
         return bit_widths
 
@@ -150,13 +151,16 @@ class Proposer:
             bit_widths = tuple(
                 choices[trial.params[f"stage{stage}"]] for stage, choices in enumerate(self._choices, start=1)
             )
-            if bit_widths in self._left:
+            is_candidate = bit_widths in self._candidates
+            if is_candidate and bit_widths not in self._taken:
                 return bit_widths, trial
             # As a failed trial it leaves no mark on the sampler but the state of its generator.
             self._study.tell(trial, state=TrialState.FAIL)
-            if bit_widths not in self._candidates:
+            if not is_candidate:
                 break
-        closest = self._closest(bit_widths)
+        closest = self._candidates.closest(bit_widths, self._taken, self._random)
+        if closest is None:
+            raise RuntimeError(f"a search ends once no candidate is left, {len(self._proposals)} were proposed")
         return closest, self._place(closest)
 
     def _place(self, bit_widths: BitWidths) -> Trial:
@@ -186,18 +190,6 @@ class Proposer:
         else:
             self._study.tell(trial, [outcome.val_accuracy, outcome.emissions_kg_co2eq])
 
-    def _closest(self, bit_widths: BitWidths) -> BitWidths:
-        """Return a schedule that is left and the fewest steps of bit-width away, drawn among equals."""
-        steps = {
-            left: sum(
-                abs(choices.index(a) - choices.index(b))
-                for choices, a, b in zip(self._choices, left, bit_widths, strict=True)
-            )
-            for left in self._left
-        }
-        fewest = min(steps.values())
-        return self._random.choice([left for left, n_steps in steps.items() if n_steps == fewest])
-
 
 def default_population(n_trials: int) -> int:
     """Return the individuals per generation: few, so that a short search has generations too.
@@ -205,16 +197,6 @@ def default_population(n_trials: int) -> int:
     Of 4, 8, 12, 20 and 30, 4 did best with 10 to 14 trials and 8 with 20 to 60; beyond, 8 generations are a guess.
     """
     return min(MAX_POPULATION, max(MIN_POPULATION, min(8, n_trials // 3), n_trials // 8))
-
-
-def ends(candidates: Sequence[BitWidths]) -> list[BitWidths]:
-    """Return the candidates of the fewest and of the most bits, one where they are the same.
-
-    >>> ends([(2, 3), (2, 4), (4, 3), (4, 4)])
-    [(2, 3), (4, 4)]
-    """
-    found = [min(candidates, key=sum), max(candidates, key=sum)] if candidates else []
-    return list(dict.fromkeys(found))
 
 
 def _sampler(method: Method, seed: int, population: int | None, n_trials: int) -> BaseSampler:
@@ -233,11 +215,8 @@ def _n_good(n_trials: int) -> int:
     return math.ceil(GOOD_SHARE * n_trials)
 
 
-def _check(method: str, candidates: Sequence[BitWidths], n_trials: int, lag: int) -> None:
+def _check(method: str, n_trials: int, lag: int) -> None:
     if method not in get_args(Method):
         raise ValueError(f"method must be one of {', '.join(get_args(Method))}, got {method!r}")
-    lengths = sorted({len(bit_widths) for bit_widths in candidates})
-    if len(lengths) != 1 or lengths == [0]:
-        raise ValueError(f"candidates must be schedules of one length, got {len(candidates)} of lengths {lengths}")
     if n_trials < 1 or lag < 1:
         raise ValueError(f"n_trials and lag must be at least 1, got {n_trials} and {lag}")

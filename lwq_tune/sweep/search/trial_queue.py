@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from lwq_tune.config.trial import TrialConfig
@@ -53,8 +53,8 @@ class SearchQueue:
 
     Args:
         proposer: The search.
-        candidates: Trials of each schedule, one per seed.
-        costs: Their modelled inference costs by key.
+        trials_of: The trials of a schedule, one per seed; they are made when it is proposed.
+        costs_of: Modelled inference costs of a trial.
         recorder: Records of the run.
         frozen: Trials that count as failed even if a retry succeeds: they had failed when the search continued.
     """
@@ -62,14 +62,14 @@ class SearchQueue:
     def __init__(
         self,
         proposer: Proposer,
-        candidates: Mapping[BitWidths, tuple[TrialConfig, ...]],
-        costs: Mapping[str, ModelCosts],
+        trials_of: Callable[[BitWidths], tuple[TrialConfig, ...]],
+        costs_of: Callable[[TrialConfig], ModelCosts],
         recorder: RunRecorder,
         frozen: Iterable[str] = (),
     ) -> None:
         self._proposer = proposer
-        self._candidates = candidates
-        self._costs = costs
+        self._trials_of = trials_of
+        self._costs_of = costs_of
         self._recorder = recorder
         self._frozen = frozenset(frozen)
         self._waiting: deque[str] = deque()
@@ -96,11 +96,12 @@ class SearchQueue:
         return self._is_exhausted and not self._waiting
 
     def _open_trials(self, bit_widths: BitWidths) -> None:
-        trials = {trial.trial_key: trial for trial in self._candidates[bit_widths]}
+        trials = {trial.trial_key: trial for trial in self._trials_of(bit_widths)}
         known = self._recorder.statuses_of(trials)
         new = {key: trial for key, trial in trials.items() if key not in known}
-        self._recorder.add_trials(new, {key: self._costs[key] for key in new}, lag=self._proposer.lag)
-        self._open[bit_widths] = self._candidates[bit_widths]
+        costs = {key: self._costs_of(trial) for key, trial in new.items()}
+        self._recorder.add_trials(new, costs, lag=self._proposer.lag)
+        self._open[bit_widths] = tuple(trials.values())
         self._waiting.extend(key for key in trials if known.get(key) not in ENDED)
 
     def _close_ended(self) -> None:

@@ -7,9 +7,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from lwq_tune.config.dataset import DatasetSettings
 from lwq_tune.config.trial import TrialConfig
-from lwq_tune.errors import ConfigError, near_miss
-from lwq_tune.models.layer_shapes import MODEL_BLOCKS, stage_channels
+from lwq_tune.data.address import with_settings
+from lwq_tune.errors import ConfigError, DatasetError, near_miss
+from lwq_tune.models.description import find_units
+from lwq_tune.models.layer_shapes import stage_channels
+from lwq_tune.models.spec import network_spec
 from lwq_tune.quantization.schedules import BitWidths, check_bit_widths, parse_schedule, schedule_name
 from lwq_tune.sweep.space.file_models import NESTED, SpaceFile, WidthVariant
 
@@ -17,7 +21,9 @@ from lwq_tune.sweep.space.file_models import NESTED, SpaceFile, WidthVariant
 Listed = tuple[BitWidths, float | None]
 
 NOT_FIXED = frozenset({"bit_widths", "act_bit_widths", "seed", "dataset_digest"})
-FIXED_KEYS = tuple(name for name in TrialConfig.model_fields if name not in NOT_FIXED)
+# What `fixed` may hold: the settings of a trial, and those that become part of the address of its data set.
+TRIAL_KEYS = tuple(name for name in TrialConfig.model_fields if name not in NOT_FIXED)
+FIXED_KEYS = (*TRIAL_KEYS, *DatasetSettings.model_fields)
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
@@ -51,7 +57,21 @@ def parse_space_file(values: object) -> tuple[SpaceFile | None, list[str]]:
 
 def known_fixed(fixed: object) -> dict[str, Any]:
     """Return the settings under ``fixed`` that a trial has."""
-    return {key: value for key, value in fixed.items() if key in FIXED_KEYS} if isinstance(fixed, dict) else {}
+    return {key: value for key, value in fixed.items() if key in TRIAL_KEYS} if isinstance(fixed, dict) else {}
+
+
+def trial_settings(fixed: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings under ``fixed`` that a trial has, what is read of its data set in the address of that.
+
+    Raises:
+        ValidationError: What is read of the data set breaks a rule.
+        DatasetError: Its address is none, or says otherwise.
+    """
+    settings = known_fixed(fixed)
+    given = {key: value for key, value in fixed.items() if key in DatasetSettings.model_fields}
+    dataset = settings.get("dataset", TrialConfig.model_fields["dataset"].default)
+    chosen = DatasetSettings.model_validate(given).model_dump(exclude_none=True)
+    return {**settings, "dataset": with_settings(dataset, chosen)} if chosen and isinstance(dataset, str) else settings
 
 
 def check_fixed(fixed: object) -> list[str]:
@@ -59,10 +79,20 @@ def check_fixed(fixed: object) -> list[str]:
     if not isinstance(fixed, dict):
         return []
     problems = _unknown_fixed_keys(fixed)
+    settings = known_fixed(fixed)
     try:
-        TrialConfig(**{**known_fixed(fixed), "bit_widths": (32,) * count_stages(fixed)})
+        settings = trial_settings(fixed)
     except ValidationError as error:
         problems += explain(error, FIXED_KEYS, prefix="fixed.")
+    except DatasetError as error:
+        problems.append(f"fixed.dataset: {error}")
+    try:
+        trial = TrialConfig(**{**settings, "bit_widths": (32,) * count_stages(fixed)})
+        find_units(trial.network)
+    except ValidationError as error:
+        problems += explain(error, FIXED_KEYS, prefix="fixed.")
+    except ConfigError as error:  # a network that cannot be built, or has no such units
+        problems.append(f"fixed.{error}")
     return problems
 
 
@@ -94,13 +124,13 @@ def _parse_bits(bits: object, n_stages: int) -> BitWidths:
 
 def check_widths(file: SpaceFile) -> list[str]:
     """Return the problems of schedules with a width of their own; those of the entries themselves are found before."""
-    n_stages = count_stages(file.fixed)
+    n_units, n_stages = count_stages(file.fixed), len(network_spec(known_fixed(file.fixed)).blocks)
     base = known_fixed(file.fixed).get("width", 1.0)
     choices = set() if file.bit_widths is None else set(file.bit_widths.choices)
     is_reduced = file.search.method != "grid" or any(limit is not None for limit in file.limits.model_dump().values())
     first_of: dict[tuple[BitWidths, tuple[int, ...]], float] = {}
     problems = []
-    for bits, own in check_schedules(file.schedules, n_stages)[0]:
+    for bits, own in check_schedules(file.schedules, n_units)[0]:
         width = base if own is None else own
         channels = stage_channels(n_stages, width)
         other = first_of.setdefault((bits, channels), width)
@@ -124,17 +154,16 @@ def check_act_bit_widths(file: SpaceFile) -> list[str]:
         return [f"act_bit_widths: activations have 2 to 8 bits, or 32, got {act_bit_widths}"]
     n_stages = count_stages(file.fixed)
     if len(act_bit_widths) not in (0, n_stages):
-        return [f"act_bit_widths: must hold one entry per residual stage ({n_stages}), got {len(act_bit_widths)}"]
+        return [f"act_bit_widths: must hold one entry per unit ({n_stages}), got {len(act_bit_widths)}"]
     return []
 
 
 def count_stages(fixed: object) -> int:
-    """Return the residual stages of the network that ``fixed`` names; 3 where it names none."""
-    settings = known_fixed(fixed)
-    blocks = settings.get("blocks")
-    if isinstance(blocks, list) and blocks:
-        return len(blocks)
-    return len(MODEL_BLOCKS.get(str(settings.get("model")), (2, 2, 2)))
+    """Return the units of the network that ``fixed`` names; 3 where it names none that can be built."""
+    try:
+        return len(find_units(network_spec(known_fixed(fixed))).names)
+    except ConfigError:  # which `check_fixed` tells
+        return 3
 
 
 def _unknown_fixed_keys(fixed: dict[Any, Any]) -> list[str]:

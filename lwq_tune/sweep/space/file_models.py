@@ -2,18 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+    WithJsonSchema,
+    model_validator,
+)
 
 from lwq_tune.config.deploy import DeploySettings
 from lwq_tune.config.trial import STRICT, BitWidth
 from lwq_tune.errors import near_miss
-from lwq_tune.quantization.schedules import Constraint
+from lwq_tune.quantization.schedules import NAME_PATTERN, NAMED_SCHEDULES, Constraint
 from lwq_tune.sweep.stopping.settings import Asha, Dominance, Marginal, Plateau, Stopping, Target
 
 VERSION = 1
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+@dataclass(frozen=True)
+class DescribedAs:
+    """Describe a value to editors as one of a type, where something else than that type checks it.
+
+    Attributes:
+        described: A type that pydantic knows.
+    """
+
+    described: Any
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Return the JSON Schema of the type."""
+        return handler(TypeAdapter(self.described).core_schema)
+
+
+ScheduleName = Annotated[
+    str, WithJsonSchema({"anyOf": [{"enum": list(NAMED_SCHEDULES)}, {"type": "string", "pattern": NAME_PATTERN}]})
+]
+Schedule = Annotated[Any, DescribedAs(ScheduleName | Annotated[list[BitWidth], Field(min_length=1)])]
 
 # Columns that can be an axis of a front, as `lwq_tune.results.schema` names them.
 OBJECTIVE_COLUMNS = (
@@ -32,11 +63,16 @@ OBJECTIVE_COLUMNS = (
 
 
 class ObjectiveSpec(BaseModel):
-    """One axis of the front."""
+    """One axis of the front.
+
+    Attributes:
+        column: Column of the table of trials.
+        direction: Whether more or less of it is better.
+    """
 
     model_config = STRICT
 
-    column: str
+    column: Annotated[str, WithJsonSchema({"enum": list(OBJECTIVE_COLUMNS)})]
     direction: Literal["maximize", "minimize"]
 
     @model_validator(mode="after")
@@ -48,7 +84,13 @@ class ObjectiveSpec(BaseModel):
 
 
 class BitWidthSpace(BaseModel):
-    """All schedules over some bit-widths."""
+    """All schedules over some bit-widths.
+
+    Attributes:
+        choices: The bit-widths.
+        constraint: ``free``, ``ascending`` (bits never fall from the first unit to the last), ``descending`` (they
+            never rise) or ``fixed`` (the same for all).
+    """
 
     model_config = STRICT
 
@@ -60,13 +102,13 @@ class WidthVariant(BaseModel):
     """A listed schedule in a network of another width than the rest, for comparisons at equal size or BitOps.
 
     Attributes:
-        bits: Name of the schedule, or bits per stage.
+        bits: Name of the schedule, or bits per unit.
         width: Multiplier on all channels, in place of ``fixed.width``.
     """
 
     model_config = STRICT
 
-    bits: Any
+    bits: Schedule
     width: float = Field(gt=0, le=16)
 
 
@@ -141,21 +183,37 @@ def _known_version(version: int) -> int:
 class SpaceFile(BaseModel):
     """The content of a search-space file.
 
-    ``fixed`` holds the settings that all trials share; with ``deploy``, the networks are measured at the end.
+    Attributes:
+        version: Version of the form of this file.
+        fixed: Settings that all trials share.
+        schedules: Schedules that are trained in any case: names, lists of bits per unit, or both with a width.
+        bit_widths: All schedules over some bit-widths, of which limits and search take some.
+        act_bit_widths: Bits of the activations per unit, where they are not those of the weights.
+        limits: What schedules of ``bit_widths`` may cost.
+        search: Which of them are trained; by default all.
+        stopping: Rules that end trials or the sweep early; by default none.
+        deploy: Measure the networks in a runtime once all trials have ended.
+        seeds: Seeds of the replicates; each schedule is trained with each.
+        objectives: Axes of the front, two or three.
     """
 
     model_config = STRICT
 
-    version: Annotated[int, AfterValidator(_known_version)]
+    version: Annotated[int, AfterValidator(_known_version), WithJsonSchema({"const": VERSION})]
     fixed: dict[str, Any] = Field(default_factory=dict)
-    schedules: Annotated[list[Any], Field(min_length=1)] | None = None
+    schedules: Annotated[list[Annotated[Any, DescribedAs(Schedule | WidthVariant)]], Field(min_length=1)] | None = None
     bit_widths: BitWidthSpace | None = None
     act_bit_widths: list[BitWidth] | None = None
     limits: Limits = Limits()
     search: Search = Search()
     stopping: Stopping = Stopping()
     deploy: DeploySettings | None = None
-    seeds: Annotated[list[Seed], BeforeValidator(_as_list), Field(min_length=1)] = [0]
+    seeds: Annotated[
+        list[Seed],
+        BeforeValidator(_as_list),
+        Field(min_length=1),
+        DescribedAs(Annotated[list[Seed], Field(min_length=1)] | Seed),
+    ] = [0]
     objectives: Annotated[list[ObjectiveSpec], Field(min_length=2, max_length=3), AfterValidator(_distinct)] = [
         ObjectiveSpec(column="test_accuracy", direction="maximize"),
         ObjectiveSpec(column="emissions_kg_co2eq", direction="minimize"),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,9 @@ from lwq_tune.config.deploy import DeploySettings
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.errors import ConfigError, near_miss
 from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS
-from lwq_tune.quantization.schedules import (
-    BitWidths,
-    count_bit_widths,
-    enumerate_bit_widths,
-)
+from lwq_tune.quantization.schedule_set import ScheduleSet
+from lwq_tune.quantization.schedules import BitWidths
+from lwq_tune.sweep.space.candidates import Candidates, show_count
 from lwq_tune.sweep.space.checks import (
     FIXED_KEYS,
     check_act_bit_widths,
@@ -29,15 +27,19 @@ from lwq_tune.sweep.space.checks import (
     check_widths,
     count_stages,
     explain,
-    known_fixed,
     parse_space_file,
+    trial_settings,
 )
 from lwq_tune.sweep.space.file_models import Limits, ObjectiveSpec, Search, SpaceFile
 from lwq_tune.sweep.space.strict_yaml import read_yaml
 from lwq_tune.sweep.stopping.settings import Stopping, check_stopping
 
 MAX_TRIALS = 100_000
+# Of more schedules a search takes samples. Those of six units, the most that earlier versions had, are listed as there,
+# so that a search of an earlier version that is resumed proposes the same.
+MAX_LISTED, MAX_UNITS_LISTED = 4_096, 6
 MAX_PROBLEMS_SHOWN = 20
+SCHEMA_COMMENT = "# yaml-language-server:"
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class SearchSpace:
         overrides: Settings given on the command line in place of the file's.
         trials: Its trials, each once: all schedules of the first seed, then those of the next, so that a
             drift of the machine falls on all schedules alike.
+        base: A trial with what all trials share; those of any schedule are made from it.
+        act_bit_widths: Bits of the activations; empty where they are those of the weights.
         objectives: Axes of its front.
         listed: Schedules that were listed one by one, which no limit and no draw leaves out.
         limits: What the other schedules may cost.
@@ -57,7 +61,8 @@ class SearchSpace:
         stopping: Rules that end trials and the sweep early.
         deploy: How the networks are measured once they are trained; None if they are not.
         seeds: Seeds of the replicates.
-        candidates: Trials of each schedule that the search may propose while the sweep runs, one per seed.
+        unlisted: The schedules of ``bit_widths`` where they are too many to list; None where they are in ``trials``.
+        candidates: Schedules that the search may propose while the sweep runs; None where there is no such search.
         path: The file, empty where the text came from elsewhere.
     """
 
@@ -65,6 +70,8 @@ class SearchSpace:
     text: str
     overrides: tuple[str, ...]
     trials: tuple[TrialConfig, ...]
+    base: TrialConfig
+    act_bit_widths: BitWidths
     objectives: tuple[ObjectiveSpec, ...]
     listed: frozenset[BitWidths]
     limits: Limits
@@ -73,7 +80,8 @@ class SearchSpace:
     seeds: tuple[int, ...]
     deploy: DeploySettings | None = None
     path: str = ""
-    candidates: Mapping[BitWidths, tuple[TrialConfig, ...]] = field(default_factory=dict)
+    unlisted: ScheduleSet | None = None
+    candidates: Candidates | None = None
 
     @property
     def sha256(self) -> str:
@@ -83,12 +91,37 @@ class SearchSpace:
     @property
     def dataset(self) -> str:
         """Data set of all trials."""
-        return self.trials[0].dataset
+        return self.base.dataset
 
     def with_dataset(self, dataset: str, digest: str | None) -> SearchSpace:
         """Return the space on a data set as it was found: its full path, its digest."""
-        update = {"dataset": dataset, "dataset_digest": digest}
-        return replace(self, trials=tuple(trial.model_copy(update=update) for trial in self.trials))
+        return self._with({"dataset": dataset, "dataset_digest": digest})
+
+    def with_network(self) -> SearchSpace:
+        """Return the space with its network as it was found: full paths, digests of its code and its weights.
+
+        Raises:
+            ConfigError: A file or module is not there.
+        """
+        return self._with(self.base.network_as_found())
+
+    def _with(self, update: Mapping[str, Any]) -> SearchSpace:
+        trials = tuple(trial.model_copy(update=update) for trial in self.trials)
+        return replace(self, trials=trials, base=self.base.model_copy(update=update))
+
+    def trials_of(self, bit_widths: BitWidths) -> tuple[TrialConfig, ...]:
+        """Return the trials of a schedule over the choices of ``bit_widths``, one per seed."""
+        act = act_bit_widths_of(bit_widths, self.act_bit_widths) or bit_widths
+        varied = {"bit_widths": bit_widths, "act_bit_widths": act}
+        return tuple(self.base.model_copy(update={**varied, "seed": seed}) for seed in self.seeds)
+
+
+def act_bit_widths_of(bit_widths: BitWidths, act_bit_widths: BitWidths) -> BitWidths:
+    """Return the bits of the activations beside those of the weights; empty for the same.
+
+    Full precision has no activations to quantize, whatever other schedules have.
+    """
+    return () if set(bit_widths) == {FULL_PRECISION_BITS} else act_bit_widths
 
 
 def spaces_folder() -> Path:
@@ -103,9 +136,9 @@ def builtin_spaces() -> dict[str, Path]:
 
 
 def describe_space(path: Path) -> str:
-    """Return the first comment line of a space file."""
+    """Return the first comment line of a space file, after the one that names its schema to editors."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    first = lines[0] if lines else ""
+    first = next((line for line in lines if not line.startswith(SCHEMA_COMMENT)), "")
     return first.removeprefix("#").strip() if first.startswith("#") else ""
 
 
@@ -157,8 +190,8 @@ def parse_space(name: str, text: str, overrides: tuple[str, ...] = (), origin: s
         apply_overrides(values, overrides)
     except ConfigError as error:
         raise ConfigError(f"{origin or name}: {error}") from error
-    file, trials, problems = _check(values)
-    if file is None or problems:
+    file, expanded, problems = _check(values)
+    if file is None or expanded is None or problems:
         problems = list(dict.fromkeys(problems))
         listed = "".join(f"\n  - {problem}" for problem in problems[:MAX_PROBLEMS_SHOWN])
         listed += f"\n  … and {len(problems) - MAX_PROBLEMS_SHOWN} more" if len(problems) > MAX_PROBLEMS_SHOWN else ""
@@ -169,7 +202,9 @@ def parse_space(name: str, text: str, overrides: tuple[str, ...] = (), origin: s
         name=name,
         text=text,
         overrides=overrides,
-        trials=trials,
+        trials=expanded.trials,
+        base=expanded.base,
+        act_bit_widths=tuple(file.act_bit_widths or ()),
         objectives=tuple(file.objectives),
         listed=frozenset(bit_widths for bit_widths, _ in schedules),
         limits=file.limits,
@@ -178,25 +213,35 @@ def parse_space(name: str, text: str, overrides: tuple[str, ...] = (), origin: s
         seeds=tuple(dict.fromkeys(file.seeds)),
         deploy=file.deploy,
         path=origin,
+        unlisted=expanded.unlisted,
     )
 
 
-def _check(values: Any) -> tuple[SpaceFile | None, tuple[TrialConfig, ...], list[str]]:
+@dataclass(frozen=True)
+class _Expanded:
+    """What the schedules of a file give, see `SearchSpace`."""
+
+    trials: tuple[TrialConfig, ...]
+    base: TrialConfig
+    unlisted: ScheduleSet | None
+
+
+def _check(values: Any) -> tuple[SpaceFile | None, _Expanded | None, list[str]]:
     """Return a space file, its trials, and whatever is wrong with either."""
     file, problems = parse_space_file(values)
     if isinstance(values, dict):
         problems += check_fixed(values.get("fixed"))
         problems += check_schedules(values.get("schedules"), count_stages(values.get("fixed")))[1]
-    trials: tuple[TrialConfig, ...] = ()
+    expanded: _Expanded | None = None
     if file is not None:
         problems += check_objectives(file) + check_act_bit_widths(file)
     if file is not None and not problems:
         problems = check_widths(file)
     if file is not None and not problems:
-        trials, problems = _expand(file)
-    if file is not None and trials:
-        problems += check_stopping(file.stopping, trials[0].n_rows, [axis.column for axis in file.objectives])
-    return file, trials, problems
+        expanded, problems = _expand(file)
+    if file is not None and expanded is not None:
+        problems += check_stopping(file.stopping, expanded.base.n_rows, [axis.column for axis in file.objectives])
+    return file, expanded, problems
 
 
 def apply_overrides(values: Any, overrides: tuple[str, ...]) -> None:
@@ -224,29 +269,58 @@ def apply_overrides(values: Any, overrides: tuple[str, ...]) -> None:
             raise ConfigError(f"--set {key}: unknown key{hint}")
 
 
-def _expand(file: SpaceFile) -> tuple[tuple[TrialConfig, ...], list[str]]:
+def _expand(file: SpaceFile) -> tuple[_Expanded | None, list[str]]:
     """Return the trials of a space whose parts are sound, and the problems of their combination."""
-    n_stages = count_stages(file.fixed)
-    schedules, problems = check_schedules(file.schedules, n_stages)
+    n_units, n_seeds = count_stages(file.fixed), len(file.seeds)
+    schedules, _ = check_schedules(file.schedules, n_units)
     listed = frozenset(bit_widths for bit_widths, _ in schedules)
+    unlisted = None
     if file.bit_widths is not None:
-        if count_bit_widths(len(set(file.bit_widths.choices)), n_stages, file.bit_widths.constraint) > MAX_TRIALS:
-            return (), [f"bit_widths.choices: a grid may hold {MAX_TRIALS} trials, these give more"]
-        grid = enumerate_bit_widths(file.bit_widths.choices, n_stages, file.bit_widths.constraint)
-        schedules = list(dict.fromkeys([*schedules, *((bit_widths, None) for bit_widths in grid)]))
-    if len(schedules) * len(file.seeds) > MAX_TRIALS:
-        count = len(schedules) * len(file.seeds)
-        return (), [f"a grid may hold {MAX_TRIALS} trials, got {count}; leave out bit-widths or seeds"]
+        offered = ScheduleSet.over(file.bit_widths.choices, n_units, file.bit_widths.constraint)
+        is_grid = file.search.method == "grid"
+        if is_grid and (n_trials := offered.size * n_seeds) > MAX_TRIALS:
+            return None, [
+                f"bit_widths.choices: a grid may hold {MAX_TRIALS} trials, these would be {show_count(n_trials)}; let "
+                "search take some of them (method: random, tpe or nsga2, with trials), or leave out choices or seeds"
+            ]
+        if is_grid or _can_be_listed(offered, n_seeds):
+            schedules = list(dict.fromkeys([*schedules, *((bit_widths, None) for bit_widths in offered.all())]))
+        else:
+            unlisted = offered
+    n_trials = (len(schedules) + (0 if unlisted is None else file.search.trials or 0)) * n_seeds
+    if n_trials > MAX_TRIALS:
+        return None, [f"a sweep may hold {MAX_TRIALS} trials, got {n_trials}; leave out bit-widths or seeds"]
+    trials, problems = _make_trials(file, [(*one, seed) for seed in file.seeds for one in schedules], listed)
+    # What makes a trial invalid lies in its bits and not in their order: fixed schedules show it for all.
+    fixed = [] if unlisted is None else [((bits,) * n_units, None, file.seeds[0]) for bits in unlisted.choices]
+    examples, more = _make_trials(file, fixed, listed)
+    if not (*trials, *examples):
+        return None, problems + more
+    first = next(iter((*trials, *examples)))
+    return _Expanded(trials, _make_trial(file, first.bit_widths, None, first.seed), unlisted), problems + more
+
+
+def _can_be_listed(offered: ScheduleSet, n_seeds: int) -> bool:
+    return offered.size * n_seeds <= (MAX_TRIALS if offered.n_units <= MAX_UNITS_LISTED else MAX_LISTED)
+
+
+def _make_trials(
+    file: SpaceFile, entries: Iterable[tuple[BitWidths, float | None, int]], listed: Collection[BitWidths]
+) -> tuple[tuple[TrialConfig, ...], list[str]]:
+    """Return the trials of schedules, widths and seeds, each once, and the problems of those that are none."""
     trials: dict[TrialConfig, None] = {}
-    for seed in file.seeds:
-        for bit_widths, width in schedules:
-            # Full precision has no activations to quantize, whatever the others have.
-            act = () if set(bit_widths) == {FULL_PRECISION_BITS} else file.act_bit_widths or ()
-            varied: dict[str, Any] = {"bit_widths": bit_widths, "act_bit_widths": act, "seed": seed}
-            if width is not None:
-                varied["width"] = width
-            try:
-                trials[TrialConfig(**{**known_fixed(file.fixed), **varied})] = None
-            except ValidationError as error:
-                problems += explain(error, FIXED_KEYS, prefix="schedules." if bit_widths in listed else "bit_widths.")
+    problems: list[str] = []
+    for bit_widths, width, seed in entries:
+        try:
+            trials[_make_trial(file, bit_widths, width, seed)] = None
+        except ValidationError as error:
+            problems += explain(error, FIXED_KEYS, prefix="schedules." if bit_widths in listed else "bit_widths.")
     return tuple(trials), problems
+
+
+def _make_trial(file: SpaceFile, bit_widths: BitWidths, width: float | None, seed: int) -> TrialConfig:
+    act = act_bit_widths_of(bit_widths, tuple(file.act_bit_widths or ()))
+    varied: dict[str, Any] = {"bit_widths": bit_widths, "act_bit_widths": act, "seed": seed}
+    if width is not None:
+        varied["width"] = width
+    return TrialConfig(**{**trial_settings(file.fixed), **varied})

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.data.catalog import DatasetInfo, describe_dataset
 from lwq_tune.formatting import format_columns, name_trials
-from lwq_tune.models.inference_costs import ModelCosts, model_costs
-from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS, layer_shapes
+from lwq_tune.models.description import describe_network
+from lwq_tune.models.image_format import ImageFormat
+from lwq_tune.models.inference_costs import ModelCosts
+from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS
+from lwq_tune.models.network import Layer
+from lwq_tune.results.networks import network_key, trial_costs
+from lwq_tune.sweep.space.candidates import show_count
 from lwq_tune.sweep.space.prerequisites import initial_keys, with_initial_trials
 from lwq_tune.sweep.space.search_space import SearchSpace
 from lwq_tune.sweep.space.selection import select_trials
 
+MAX_LISTED = 8
 NOT_CHECKED = (
     "not checked are images (whether each can be decoded, varies, stands once), downloads, the results folder, storage "
     "and hosts; a dry run starts nothing"
@@ -39,16 +45,13 @@ class TrialList:
     initial: frozenset[str]
     costs: dict[str, ModelCosts]
 
+    def networks_of(self) -> Iterable[TrialConfig]:
+        """Return trials that together have all networks, those that a search may propose included."""
+        return (*self.trials.values(), self.space.base)
+
     def costs_of(self, trial: TrialConfig) -> ModelCosts:
         """Return the modelled inference costs of any trial on this data set."""
-        return trial_costs(trial, self.dataset.num_classes)
-
-
-def trial_costs(trial: TrialConfig, num_classes: int) -> ModelCosts:
-    """Return the modelled inference costs of a trial."""
-    shapes = layer_shapes(trial.blocks, trial.width, num_classes)
-    first_last = FULL_PRECISION_BITS if trial.is_full_precision else trial.first_last_bit_width
-    return model_costs(shapes, trial.bit_widths, trial.act_bit_widths, first_last)
+        return trial_costs(trial, self.dataset.image_format)
 
 
 def make_trial_list(space: SearchSpace, config: SweepConfig) -> TrialList:
@@ -60,9 +63,11 @@ def make_trial_list(space: SearchSpace, config: SweepConfig) -> TrialList:
     """
     dataset = describe_dataset(space.dataset)
     space = select_trials(
-        space.with_dataset(dataset.dataset, dataset.digest), lambda trial: trial_costs(trial, dataset.num_classes)
+        space.with_dataset(dataset.dataset, dataset.digest).with_network(),
+        lambda trial: trial_costs(trial, dataset.image_format),
     )
-    proposable = [trial for trials in space.candidates.values() for trial in trials]
+    # Those of one schedule stand for all that may be proposed: they start from the same trials.
+    proposable = () if space.candidates is None else space.trials_of(space.candidates.example)
     asked_for = {trial.trial_key for trial in space.trials}
     only_proposable = {trial.trial_key for trial in proposable} - asked_for
     trials = {
@@ -70,7 +75,7 @@ def make_trial_list(space: SearchSpace, config: SweepConfig) -> TrialList:
         for trial in _all_trials((*space.trials, *proposable), config)
         if trial.trial_key not in only_proposable
     }
-    costs = {key: trial_costs(trial, dataset.num_classes) for key, trial in trials.items()}
+    costs = {key: trial_costs(trial, dataset.image_format) for key, trial in trials.items()}
     return TrialList(space, dataset, trials, initial_keys(space.trials, trials.values()), costs)
 
 
@@ -90,11 +95,15 @@ def count_trials(trial_list: TrialList) -> str:
     """Return how many trials a sweep has, as text."""
     listed = f"{len(trial_list.trials) - len(trial_list.initial)} trials"
     parts = [f"{listed} and {len(trial_list.initial)} that they start from" if trial_list.initial else listed]
-    search = trial_list.space.search
-    if search.is_adaptive:
-        n_seeds = len(trial_list.space.seeds)
-        parts.append(f"{search.trials} of {len(trial_list.space.candidates)} schedules proposed by {search.method}")
+    space = trial_list.space
+    if space.candidates is not None:
+        n_seeds = len(space.seeds)
+        search, n_schedules = space.search, space.candidates.describe()
+        parts.append(f"{search.trials} of {n_schedules} schedules proposed by {search.method}")
         parts[-1] += f", each with {n_seeds} seeds" if n_seeds > 1 else ""
+    elif space.unlisted is not None:
+        up_to = "up to " if any(limit is not None for limit in space.limits.model_dump().values()) else ""
+        parts[0] += f" ({space.search.trials} of {up_to}{show_count(space.unlisted.size)} schedules, drawn at random)"
     return ", then ".join(parts)
 
 
@@ -123,4 +132,43 @@ def list_trials(trial_list: TrialList) -> str:
     summary = (
         f"{count_trials(trial_list)}, {epochs} epochs {'listed' if trial_list.space.search.is_adaptive else 'in all'}"
     )
-    return f"{format_columns(header, rows)}\n{summary}; {NOT_CHECKED}"
+    units = "".join(f"{list_units(trial, trial_list.dataset.image_format)}\n" for trial in _one_per_network(trial_list))
+    return f"{format_columns(header, rows)}\n{units}{summary}; {NOT_CHECKED}"
+
+
+def _one_per_network(trial_list: TrialList) -> list[TrialConfig]:
+    images = trial_list.dataset.image_format
+    return list({network_key(trial, images): trial for trial in trial_list.networks_of()}.values())
+
+
+def list_units(trial: TrialConfig, images: ImageFormat) -> str:
+    """Return the units of a trial's network with their layers and costs, and what is in none."""
+    network = describe_network(trial.network, images)
+    rows = []
+    for number, name in enumerate(network.units, start=1):
+        layers = [layer for layer in network.layers if layer.unit == number]
+        rows.append([str(number), name, *_totals(layers)])
+    ends = [layer for layer in network.layers if layer.is_first_or_last]
+    bits = (
+        "full precision" if trial.first_last_bit_width == FULL_PRECISION_BITS else f"{trial.first_last_bit_width} bits"
+    )
+    rows += [["-", f"first and last, {bits}", *_totals(ends)]] if ends else []
+    width = f", width {trial.width:g}" if trial.width != 1.0 else ""
+    lines = [f"network {trial.model}{width}, images {images}:"]
+    lines.append(format_columns(["unit", "name", "weights", "M MACs", "layers"], rows))
+    lines += [f"in full precision: {name} ({reason})" for name, reason in list(network.left_out.items())[:MAX_LISTED]]
+    if len(network.left_out) > MAX_LISTED:
+        lines.append(f"… and {len(network.left_out) - MAX_LISTED} more in full precision")
+    if network.untraced:
+        lines.append(
+            f"its forward pass cannot be traced ({network.untraced}): weights and inputs of its layers are quantized, "
+            "not what leaves a unit"
+        )
+    return "\n".join(lines)
+
+
+def _totals(layers: Sequence[Layer]) -> list[str]:
+    names = [layer.name for layer in layers]
+    shown = ", ".join(names) if len(names) <= MAX_LISTED else f"{names[0]}, …, {names[-1]} ({len(names)} layers)"
+    n_weights, macs = sum(layer.n_weights for layer in layers), sum(layer.macs for layer in layers)
+    return [f"{n_weights:,}", f"{macs / 1e6:.2f}", shown]

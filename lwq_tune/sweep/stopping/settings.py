@@ -87,7 +87,15 @@ class Marginal(BaseModel):
 
 
 class Stopping(BaseModel):
-    """Which rules stop trials or the sweep early; none by default. An empty mapping takes a rule's defaults."""
+    """Which rules stop trials or the sweep early; none by default. An empty mapping takes a rule's defaults.
+
+    Attributes:
+        asha: Successive halving by validation accuracy.
+        dominance: Stops trials whose configuration cannot reach the front.
+        plateau: Ends a trial that no longer learns.
+        target: Ends a trial that has reached an accuracy.
+        marginal: Ends the sweep when new configurations add little.
+    """
 
     model_config = STRICT
 

@@ -20,10 +20,15 @@ from lwq_tune.energy.ledger.run_ledger import RunSpec
 from lwq_tune.energy.service.host_spool import RunLocation, run_spec
 from lwq_tune.energy.service.location import ledger_folder
 from lwq_tune.errors import ConfigError
+from lwq_tune.files.atomic import whole_file
+from lwq_tune.files.private_folder import make_private_folder
 from lwq_tune.host.threads import n_threads
+from lwq_tune.models.spec import file_of, is_file, split_factory
 from lwq_tune.output_streams import say
+from lwq_tune.results.networks import with_kept_code
 from lwq_tune.sweep.plan import Plan, find_initial
 from lwq_tune.sweep.slots import Slots
+from lwq_tune.sweep.space.candidates import show_count
 from lwq_tune.sweep.space.search_space import SearchSpace
 
 
@@ -47,6 +52,7 @@ class TrialJob:
         run: Name of the run in that storage.
         initial: Checkpoints of the trial that this one starts from.
         resume_from: Its own checkpoints, newest first.
+        network_code: Content of the user's own file that makes its network, which no other host needs to have.
     """
 
     trial: TrialConfig
@@ -64,6 +70,7 @@ class TrialJob:
     run: str = ""
     initial: tuple[str, ...] = ()
     resume_from: tuple[str, ...] = ()
+    network_code: bytes | None = None
 
     @property
     def trial_key(self) -> str:
@@ -75,6 +82,19 @@ class TrialJob:
         location = self.run_location
         spool = None if location is None else location.spool_name(socket.gethostname(), self.session)
         return self.run_dir if spool is None else ledger_folder() / spool
+
+    def trial_here(self) -> TrialConfig:
+        """Return the trial, its network made by the code that came with the job, which this host need not have."""
+        if self.network_code is None:
+            return self.trial
+        folder = ledger_folder() / "networks"
+        make_private_folder(folder)
+        file = folder / f"{self.trial.source_digest}.py"
+        if not file.exists():
+            with whole_file(file) as part:
+                part.write_bytes(self.network_code)
+        factory = split_factory(self.trial.model)[1]
+        return self.trial.model_copy(update={"model": f"{file}:{factory}"})
 
     def spec(self) -> RunSpec:
         """Return what the energy ledger of this host needs to know.
@@ -94,6 +114,7 @@ def make_job(plan: Plan, trial: TrialConfig, slots: Slots) -> TrialJob:
         ResultsError: A storage does not answer.
     """
     config = plan.config
+    (trial,) = with_kept_code(plan.folder, {trial.trial_key: trial}).values()
     return TrialJob(
         trial=trial,
         run_dir=plan.folder.path.resolve(),
@@ -110,6 +131,7 @@ def make_job(plan: Plan, trial: TrialConfig, slots: Slots) -> TrialJob:
         run=config.run,
         initial=tuple(find_initial(plan, trial)),
         resume_from=tuple(plan.resume_from.get(trial.trial_key, ())),
+        network_code=_network_code(trial),
     )
 
 
@@ -134,12 +156,18 @@ def make_jobs(
             average by default.
 
     Raises:
-        ConfigError: A trial starts from another one's network, which a sweep trains first.
+        ConfigError: A trial starts from another one's network, which a sweep trains first; or the space has too many
+            trials to list.
         DatasetError: The data set cannot be used.
     """
+    if space.unlisted is not None:
+        raise ConfigError(
+            f"a Tuner of your own takes the trials of a space one by one, bit_widths has "
+            f"{show_count(space.unlisted.size)} schedules; list those that are wanted under schedules, or use run_sweep"
+        )
     dataset = describe_dataset(space.dataset)
-    fraction = space.trials[0].validation_fraction
-    space = space.with_dataset(dataset.dataset, dataset.digest)
+    fraction = space.base.validation_fraction
+    space = space.with_dataset(dataset.dataset, dataset.digest).with_network()
     starting = next((trial for trial in space.trials if trial.init_from != "scratch"), None)
     if starting is not None:
         raise ConfigError(
@@ -159,6 +187,11 @@ def make_jobs(
             n_threads=n_threads(n_cpus),
             intensities=intensities or {"": WORLD_AVERAGE},
             session=session,
+            network_code=_network_code(trial),
         )
         for trial in space.trials
     ]
+
+
+def _network_code(trial: TrialConfig) -> bytes | None:
+    return file_of(trial.model).read_bytes() if is_file(trial.model) else None

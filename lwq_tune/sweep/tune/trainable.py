@@ -136,11 +136,11 @@ class Trainable(tune.Trainable):
             "gpu_model": torch.cuda.get_device_name() if uses_gpu else None,
         }
         state = self._first_intact(job.initial)
-        dataset = load_dataset(job.trial.dataset, job.data_dir)
+        trial, dataset = job.trial_here(), load_dataset(job.trial.dataset, job.data_dir)
         if self._meter is None:
             raise EnergyMeterError("a trial must have an account before it is built, this one has none")
         device = "cuda" if uses_gpu else "cpu"
-        return Trial(job.trial, dataset, self._meter, device, initial=None if state is None else state["model"])
+        return Trial(trial, dataset, self._meter, device, initial=None if state is None else state["model"])
 
     def _continue_from(self, locations: Iterable[str]) -> None:
         """Load the first intact checkpoint; without one, the trial starts from its first epoch."""

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.controls.configurations import order_score, read_configurations
+from analysis.controls.configurations import order_over_depth, order_score, read_configurations
 from analysis.runs.load import load_runs
+from tests.support.synthetic_networks import write_network_run
 from tests.support.synthetic_runs import change_trials, write_run
 
 
@@ -57,3 +58,15 @@ def test_figures_are_by_configuration_and_seed_and_repetitions_count_by_their_me
 @pytest.mark.parametrize("bits", [(2, 8), (1, 2, 4, 8), (8, 2, 2, 4, 3), (2, 3, 4, 5, 6, 8)])
 def test_the_order_of_bits_is_the_slope_of_a_line_through_them(bits: tuple[int, ...]) -> None:
     assert order_score(bits) == pytest.approx(np.polyfit(range(len(bits)), bits, 1)[0])
+
+
+def test_the_order_of_many_units_is_the_slope_over_the_depth(tmp_path: Path) -> None:
+    rising = (2,) * 7 + (4,) * 7
+    run = write_network_run(tmp_path / "run", {rising: ([0.8], 1e-6), rising[::-1]: ([0.7], 1e-6)})
+    found = read_configurations(load_runs([run]).trials, ["test_accuracy"])
+    assert found.is_over_depth
+    # Bits at the end of the line through them less those at its begin, depth from 0 to 1.
+    slope = float(np.polyfit(np.linspace(0, 1, 14), rising, 1)[0])
+    assert found.table["order"].tolist() == pytest.approx([slope, -slope])
+    assert found.table["width"].tolist() == [1.0, 1.0]
+    assert order_over_depth(range(20)) == pytest.approx(19)

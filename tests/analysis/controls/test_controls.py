@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from enum import Enum
@@ -13,9 +14,10 @@ import pytest
 from analysis.__main__ import main
 from analysis.controls.controls import Controls, run_controls
 from analysis.controls.findings import AdviceKind, OrderKind, PairKind, PairsKind
-from analysis.controls.regression import SIZE_AND_ORDER
+from analysis.controls.regression import OVER_DEPTH, SIZE_AND_ORDER
 from analysis.findings import Estimate, Finding
 from analysis.runs.load import AnalysisError, load_runs
+from tests.support.synthetic_networks import SeedPoints, searched_points, write_network_run
 from tests.support.synthetic_runs import write_run
 
 Accuracies = dict[str, Sequence[float]]
@@ -268,3 +270,27 @@ def test_pairs_that_share_one_seed_are_not_counted_among_those_without_a_differe
     assert finding.is_open
     assert finding.counts == {"pairs": 3, "tested": 1, "different": 0}
     assert finding.estimates["tolerance"] == Estimate(0.02)
+
+
+@pytest.mark.parametrize("n_units", [14, 20])
+def test_a_search_over_many_units_is_regressed_on_the_slope_over_the_depth(tmp_path: Path, n_units: int) -> None:
+    found = run_controls(load_runs([write_network_run(tmp_path / "run", searched_points(n_units))]).trials)
+    order = found.regression.iloc[0]
+    assert (order["term"], order["unit"]) == ("order", OVER_DEPTH)
+    assert order["n_configurations"] == 40
+    assert math.isfinite(order["std_error"])
+    sentences = " ".join(found.sentences)
+    assert f"for each bit that the last of {n_units} units has more than the first (slope over the depth)" in sentences
+
+
+def test_advice_for_many_units_is_short_and_names_no_space_of_three_stages(tmp_path: Path) -> None:
+    points: SeedPoints = {(2,) * 7 + (4,) * 7: ([0.8, 0.81], 1e-6), (4,) * 7 + (2,) * 7: ([0.7, 0.72], 1e-6)}
+    found = run_controls(load_runs([write_network_run(tmp_path / "run", points)]).trials)
+    (advice,) = find(found, OrderKind.TOO_FEW_SCHEDULES).parts
+    assert len(advice.subjects) >= 3
+    for subject in advice.subjects:
+        groups = [group.split("x") for group in subject.split()]
+        assert len(groups) <= 6
+        assert sum(int(count) for _, count in groups) == 14
+    (sentence,) = (sentence for sentence in found.sentences if "cannot tell order" in sentence)
+    assert sentence.endswith("(bits x units, shallow to deep).")

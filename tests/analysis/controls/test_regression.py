@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from analysis.block_regression import PanelData, explained_by_others, within_blocks
 from analysis.controls.configurations import Configurations
-from analysis.controls.regression import PanelData, explained_by_others, fit, make_panel, regress, within_blocks
+from analysis.controls.regression import fit, make_panel, regress
 
 TERMS = ["order", "mean_weight_bits", "log2_bitops"]
 N, N_SEEDS = 10, 3

@@ -15,7 +15,8 @@ from analysis.controls.pairs import excess, find_pairs, paired_statistics
 from analysis.controls.regression import SIZE_AND_ORDER, fit, make_panel, regress
 from analysis.statistics import LEVEL
 from lwq_tune.config.trial import TrialConfig
-from lwq_tune.sweep.space.trial_list import trial_costs
+from lwq_tune.models.image_format import ImageFormat
+from lwq_tune.results.networks import trial_costs
 
 TRIPLES = list(itertools.product((2, 3, 4), repeat=3))
 NOISE, SEED_NOISE = 0.004, 0.004
@@ -27,7 +28,9 @@ Truth = Callable[[pd.DataFrame], np.ndarray]
 
 def make_table(triples: list[tuple[int, ...]], widths: list[float] | None = None) -> pd.DataFrame:
     widths = widths or [1.0] * len(triples)
-    costs = [trial_costs(TrialConfig(bit_widths=b, width=w), 10) for b, w in zip(triples, widths, strict=True)]
+    costs = [
+        trial_costs(TrialConfig(bit_widths=b, width=w), ImageFormat()) for b, w in zip(triples, widths, strict=True)
+    ]
     return pd.DataFrame(
         {
             "label": [f"{bits}/{width}" for bits, width in zip(triples, widths, strict=True)],

@@ -4,14 +4,22 @@ import itertools
 import math
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from analysis.__main__ import main
-from analysis.effects.sensitivity import StagesKind, measure_sensitivity, sensitivity_frame
+from analysis.effects.sensitivity import A_BIT_LESS, StagesKind, measure_sensitivity, sensitivity_frame
 from analysis.effects.sentences import sensitivity_sentences
 from analysis.runs.load import AnalysisError, load_run, load_runs
 from lwq_tune.quantization.schedules import schedule_name
+from tests.support.synthetic_networks import (
+    FULL,
+    losses_of,
+    lowered_one_by_one,
+    searched_points,
+    write_network_run,
+)
 from tests.support.synthetic_runs import write_run
 
 Points = dict[str, tuple[list[float], float]]
@@ -116,7 +124,7 @@ def test_activations_of_their_own_are_held(tmp_path: Path) -> None:
 def test_only_configurations_of_one_setting_are_pairs(tmp_path: Path) -> None:
     one = write_run(tmp_path / "one", grid(2, [(2, 2, 2)]))
     two = write_run(tmp_path / "two", grid(2, [(4, 2, 2)]), config_changes={"lr": 0.5})
-    with pytest.raises(AnalysisError, match="differ in the bits of one stage only"):
+    with pytest.raises(AnalysisError, match="differ in the bits of one unit only"):
         sensitivity_frame(load_runs([one, two]).trials)
 
 
@@ -139,3 +147,63 @@ def test_named_schedules_have_no_pair(tmp_path: Path, capsys: pytest.CaptureFixt
     run = write_run(tmp_path / "run")
     assert main(["sensitivity", str(run)]) == 2
     assert "--space free_mixed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("n_units", [14, 20])
+def test_units_that_are_lowered_one_by_one_have_an_effect_each_by_name(tmp_path: Path, n_units: int) -> None:
+    found = measure_sensitivity(load_run(write_network_run(tmp_path / "run", lowered_one_by_one(n_units))).trials)
+    assert found.n_configurations == 0
+    rows = found.by_unit
+    assert rows["unit"].tolist() == [f"features.{unit}" for unit in range(1, n_units + 1)]
+    assert rows["mean"].tolist() == pytest.approx([-2 * loss for loss in losses_of(n_units)])
+    assert rows["is_comparable"].all()
+    assert found.contrast.subjects == ("features.1", f"features.{n_units}")
+    assert found.contrast.estimates["loss"].value == pytest.approx(2 * (0.02 - 0.001))
+
+
+@pytest.mark.parametrize("n_units", [14, 20])
+def test_a_search_without_pairs_has_the_effect_of_a_bit_less_in_each_unit_by_regression(
+    tmp_path: Path, n_units: int
+) -> None:
+    points = searched_points(n_units)
+    found = measure_sensitivity(load_run(write_network_run(tmp_path / "run", points)).trials)
+    schedules = [bits for bits in points if FULL not in bits]
+    design = np.column_stack([np.ones(len(schedules)), np.array(schedules, dtype=float)])
+    expected = np.linalg.lstsq(design, np.array([points[bits][0][0] for bits in schedules]))[0][1:]
+    assert found.n_configurations == len(schedules) == 40
+    assert set(found.effects["step"]) == {A_BIT_LESS}
+    assert found.effects["mean"].tolist() == pytest.approx((-expected).tolist())
+    assert found.effects["mean"].tolist() == pytest.approx([-loss for loss in losses_of(n_units)], abs=0.001)
+    assert (found.effects["low"] < found.effects["mean"]).all()
+    assert found.contrast.kind is StagesKind.LAST_IS_MORE_SENSITIVE
+    loss = found.contrast.estimates["loss"]
+    assert loss.value == pytest.approx(expected[-1] - expected[0])
+    assert loss.low < 0.02 - 0.001 < loss.high
+    assert f"by a regression over 40 schedules, features.{n_units} loses" in sensitivity_sentences(found)[0]
+
+
+def test_too_few_schedules_for_so_many_units_are_refused_with_what_is_needed(tmp_path: Path) -> None:
+    trials = load_run(write_network_run(tmp_path / "run", searched_points(14, 15))).trials
+    with pytest.raises(AnalysisError, match="more than 15 quantized schedules in which the bits of the 14 units vary"):
+        measure_sensitivity(trials)
+
+
+def test_networks_with_different_numbers_of_units_are_analysed_apart(tmp_path: Path) -> None:
+    runs = [write_network_run(tmp_path / str(n), lowered_one_by_one(n, 1)) for n in (4, 5)]
+    with pytest.raises(AnalysisError, match="these networks have 4 and 5 units"):
+        measure_sensitivity(load_runs(runs).trials)
+
+
+def test_units_without_a_step_in_common_have_means_over_their_own(tmp_path: Path) -> None:
+    four = (4,) * 8
+    points: Points = {four: ([0.9, 0.9], 1e-6)}  # type: ignore[dict-item]
+    for unit in range(7):  # the last one has no pair
+        lowered = 2 if unit else 3
+        bits = (*four[:unit], lowered, *four[unit + 1 :])
+        points[bits] = ([0.8, 0.8 - 0.01 * unit], 1e-6)  # type: ignore[index]
+    found = measure_sensitivity(load_run(write_network_run(tmp_path / "run", points)).trials)  # type: ignore[arg-type]
+    rows = found.by_unit
+    assert rows["unit"].tolist() == [f"features.{unit}" for unit in range(1, 8)]
+    assert rows["mean"].tolist() == pytest.approx([-0.1 - 0.005 * unit for unit in range(7)])
+    assert not rows["is_comparable"].any()
+    assert found.contrast.kind is StagesKind.NO_COMMON_STEP

@@ -16,7 +16,7 @@ from tests.analysis.effects.test_sensitivity import grid, trials_of
 @pytest.mark.parametrize(
     ("kind", "loss", "expected"),
     [
-        (StagesKind.NO_COMMON_STEP, Estimate(math.nan), "the stages have no step of bits in common"),
+        (StagesKind.NO_COMMON_STEP, Estimate(math.nan), "the units have no step of bits in common"),
         (StagesKind.ONE_SEED, Estimate(0.04), "stage 3 loses +4.00 points against stage 1; one seed, no interval"),
         (StagesKind.NOT_SEPARATED, Estimate(0.04, -0.01, 0.09), "95 % interval -1.00 to +9.00: not told apart"),
         (
@@ -39,5 +39,5 @@ def test_the_sentences_name_the_papers_claim_what_is_held_and_what_is_left_out(t
     is_lacking = (trials["schedule"] == "fixed_2") & (trials["config_seed"] == 1)
     sentences = " ".join(sensitivity_sentences(measure_sensitivity(trials[~is_lacking])))
     assert "stage 1 less sensitive, stage 2 moderate, stage 3 highly sensitive" in sentences
-    assert "bits of weights, activations held, of one stage lowered" in sentences
+    assert "bits of weights, activations held, of one unit lowered" in sentences
     assert "left out: 6 pairs that lack a seed" in sentences

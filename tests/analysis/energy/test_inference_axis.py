@@ -12,17 +12,21 @@ from analysis.__main__ import main
 from analysis.energy.hardware.reader import default_hardware, find_hardware, read_table
 from analysis.energy.hardware.table import HardwareTable, NotCoveredError
 from analysis.energy.inference_axis import ENERGY, TIME, add_inference_axis
-from analysis.energy.inference_model import Layer, find_uncovered, layer_costs
+from analysis.energy.inference_model import find_uncovered, layer_costs
 from analysis.energy.ledgers import ledger_frame
 from analysis.figures.ledgers import draw_ledgers
 from analysis.runs.load import AnalysisError, Objective, load_run
+from analysis.runs.networks import RecordedLayer, RecordedNetwork
 from tests.analysis.energy.hardware.test_reader import CONTENT
 from tests.support.synthetic_runs import POINTS, write_run
 
 ACCURACY, EMISSIONS = Objective("test_accuracy", "maximize"), Objective("emissions_kg_co2eq", "minimize")
 QUANTIZED = {"first_last_bit_width": 8}
 # Weights, multiply-accumulates, values read and written.
-TWO_LAYERS = (Layer(None, 10, 100, 20, 5), Layer(1, 4, 50, 5, 2))
+TWO_LAYERS = (
+    RecordedLayer("stem", "conv", None, True, 10, 100, 20, 5),
+    RecordedLayer("block", "conv", 1, False, 4, 50, 5, 2),
+)
 
 
 def own_table(folder: Path, **changes: object) -> HardwareTable:
@@ -56,7 +60,9 @@ def test_what_a_table_does_not_give_is_no_number(tmp_path: Path) -> None:
 
 
 def test_bits_that_a_table_lacks_are_named() -> None:
+    layers = (*TWO_LAYERS, replace(TWO_LAYERS[1], unit=2))
     trials = pd.DataFrame({
+        "network": [RecordedNetwork("two", layers, ("first", "second"))] * 3,
         "bit_widths": [(2, 3), (32, 32), (4, 4)],
         "act_bit_widths": [(2, 3), (32, 32), (4, 32)],
         "config_first_last_bit_width": [8, 8, 32],

@@ -1,20 +1,22 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.energy.hardware.reader import default_hardware
-from analysis.energy.inference_model import count_classes, inference_energy, network_layers
-from analysis.runs.load import AnalysisError
+from analysis.energy.inference_model import inference_energy
+from analysis.runs.earlier_networks import earlier_networks
+from analysis.runs.load import AnalysisError, load_run
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.models import inference_costs as costs
-from lwq_tune.models.layer_shapes import layer_shapes
-from lwq_tune.sweep.space.trial_list import trial_costs
+from lwq_tune.models.image_format import ImageFormat
+from lwq_tune.results.networks import trial_costs
+from tests.support.synthetic_networks import FULL, layer_rows, write_network_run
 
-BLOCKS = st.lists(st.integers(1, 9), min_size=1, max_size=4).map(tuple)
-WIDTHS = st.sampled_from([0.1, 0.25, 0.5, 1.0, 1.5, 4.0])
 BITS = st.sampled_from([*range(1, 9), 32])
 ACT_BITS = st.sampled_from([2, 3, 4, 8, 32])
 
@@ -23,26 +25,18 @@ def as_trials(*configs: TrialConfig, num_classes: int = 10) -> pd.DataFrame:
     rows = [
         {
             "schedule": "s",
+            "config_model": c.model,
             "config_blocks": c.blocks,
             "config_width": c.width,
             "bit_widths": c.bit_widths,
             "act_bit_widths": c.act_bit_widths,
             "config_first_last_bit_width": c.first_last_bit_width,
-            **vars(trial_costs(c, num_classes)),
+            **vars(trial_costs(c, ImageFormat(num_classes=num_classes))),
         }
         for c in configs
     ]
-    return pd.DataFrame(rows)
-
-
-@given(BLOCKS, WIDTHS, st.integers(1, 200))
-def test_layers_are_those_of_the_sweep(blocks: tuple[int, ...], width: float, num_classes: int) -> None:
-    ours = network_layers(blocks, width, num_classes)
-    theirs = layer_shapes(blocks, width, num_classes)
-    assert [(layer.stage, layer.n_weights, layer.macs) for layer in ours] == [
-        (shape.stage, shape.n_weights, shape.macs) for shape in theirs
-    ]
-    assert count_classes(blocks, width, sum(layer.macs for layer in ours)) == num_classes
+    trials = pd.DataFrame(rows)
+    return trials.assign(network=pd.Series(earlier_networks(trials), dtype=object))
 
 
 @given(BITS, BITS)
@@ -99,6 +93,7 @@ def test_a_trial_without_shapes_has_no_energy() -> None:
     trials = pd.concat([as_trials(TrialConfig(bit_widths=(2, 2, 2)))] * 2, ignore_index=True)
     trials["macs"] = trials["macs"].astype(float)
     trials.loc[1, ["macs", "modelled_inference_energy_uj"]] = float("nan")
+    trials["network"] = pd.Series([trials["network"][0], None], dtype=object)
     energy = inference_energy(trials)
     assert energy.loc[0].notna().all()
     assert energy.loc[1].isna().all()
@@ -113,3 +108,26 @@ def test_tables_of_another_model_are_refused(column: str, factor: float, message
     trials[column] = (trials[column] * factor + 1).astype(trials[column].dtype)
     with pytest.raises(AnalysisError, match=message):
         inference_energy(trials)
+
+
+@pytest.mark.parametrize("first_last", [8, FULL])
+def test_layers_of_a_network_are_those_that_the_run_recorded(tmp_path: Path, first_last: int) -> None:
+    bits, act_bits = (2, 3, 4, 8), (4, 4, 8, FULL)
+    run = write_network_run(
+        tmp_path / "run",
+        {bits: ([0.5], 1e-6), (FULL,) * 4: ([0.6], 1e-6)},
+        act_bits=act_bits,
+        identity={"config_first_last_bit_width": first_last},
+    )
+    trials = load_run(run).trials
+    energy = inference_energy(trials)
+    assert energy["compute_energy_uj"].tolist() == pytest.approx(trials["modelled_inference_energy_uj"].tolist())
+    assert energy["weight_dram_energy_uj"].tolist() == pytest.approx(
+        (trials["weight_bits"] * 1300 / 64 * 1e-6).tolist()
+    )
+    # 64 values in and 32 out of each of seven layers: stem, four units, gate, classifier.
+    values = 96 * (first_last + 4 + FULL + 4 + 8 + FULL + first_last)
+    assert energy["activation_sram_energy_uj"].tolist() == pytest.approx(
+        [1e-6 * n_bits * 0.15625 for n_bits in (values, 96 * 7 * FULL)]
+    )
+    assert len(layer_rows(4)) == 7

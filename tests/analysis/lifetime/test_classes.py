@@ -108,7 +108,7 @@ def test_the_chance_that_equal_members_are_told_apart_is_at_most_five_per_cent(t
 
 @pytest.mark.parametrize(
     "change",
-    [{"n_integer_layers": 13}, {"float_fallbacks": "stages.0.conv1"}, {"precision_class": "i8"}, {"config_width": 0.5}],
+    [{"n_integer_layers": 13}, {"float_fallbacks": "stages.0.conv1"}, {"precision_class": "i8"}, {"macs": 1.0}],
 )
 def test_what_ran_otherwise_is_of_another_class(tables: Tables, change: dict[str, Any]) -> None:
     rows = tables.rows.copy()

@@ -87,7 +87,7 @@ def test_a_point_says_what_it_is_and_a_click_shows_its_curves(open_page: Open, g
     said = page.evaluate('document.querySelector("#figure-front .hoverlayer .hovertext").textContent')
     for words in (
         name,
-        "bits per stage",
+        "bits per unit",
         "test accuracy: ",
         " ± ",
         "training emissions: ",

@@ -6,7 +6,6 @@ import html
 import re
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -25,6 +24,7 @@ from analysis.wording import as_sentence
 from lwq_tune.results.schema import TRIAL_COLUMNS
 from lwq_tune.results.tables import write_table
 from tests.analysis.report.conftest import data_of, evidence_of, kinds_of, section_of, write_manifest
+from tests.support.synthetic_networks import write_network_run
 from tests.support.synthetic_runs import OBJECTIVES, POINTS, change_trials, ledger_run, write_run
 
 pytestmark = pytest.mark.slow  # whole reports
@@ -226,11 +226,8 @@ def test_accuracies_that_are_no_numbers_are_on_no_front_and_that_is_said(tmp_pat
     assert "no test or validation accuracy was measured" in refused(capsys, str(none))
 
 
-def test_other_numbers_of_stages_have_no_heat_map_and_the_reason(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", config_changes={"model": "resnet", "blocks": (1, 1, 1)})
-    table = pq.read_table(run / "trials.parquet")
-    rows = [row | {"bit_widths": [2, 3], "act_bit_widths": [2, 3], "config_blocks": None} for row in table.to_pylist()]
-    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), run / "trials.parquet")
+def test_one_unit_has_no_heat_map_and_the_reason(tmp_path: Path) -> None:
+    run = write_network_run(tmp_path / "run", {(2,): ([0.5, 0.6], 1e-6), (4,): ([0.6, 0.7], 2e-6)})
     missing = draw_heatmaps(evidence_of(run))
     assert isinstance(missing, Missing)
     assert missing.reason in section_of(report(run), "heatmaps")

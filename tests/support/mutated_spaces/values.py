@@ -119,7 +119,7 @@ BEYOND_LIMITS: dict[Path, tuple[object, str]] = {
     ("search", "trials"): (28, "search.trials must be at most "),
     ("fixed", "blocks"): ([1, 0, 1], "  - fixed: blocks must hold 1 to 1000 basic blocks"),
     ("fixed", "lr_milestones"): ([6, 4], "  - fixed: lr_milestones must rise"),
-    ("act_bit_widths",): ([4, 4], "  - act_bit_widths: must hold one entry per residual stage (3), got 2"),
+    ("act_bit_widths",): ([4, 4], "  - act_bit_widths: must hold one entry per unit (3), got 2"),
     ("schedules", 0): ([1, 1, 1], ": weights of 1 bit need quantizer: dorefa"),
     ("search", "method"): ("grid", "  - search: methods other than grid say"),
 }

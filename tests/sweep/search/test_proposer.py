@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from lwq_tune.quantization.schedules import BitWidths, enumerate_bit_widths
 from lwq_tune.sweep.search.proposer import Method, Outcome, Pause, Proposer, default_population
+from lwq_tune.sweep.space.candidates import ListedCandidates
 from tests.conftest import run_python
 
 METHODS: tuple[Method, ...] = ("tpe", "nsga2")
@@ -40,7 +41,7 @@ TABLE = {bit_widths: outcome_of(bit_widths) for bit_widths in TRIPLES}
 
 @st.composite
 def searches(draw: st.DrawFn) -> dict[str, Any]:
-    """Arguments of a `Proposer`: any part of a grid of 1 to 4 stages."""
+    """Arguments of `proposer_of`: any part of a grid of 1 to 4 stages."""
     n_stages = draw(st.integers(1, 4))
     choices = draw(st.lists(st.sampled_from(CHOICES), min_size=1, max_size=5 if n_stages < 4 else 3, unique=True))
     grid = enumerate_bit_widths(choices, n_stages, draw(st.sampled_from(["free", "ascending", "descending", "fixed"])))
@@ -53,13 +54,17 @@ def searches(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
+def proposer_of(arguments: dict[str, Any]) -> Proposer:
+    return Proposer(**{**arguments, "candidates": ListedCandidates(arguments["candidates"])})
+
+
 def play(
     arguments: dict[str, Any],
     learn: Callable[[BitWidths], Outcome | None] = outcome_of,
     finish: Callable[[Sequence[BitWidths]], BitWidths] = lambda running: running[0],
 ) -> list[BitWidths]:
     """Return the proposals of a search that runs as it would in a sweep; ``finish`` says which trial ends next."""
-    proposer = Proposer(**arguments)
+    proposer = proposer_of(arguments)
     outcomes: dict[BitWidths, Outcome | None] = {}
     proposals: list[BitWidths] = []
     while (proposal := proposer.next(outcomes)) is not Pause.EXHAUSTED:
@@ -91,7 +96,7 @@ def test_a_search_is_replayed_from_its_outcomes_alone_whatever_the_order_in_whic
     shuffled = random.Random(order).sample(arguments["candidates"], len(arguments["candidates"]))
     # The table of a replay also holds what the search had not asked for yet.
     table = {bit_widths: outcome_of(bit_widths) for bit_widths in shuffled}
-    replay = Proposer(**{**arguments, "candidates": shuffled})
+    replay = proposer_of({**arguments, "candidates": shuffled})
     assert [replay.next(table) for _ in proposals] == proposals
     assert replay.next(table) is replay.next(table) is Pause.EXHAUSTED
 
@@ -104,7 +109,7 @@ def test_a_search_that_broke_off_anywhere_goes_on_as_if_it_had_not(
     proposals = play(arguments)
     n_done = data.draw(st.integers(0, len(proposals)))
     outcomes = {bit_widths: outcome_of(bit_widths) for bit_widths in proposals[:n_done]}
-    resumed = Proposer(**arguments)
+    resumed = proposer_of(arguments)
     until_waiting = list(
         itertools.takewhile(lambda p: not isinstance(p, Pause), iter(lambda: resumed.next(outcomes), 0))
     )
@@ -116,7 +121,7 @@ def test_a_search_that_broke_off_anywhere_goes_on_as_if_it_had_not(
 @methods
 @pytest.mark.parametrize("lag", [1, 2, 4])
 def test_as_many_trials_as_the_lag_are_proposed_at_a_time(method: Method, lag: int) -> None:
-    proposer = Proposer(method, TRIPLES, 12, seed=0, lag=lag)
+    proposer = Proposer(method, ListedCandidates(TRIPLES), 12, seed=0, lag=lag)
     outcomes: dict[BitWidths, Outcome | None] = {}
     begun = [proposer.next(outcomes) for _ in range(lag)]
     assert not any(isinstance(proposal, Pause) for proposal in begun)
@@ -146,8 +151,9 @@ def test_the_sequence_is_the_same_in_another_process_and_nothing_is_logged(metho
     code = (
         "import json, sys\n"
         "from lwq_tune.sweep.search.proposer import Outcome, Proposer\n"
+        "from lwq_tune.sweep.space.candidates import ListedCandidates\n"
         "table = {tuple(row[0]): Outcome(*row[1:]) for row in json.loads(sys.argv[1])}\n"
-        f"proposer = Proposer({method!r}, list(table)[::-1], 15, seed=11, lag=2)\n"
+        f"proposer = Proposer({method!r}, ListedCandidates(list(table)[::-1]), 15, seed=11, lag=2)\n"
         "print(json.dumps([proposer.next(table) for _ in range(15)]))"
     )
     result = run_python("-W", "error", "-c", code, json.dumps(table), cwd=tmp_path, PYTHONHASHSEED="7")
@@ -194,7 +200,7 @@ def test_what_was_trained_before_is_told_first_and_never_proposed(method: Method
 @methods
 def test_a_space_of_one_schedule_and_a_space_that_is_known_end_at_once(method: Method) -> None:
     assert play({"method": method, "candidates": [(4, 4)], "n_trials": 5, "seed": 0}) == [(4, 4)]
-    assert Proposer(method, TRIPLES, 5, seed=0, known=TABLE).next({}) is Pause.EXHAUSTED
+    assert Proposer(method, ListedCandidates(TRIPLES), 5, seed=0, known=TABLE).next({}) is Pause.EXHAUSTED
 
 
 @methods
@@ -236,8 +242,6 @@ def test_a_search_has_several_generations() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"candidates": []}, "candidates must be schedules of one length, got 0"),
-        ({"candidates": [(2, 2), (2, 2, 2)]}, r"one length, got 2 of lengths \[2, 3\]"),
         ({"n_trials": 0}, "at least 1, got 0 and 1"),
         ({"lag": 0}, "at least 1, got 5 and 0"),
         ({"method": "cmaes"}, "method must be one of tpe, nsga2, got 'cmaes'"),
@@ -245,10 +249,75 @@ def test_a_search_has_several_generations() -> None:
 )
 def test_a_search_that_makes_no_sense_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Proposer(**{"method": "tpe", "candidates": TRIPLES, "n_trials": 5, "seed": 0, "lag": 1, **change})
+        proposer_of({"method": "tpe", "candidates": TRIPLES, "n_trials": 5, "seed": 0, "lag": 1, **change})
 
 
 @pytest.mark.parametrize("figures", [(float("nan"), 1.0), (0.5, float("inf"))])
 def test_an_outcome_that_was_not_measured_is_refused(figures: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="must hold finite figures"):
         Outcome(*figures)
+
+
+# What version 0.1.0 proposed before candidates could be more than a list holds; every seventh sum of bits failed.
+FREE = enumerate_bit_widths([2, 3, 4, 8], 4, "free")
+EARLIER_CANDIDATES: dict[str, tuple[list[BitWidths], list[BitWidths]]] = {
+    "whole grid": (TRIPLES, []),
+    "within a limit": (
+        [bits for bits in FREE if sum(unit * b for unit, b in enumerate(bits, 1)) <= 34],
+        [(2, 2, 2, 2), (8, 8, 8, 8)],
+    ),
+    "in order": (enumerate_bit_widths([2, 3, 4, 8], 4, "ascending"), []),
+    "six stages": (enumerate_bit_widths([2, 3, 4, 5, 8], 6, "free"), [(2,) * 6]),
+}
+EARLIER_PROPOSALS = """
+whole grid, tpe, 1
+222 444 233 322 324 424 442 432 443 422 332 423 344 433 343 334
+whole grid, tpe, 3
+222 444 233 322 324 424 344 343 432 224 434 442 422 433 443 342
+whole grid, nsga2, 1
+222 444 233 322 324 424 334 423 244 224 323 443 223 422 333 232
+whole grid, nsga2, 3
+222 444 233 322 324 424 344 343 434 223 423 224 323 422 334 232
+within a limit, tpe, 1
+2223 8342 2432 2232 8432 2822 2433 4822 3432 4432 8233 2442 4433 4333 2422 3322
+within a limit, tpe, 3
+2223 8342 2432 2232 2324 8233 8432 4342 2443 2822 4343 4432 4822 3242 3432 3433
+within a limit, nsga2, 1
+2223 8342 2432 2232 2332 8422 4232 2242 2442 4432 8432 2333 4342 4343 2342 4424
+within a limit, nsga2, 3
+2223 8342 2432 2232 2324 8233 2332 2244 2233 4324 8232 2242 2442 4424 4343 2334
+in order, tpe, 1
+2222 8888 2333 2233 2338 4444 4888 3888 4448 3444 2444 4488 2888 3448 3488 3388
+in order, tpe, 3
+2222 8888 2333 2233 2338 2244 4444 4888 3333 4488 3888 4448 3444 3334 2888 3488
+in order, nsga2, 1
+2222 8888 2333 2233 2338 2344 2234 4444 3344 2223 2444 4488 4448 4888 3888 2888
+in order, nsga2, 3
+2222 8888 2333 2233 2338 2244 4444 2334 2238 3888 2223 2234 2344 2444 2228 2224
+six stages, tpe, 1
+222223 888888 244223 432328 422858 884888 342348 534225 434435 884828 845535 234223 845434 835534 445435 848534
+six stages, tpe, 3
+222223 888888 244223 432328 825485 453584 323538 842345 353584 255243 443344 845238 243223 555884 548238 558355
+six stages, nsga2, 1
+222223 888888 244223 432328 224228 224254 282222 285452 222323 858888 424222 852388 882282 432828 842223 248858
+six stages, nsga2, 3
+222223 888888 244223 432328 825485 453584 224228 824282 242222 288582 222823 823888 828283 434228 228828 432828
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize(("case", "expected"), [*zip(EARLIER_PROPOSALS[::2], EARLIER_PROPOSALS[1::2], strict=True)])
+def test_a_list_is_searched_as_earlier_versions_did_so_that_their_runs_go_on(case: str, expected: str) -> None:
+    candidates, method, lag = case.split(", ")
+    schedules, known = EARLIER_CANDIDATES[candidates]
+    proposals = play(
+        {
+            "method": method,
+            "candidates": schedules,
+            "n_trials": 16,
+            "seed": 9,
+            "lag": int(lag),
+            "known": {bits: outcome_of(bits) for bits in known},
+        },
+        lambda bits: None if sum(bits) % 7 == 0 else outcome_of(bits),
+    )
+    assert " ".join("".join(map(str, bits)) for bits in proposals) == expected

@@ -7,13 +7,16 @@ from pathlib import Path
 import pytest
 
 from lwq_tune.config.trial import TrialConfig
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.quantization.schedules import BitWidths, enumerate_bit_widths
 from lwq_tune.results.earlier_runs import read_trials
 from lwq_tune.results.manifest import SpaceRecord
+from lwq_tune.results.networks import trial_costs
 from lwq_tune.results.recorder import RunRecorder
 from lwq_tune.results.run_folder import RunFolder
 from lwq_tune.sweep.search.proposer import Proposer
 from lwq_tune.sweep.search.trial_queue import ListQueue, SearchQueue, outcome_of
+from lwq_tune.sweep.space.candidates import ListedCandidates
 from tests.conftest import small_config
 from tests.support.manifests import manifest_of
 from tests.support.small_run import epoch_row, recorder_of, train
@@ -42,10 +45,10 @@ def folder(tmp_path: Path) -> RunFolder:
 def queue_of(
     recorder: RunRecorder, candidates: dict[BitWidths, tuple[TrialConfig, ...]], *, frozen: tuple[str, ...] = ()
 ) -> SearchQueue:
-    proposer = Proposer("tpe", list(candidates), n_trials=N_PROPOSALS, seed=1)
-    trials = {trial.trial_key: trial for trials in candidates.values() for trial in trials}
-    costs = dict(recorder_of(RunFolder(Path("nowhere")), trials)._costs)
-    return SearchQueue(proposer, candidates, costs, recorder, frozen)
+    proposer = Proposer("tpe", ListedCandidates(candidates), n_trials=N_PROPOSALS, seed=1)
+    return SearchQueue(
+        proposer, candidates.__getitem__, lambda trial: trial_costs(trial, ImageFormat()), recorder, frozen
+    )
 
 
 def accuracy_of(trial: TrialConfig) -> float:

@@ -7,10 +7,11 @@ import re
 import pytest
 
 from lwq_tune.config.trial import TrialConfig
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.models.inference_costs import ModelCosts
 from lwq_tune.quantization.schedules import NAMED_SCHEDULES, family, parse_schedule
+from lwq_tune.results.networks import trial_costs
 from lwq_tune.sweep.space.search_space import builtin_spaces, load_space
-from lwq_tune.sweep.space.trial_list import trial_costs
 
 TOLERANCE = 0.02
 MEASURES = {"weight bits": "weight_bits", "BitOps": "bitops"}
@@ -20,7 +21,7 @@ ENTRY = re.compile(r"  - (?:\{bits: (\w+), width: ([\d.]+)\}|(\w+)) +# (\d+) bit
 
 
 def costs(schedule: str, width: float = 1.0) -> ModelCosts:
-    return trial_costs(TrialConfig(bit_widths=parse_schedule(schedule, 3), width=width), 10)
+    return trial_costs(TrialConfig(bit_widths=parse_schedule(schedule, 3), width=width), ImageFormat())
 
 
 def entries() -> list[tuple[str, str, float, int, float, str]]:

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lwq_tune.errors import ConfigError
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.quantization.schedules import NAMED_SCHEDULES
+from lwq_tune.results.networks import trial_costs
 from lwq_tune.sweep.space.search_space import builtin_spaces, describe_space, load_space, parse_space, spaces_folder
 from lwq_tune.sweep.space.selection import select_trials
-from lwq_tune.sweep.space.trial_list import trial_costs
 from tests.conftest import REPOSITORY
 
 FILES = sorted(spaces_folder().rglob("*.yaml"))
@@ -64,7 +65,7 @@ def test_a_schedule_may_have_a_width_of_its_own() -> None:
         ((4, 3, 2), 1.0),
     ]
     assert len({trial.trial_key for trial in trials}) == 3
-    costs = [trial_costs(trial, 10).weight_bits for trial in trials]
+    costs = [trial_costs(trial, ImageFormat()).weight_bits for trial in trials]
     assert len(set(costs)) == 3
     # A trial that starts from full precision starts from a network of its own width.
     started = parse_space("s", text, ("init_from=full_precision",)).trials
@@ -81,13 +82,29 @@ def test_a_width_of_its_own_goes_with_a_search_over_other_bits() -> None:
         "bit_widths: {choices: [2, 3]}\nsearch: {method: random, trials: 3}\n"
     )
     space = parse_space("s", text)
-    assert len(select_trials(space, lambda trial: trial_costs(trial, 10)).trials) == 5
+    assert len(select_trials(space, lambda trial: trial_costs(trial, ImageFormat())).trials) == 5
 
 
 def test_settings_on_the_command_line_replace_those_of_the_file() -> None:
     space = parse_space("s", GOOD, ("epochs=5", "lr=1e-3", "seeds=[7]", "fixed.batch_size=32", "seeds=[7]"))
     assert {(t.epochs, t.lr, t.seed, t.batch_size) for t in space.trials} == {(5, 0.001, 7, 32)}
     assert space.overrides[0] == "epochs=5"
+
+
+def test_what_is_read_of_a_data_set_is_part_of_its_address(tmp_path: Path) -> None:
+    text = f"version: 1\nfixed: {{dataset: {tmp_path}, label_column: kind, image_size: 40}}\nschedules: [fixed_2]\n"
+    (trial,) = parse_space("s", text).trials
+    assert trial.dataset == f"{tmp_path}?label=kind&size=40"
+    (larger,) = parse_space("s", text, ("image_size=64", "train_split=extra")).trials
+    assert larger.dataset == f"{tmp_path}?train=extra&label=kind&size=64"
+    assert larger.trial_key != trial.trial_key
+
+
+def test_the_own_size_of_a_built_in_set_is_no_other_trial() -> None:
+    chosen = ((), ("image_size=32",), ("image_size=8",))
+    plain, same, other = (parse_space("s", GOOD, settings).trials[0] for settings in chosen)
+    assert plain == same
+    assert (other.dataset, other.augmentation) == ("digits?size=8", "crop")
 
 
 def test_a_network_of_four_stages_takes_schedules_of_four() -> None:
@@ -110,7 +127,20 @@ def test_a_network_of_four_stages_takes_schedules_of_four() -> None:
         (GOOD.replace("epochs: 2", "epochs: two"), ["fixed.epochs: input should be a valid integer, got 'two'"]),
         (GOOD.replace("epochs: 2", "epochs: 0"), ["fixed.epochs", "got 0"]),
         (GOOD.replace("epochs: 2", "seed: 2"), ["fixed.seed", "seeds"]),
-        (GOOD.replace("ascending_234", "ascending_23"), ["schedules.1", "one entry per residual stage (3), got 2"]),
+        (GOOD.replace("epochs: 2", "imagesize: 2"), ["fixed.imagesize: unknown key; did you mean 'image_size'?"]),
+        (
+            GOOD.replace("epochs: 2", "image_size: 0, label_column: 3, epochs: 0"),
+            ["fixed.image_size", "got 0", "fixed.label_column", "got 3", "fixed.epochs"],
+        ),
+        (
+            GOOD.replace("epochs: 2", "dataset: mnist, test_split: dev, epochs: 0"),
+            ["fixed.dataset: a built-in data set has splits", "test_split (test=…) for mnist", "fixed.epochs"],
+        ),
+        (
+            GOOD.replace("epochs: 2", "dataset: 'cifar10?size=8', image_size: 16"),
+            ["fixed.dataset: what is read of a data set must be said once, got image_size: 16 beside"],
+        ),
+        (GOOD.replace("ascending_234", "ascending_23"), ["schedules.1", "one entry per unit (3), got 2"]),
         (GOOD.replace("ascending_234", "[2, 3, 0]"), ["schedules.1", "got 0"]),
         (GOOD.replace("ascending_234", "[2, 3, 2.5]"), ["schedules.1", "got 2.5"]),
         (GOOD.replace("ascending_234", "fixed_9"), ["schedules.1", "got 9"]),

@@ -6,16 +6,17 @@ from hypothesis import strategies as st
 
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.errors import ConfigError
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.models.inference_costs import ModelCosts
+from lwq_tune.results.networks import trial_costs
 from lwq_tune.sweep.space.search_space import SearchSpace, parse_space
 from lwq_tune.sweep.space.selection import select_trials
-from lwq_tune.sweep.space.trial_list import trial_costs
 
 GRID = "version: 1\nschedules: [full_precision]\nbit_widths: {choices: [2, 3, 4]}\nseeds: [0, 1]\n"
 
 
 def costs_of(trial: TrialConfig) -> ModelCosts:
-    return trial_costs(trial, 10)
+    return trial_costs(trial, ImageFormat())
 
 
 def space(more: str = "") -> SearchSpace:
@@ -106,14 +107,33 @@ def test_an_adaptive_search_proposes_from_what_the_limits_leave_and_keeps_what_i
     more = "search: {method: tpe, trials: 3}\nlimits: {max_mean_weight_bits: 3}\n"
     selected = select_trials(space(more), costs_of)
     assert {trial.bit_widths for trial in selected.trials} == selected.listed
-    assert 3 < len(selected.candidates) < 27
-    for bit_widths, trials in selected.candidates.items():
+    assert selected.candidates is not None
+    proposable = selected.candidates.spread(27)
+    assert 3 < len(proposable) < 27
+    every = {trial.trial_key: trial for trial in space().trials}
+    for bit_widths in proposable:
         assert bit_widths not in selected.listed
+        trials = selected.trials_of(bit_widths)
         assert [trial.bit_widths for trial in trials] == [bit_widths] * len(selected.seeds)
         assert costs_of(trials[0]).mean_weight_bits <= 3
+        assert [every[trial.trial_key] for trial in trials] == list(trials), "they are those of the grid"
 
 
 def test_an_adaptive_search_over_progressive_starts_is_refused() -> None:
     more = "search: {method: nsga2, trials: 3}\n"
     with pytest.raises(ConfigError, match="got init_from: progressive"):
         select_trials(space(more + "fixed: {init_from: progressive}\n"), costs_of)
+
+
+@pytest.mark.parametrize(
+    ("more", "schedules", "last_key"),
+    [
+        ("", "222 244 324 343 423 424 433 434", "1d87cf8788e2"),
+        ("limits: {max_mean_weight_bits: 3}\n", "222 242 322 323 332 333 342 423", "30538ab73fcf"),
+    ],
+)
+def test_a_list_is_drawn_from_as_earlier_versions_did(more: str, schedules: str, last_key: str) -> None:
+    selected = select_trials(space("search: {method: random, trials: 8, seed: 5}\n" + more), costs_of)
+    drawn = ["".join(map(str, trial.bit_widths)) for trial in selected.trials]
+    assert drawn == ["323232", *schedules.split()] * 2
+    assert selected.trials[-1].trial_key == last_key
