@@ -1,9 +1,9 @@
 """Which unit each tensor of a traced network belongs to, and which tensors have to be on a grid.
 
-A layer belongs to its unit. What follows it element by element (batch norm, activations, sums, dropout, concatenation)
+A layer belongs to its unit. What follows it element by element (batch norm, activations, sums, concatenation)
 belongs to the unit of the latest layer it comes from, as runtimes compute it in one go with that layer. What only moves
-values (max pooling, flattening, slicing) is passed through: its values stay on their grid. Anything else, such as an
-average, belongs to a unit where it lies between layers of that one, and else to none.
+values (max pooling, flattening, slicing, dropout) is passed through: its values stay on their grid. Anything else, such
+as an average, belongs to a unit where it lies between layers of that one, and else to none.
 
 From Algorithm 1 of Ikram et al. 2025 follows what is quantized: what enters each layer of a unit, at the unit's bits;
 and what goes from one unit to another or leaves the units, once, at the fewer bits of the two sides. Logits stay as
@@ -26,26 +26,29 @@ _ELEMENTWISE_MODULES = (
     nn.GroupNorm,
     nn.LayerNorm,
     nn.Identity,
-    nn.modules.dropout._DropoutNd,
+    *(nn.AlphaDropout, nn.FeatureAlphaDropout),
     *(nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish),
     *(nn.Hardswish, nn.Hardsigmoid, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Softsign, nn.LogSigmoid),
 )
 _ELEMENTWISE_NAMES = """
     add iadd mul imul sub isub rsub truediv itruediv div neg maximum minimum clamp clamp_min clamp_max clip
-    cat concat concatenate stack dropout dropout1d dropout2d alpha_dropout feature_alpha_dropout stochastic_depth
+    cat concat concatenate stack alpha_dropout feature_alpha_dropout stochastic_depth
     batch_norm group_norm layer_norm relu relu6 hardtanh leaky_relu prelu elu celu selu gelu silu mish hardswish
     hardsigmoid sigmoid tanh softplus softsign logsigmoid exp sqrt pow abs
 """
 _MOVING_NAMES = """
     flatten reshape view permute transpose getitem chunk split squeeze unsqueeze contiguous max_pool2d
-    adaptive_max_pool2d pixel_shuffle channel_shuffle clone roll expand unbind
+    adaptive_max_pool2d pixel_shuffle channel_shuffle clone roll expand unbind dropout dropout1d dropout2d
 """
 _KEEP_SIGN_NAMES = """
     add iadd mul imul cat concat mean sum avg_pool2d adaptive_avg_pool2d dropout dropout2d stochastic_depth maximum
     interpolate
 """
 _ELEMENTWISE = frozenset(_ELEMENTWISE_NAMES.split())
-_MOVING_MODULES = (nn.MaxPool2d, nn.AdaptiveMaxPool2d, nn.Flatten, nn.Unflatten, nn.PixelShuffle, nn.ChannelShuffle)
+_MOVING_MODULES = (
+    *(nn.MaxPool2d, nn.AdaptiveMaxPool2d, nn.Flatten, nn.Unflatten, nn.PixelShuffle, nn.ChannelShuffle),
+    *(nn.Dropout, nn.Dropout1d, nn.Dropout2d),
+)
 _MOVING = frozenset(_MOVING_NAMES.split())
 _NO_VALUES = frozenset(("size", "dim", "numel", "getattr", "not", "len"))
 _NON_NEGATIVE_MODULES = (nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Hardsigmoid, nn.Softplus)
@@ -232,7 +235,7 @@ def gives_several(node: fx.Node) -> bool:
 
 
 def only_moves(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
-    """Whether a node gives some of the values that it reads, and no others."""
+    """Whether a node gives some of the values that it reads, and no others; dropout gives them times one number."""
     return _is_one_of(node, modules, _MOVING_MODULES, _MOVING)
 
 
