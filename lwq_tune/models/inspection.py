@@ -43,15 +43,14 @@ def inspect_network(spec: NetworkSpec, images: ImageFormat, units: Units) -> Net
         ConfigError: It cannot be built, or cannot work on these images.
     """
     model = built_without_values(spec, images)
-    try:
-        seen = _run(model, images, spec.model)
-    except ConfigError:
-        if not any(parameter.is_meta for parameter in model.parameters()):
-            raise
-        state = torch.random.get_rng_state()
-        model = make_network(spec, images)  # it may ask for values on the way
-        torch.random.set_rng_state(state)
-        seen = _run(model, images, spec.model)
+    with torch.random.fork_rng(devices=[]):  # what is found out draws no number that a trial would draw
+        try:
+            seen = _run(model, images, spec.model)
+        except ConfigError:
+            if not any(parameter.is_meta for parameter in model.parameters()):
+                raise
+            model = make_network(spec, images)  # it may ask for values on the way
+            seen = _run(model, images, spec.model)
     names = {id(module): name for name, module in model.named_modules()}
     layers = tuple(
         _layer(names[id(module)], module, uses, units) for module, uses in seen.items() if id(module) in names
@@ -89,6 +88,9 @@ def _run(model: nn.Module, images: ImageFormat, name: str) -> dict[nn.Module, li
     try:
         with torch.no_grad():
             logits = call(batch)
+            for handle in handles:
+                handle.remove()
+            in_training = call.train()(batch)  # type: ignore[attr-defined]
     except Exception as error:  # any code of the user
         lines = str(error).splitlines()
         reason = f"{type(error).__name__}: {lines[0] if lines else ''}"
@@ -105,6 +107,11 @@ def _run(model: nn.Module, images: ImageFormat, name: str) -> dict[nn.Module, li
         raise ConfigError(
             f"model: {name} must give a tensor of one logit per class, shape (n, {images.num_classes}), got {got} for "
             f"{_N} images"
+        )
+    if not isinstance(in_training, Tensor):
+        raise ConfigError(
+            f"model: {name} must give one tensor of logits in training too, got {type(in_training).__name__}; leave "
+            "out auxiliary outputs, such as model_arguments: {aux_logits: false}"
         )
     return seen
 

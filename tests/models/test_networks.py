@@ -266,6 +266,14 @@ def test_images_that_a_network_does_not_take_are_one_clear_error(
             describe_network(spec, images)
 
 
+def test_auxiliary_outputs_in_training_are_refused(tmp_path: Path) -> None:
+    lines = "\n\nclass Two(Net):\n    def forward(self, x):\n        logits = super().forward(x)\n"
+    lines += "        return (logits, logits) if self.training else logits\n\n\n"
+    spec = own_network(tmp_path, f"{CODE}{lines}def build(num_classes):\n    return Two(num_classes, 4)\n")
+    with pytest.raises(ConfigError, match="one tensor of logits in training too, got tuple"):
+        describe_network(spec, SMALL)
+
+
 def test_gray_images_get_a_stem_of_one_channel_and_a_cifar_stem_no_pooling() -> None:
     with torch.device("meta"):
         gray = make_network(NetworkSpec(model="torchvision:resnet18"), ImageFormat(1, 64, 64, 5))
