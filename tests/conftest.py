@@ -26,8 +26,10 @@ REPOSITORY = Path(__file__).parent.parent
 torch.set_num_threads(
     1
 )  # a test process per CPU: with a thread per CPU in each, small networks take 2.4 times the time
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # inherited in the background; a Ctrl-C of ours would be lost
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# Inherited where the suite runs in the background or under nohup; what tests send to processes of theirs would be lost.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
 

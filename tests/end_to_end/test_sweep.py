@@ -196,6 +196,7 @@ import json, sys
 from pathlib import Path
 from lwq_tune.cli.messages import report_end
 from lwq_tune.results.networks import trial_costs
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.config.trial import TrialConfig
 from lwq_tune.config.sweep import SweepConfig
 from lwq_tune.carbon.intensity import IntensitySeries

@@ -25,6 +25,7 @@ from lwq_tune.estimation.cost_model import TrialWork
 from lwq_tune.estimation.probe import MIN_REPEATS
 from lwq_tune.estimation.probe_pool import measure_side_by_side, own_tasks
 from lwq_tune.estimation.probe_worker import ProbeSetup, ProbeTask
+from lwq_tune.models.image_format import ImageFormat
 from tests.conftest import REPOSITORY, small_config
 
 DIGITS = count_images("digits")
@@ -51,7 +52,7 @@ def test_every_task_is_some_slots_and_every_slot_has_one(n_tasks: int, n_slots: 
 @pytest.mark.slow
 def test_models_are_measured_side_by_side_with_their_energy(spec: RunSpec) -> None:
     tasks = [task(), task(bit_widths=(32, 32, 32)), task(mode="ptq")]
-    report = measure_side_by_side(tasks, ProbeSetup(2, 1.0, 0.0, 10, spec=spec), limit_s=120.0)
+    report = measure_side_by_side(tasks, ProbeSetup(2, 1.0, 0.0, ImageFormat(), spec=spec), limit_s=120.0)
     assert sorted(report.measured) == [0, 1, 2]
     assert [bool(report.measured[index].step_times_s) for index in range(3)] == [True, True, False]
     assert [bool(report.measured[index].calibration_times_s) for index in range(3)] == [True, False, True]
@@ -65,7 +66,7 @@ def test_models_are_measured_side_by_side_with_their_energy(spec: RunSpec) -> No
 
 @pytest.mark.slow
 def test_two_processes_measure_one_model_together() -> None:
-    report = measure_side_by_side([task()], ProbeSetup(2, 1.0, 0.0, 10), limit_s=120.0)
+    report = measure_side_by_side([task()], ProbeSetup(2, 1.0, 0.0, ImageFormat()), limit_s=120.0)
     assert len(report.measured[0].calibration_times_s) >= 2  # one for each turn
     assert len(report.measured[0].step_times_s) >= 2 * MIN_REPEATS
     assert report.measured[0].powers_w == ()
@@ -75,14 +76,14 @@ def test_two_processes_measure_one_model_together() -> None:
 @pytest.mark.slow
 def test_what_the_time_does_not_suffice_for_is_left_out() -> None:
     tasks = [task(seed=seed) for seed in range(200)]
-    report = measure_side_by_side(tasks, ProbeSetup(1, 1.0, 0.0, 10), limit_s=0.0)
+    report = measure_side_by_side(tasks, ProbeSetup(1, 1.0, 0.0, ImageFormat()), limit_s=0.0)
     assert list(report.measured) == [0]  # one at least, the most important
 
 
 @pytest.mark.slow
 def test_a_model_that_cannot_be_trained_is_one_message() -> None:
     with pytest.raises(ConfigError, match="a model must be trainable to be measured, one failed with RuntimeError"):
-        measure_side_by_side([task()], ProbeSetup(1, 1.0, 0.0, num_classes=0), limit_s=120.0)
+        measure_side_by_side([task()], ProbeSetup(1, 1.0, 0.0, ImageFormat(num_classes=0)), limit_s=120.0)
     assert multiprocessing.active_children() == []
 
 
@@ -95,7 +96,7 @@ def test_without_a_ledger_there_is_no_energy_and_a_reason(
     monkeypatch.setenv("LWQ_TUNE_LEDGER_DIR", str(blocked))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     (tmp_path / "codecarbon.py").write_text("raise ImportError('no meter here')\n")
-    report = measure_side_by_side([task()], ProbeSetup(1, 1.0, 0.0, 10, spec=spec), limit_s=120.0)
+    report = measure_side_by_side([task()], ProbeSetup(1, 1.0, 0.0, ImageFormat(), spec=spec), limit_s=120.0)
     assert report.measured[0].powers_w == ()
     assert report.sources is None
     assert report.no_energy_reason is not None
@@ -113,7 +114,9 @@ def test_a_killed_process_is_told_and_nobody_waits_for_it(when_s: float) -> None
     thread.start()
     try:
         with pytest.raises(ConfigError, match="exit code -9"):
-            measure_side_by_side([task(seed=seed) for seed in range(200)], ProbeSetup(2, 1.0, 0.0, 10), limit_s=300.0)
+            measure_side_by_side(
+                [task(seed=seed) for seed in range(200)], ProbeSetup(2, 1.0, 0.0, ImageFormat()), limit_s=300.0
+            )
     finally:
         thread.join()
     assert time.monotonic() - begin_s < 120
@@ -122,11 +125,12 @@ def test_a_killed_process_is_told_and_nobody_waits_for_it(when_s: float) -> None
 
 MEASURE_LONG_STEPS = """
 from lwq_tune.estimation.probe_worker import ProbeSetup
+from lwq_tune.models.image_format import ImageFormat
 from lwq_tune.estimation.probe_pool import measure_side_by_side
 from tests.estimation.test_probe_pool import task
 
 if __name__ == "__main__":
-    measure_side_by_side([task(width=4.0, batch_size=1024)], ProbeSetup(1, 1.0, 0.0, 10), limit_s=600.0)
+    measure_side_by_side([task(width=4.0, batch_size=1024)], ProbeSetup(1, 1.0, 0.0, ImageFormat()), limit_s=600.0)
 """
 
 
