@@ -10,13 +10,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema, model_validator
 
+from lwq_tune.config.network import NETWORK_SETTINGS, Arguments, UnitPatterns
 from lwq_tune.config.settings import names_where, setting
 from lwq_tune.models.description import find_units
 from lwq_tune.models.layer_shapes import FULL_PRECISION_BITS, MODEL_BLOCKS
 from lwq_tune.models.spec import (
     Granularity,
     NetworkSpec,
-    canonical_arguments,
     digest_of_file,
     is_file,
     network_spec,
@@ -36,59 +36,6 @@ from lwq_tune.quantization.schedules import (
 Quantizer = Literal["lsq", "pact", "dorefa", "minmax"]
 MAX_BLOCKS = 1000
 BitWidth = Annotated[int, BeforeValidator(check_bit_width), WithJsonSchema({"enum": list(BIT_WIDTHS)})]
-
-
-def _arguments_as_json(value: object) -> object:
-    """Return a mapping, or the JSON of one, as canonical JSON."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"it must be a mapping, or the JSON of one ({error})") from error
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise ValueError(f"it must be a mapping of names to values, got {value!r}")
-    try:
-        return canonical_arguments(value)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"its values must be numbers, texts, lists or mappings of them ({error})") from error
-
-
-def _units_as_json(value: object) -> object:
-    """Return a mapping of names to patterns, or the JSON of one, as JSON, in its order."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"it must map names of units to patterns, or be the JSON of that ({error})") from error
-    rule = "it must map the name of each unit to a pattern of module names, or to a list of patterns"
-    if not isinstance(value, dict) or not value:
-        raise ValueError(f"{rule}, got {value!r}")
-    units = {}
-    for name, patterns in value.items():
-        its = [patterns] if isinstance(patterns, str) else patterns
-        if (
-            not isinstance(name, str)
-            or not isinstance(its, list)
-            or not its
-            or not all(isinstance(p, str) for p in its)
-        ):
-            raise ValueError(f"{rule}, got {name!r}: {patterns!r}")
-        units[name] = its
-    return json.dumps(units, separators=(",", ":"))
-
-
-# Kept as JSON, so that a configuration can be hashed and a table hold it.
-_PATTERNS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
-Arguments = Annotated[str, BeforeValidator(_arguments_as_json), WithJsonSchema({"type": "object"})]
-UnitPatterns = Annotated[
-    str,
-    BeforeValidator(_units_as_json),
-    WithJsonSchema({"type": "object", "additionalProperties": _PATTERNS, "minProperties": 1}),
-]
-
-NETWORK_SETTINGS = ("model", "blocks", "width", "model_arguments", "stem", "weights", "granularity", "units")
 _SETS_OF_DIGITS = ("digits", "mnist", "svhn")  # mirrored, a 2 is no 2
 PTQ_QUANTIZERS = ("lsq", "minmax")
 PRETRAIN_KEYS = ("pretrain_epochs", "pretrain_batch_size", "pretrain_lr", "pretrain_weight_decay")

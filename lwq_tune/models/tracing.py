@@ -179,9 +179,8 @@ def _follow_mode(training: fx.Graph, evaluation: fx.Graph) -> bool:
                     mode[False] = training.call_function(operator.not_, (mode[True],))
             ours.args = _with_mode(ours.args, theirs.args, mode)
             ours.kwargs = _with_mode(ours.kwargs, theirs.kwargs, mode)
-    for node in mode.values():
-        if not node.users and node is mode.get(False):
-            training.erase_node(node)
+    if mode and not mode[False].users:
+        training.erase_node(mode[False])
     return True
 
 

@@ -121,10 +121,10 @@ def with_kept_code(folder: RunFolder, trials: Mapping[str, TrialConfig]) -> dict
 
 def kept_model(folder: RunFolder, model: object) -> str | None:
     """Return a user's network with the code that a run keeps of it, as its space names it; None if it keeps none."""
-    kept = sorted(folder.sources.glob("*.py"))
+    kept = sorted(folder.sources.glob("*.py"), key=lambda file: file.stat().st_mtime)
     if not kept or not isinstance(model, str) or not is_file(model):
         return None
-    return f"{kept[0]}:{split_factory(model)[1]}"  # the networks of a space are of one file
+    return f"{kept[-1]}:{split_factory(model)[1]}"  # an extended space is of the file that was kept last
 
 
 def edited_since(folder: RunFolder, trials: Iterable[TrialConfig]) -> list[str]:
