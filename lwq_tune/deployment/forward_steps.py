@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from lwq_tune.deployment.step_kinds import Step, describe_function, describe_module
+from lwq_tune.models.tracing import changes_in_place
 from lwq_tune.quantization.layers import QuantConv2d, QuantLinear
 from lwq_tune.quantization.quantizers.base import Quantizer
 
@@ -102,7 +103,7 @@ def forward_steps(model: nn.Module, image_shape: tuple[int, int, int] = (3, 32, 
                 steps.append({**step, "inputs": inputs, "output": output})
                 inputs = [output]
             names[node] = inputs[0]
-            if _writes_in_place(node, model):
+            if changes_in_place(model, node):  # whoever reads its input later reads the result
                 _rename(names, names[_arguments(node)[0]], inputs[0])
     if not isinstance(logits, fx.Node) or logits not in names or found[logits].dim() != 2:
         raise NotImplementedError(
@@ -191,16 +192,6 @@ def _described(node: fx.Node, model: nn.Module, found: dict[fx.Node, Any]) -> li
             + (f", {model.get_submodule(str(node.target))}" if node.op == "call_module" else "")
         )
     return described
-
-
-def _writes_in_place(node: fx.Node, model: nn.Module) -> bool:
-    """Return whether a node changes its first input, so that whoever reads that later reads the result."""
-    if node.op == "call_module":
-        return bool(getattr(model.get_submodule(str(node.target)), "inplace", False))
-    if node.kwargs.get("inplace") or (len(node.args) == 2 and node.args[1] is True):  # as in relu(x, True)
-        return True
-    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
-    return name.endswith("_") or name in ("iadd", "imul", "isub", "itruediv")
 
 
 def _rename(names: dict[fx.Node, str], old: str, new: str) -> None:

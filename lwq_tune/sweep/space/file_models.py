@@ -151,7 +151,7 @@ class Limits(BaseModel):
     """Limits on the inference costs of schedules from ``bit_widths``; costlier ones are never trained.
 
     Attributes:
-        max_mean_weight_bits: Mean bits per weight over the residual stages.
+        max_mean_weight_bits: Mean bits per weight over the units.
         max_bitops: BitOps per image of the whole network.
         max_weight_mib: Packed size of all weights.
     """
