@@ -6,17 +6,13 @@ Start at `loading.load_dataset`, and `catalog.open_folder` for what people have.
 - batches: Batches, augmentation and normalisation as operations on whole batches.
 - builtin: The data sets that are known by a name: their images, their classes, how many there are. No torch.
 - catalog: Describes data sets and counts their images, without loading one. No torch.
-- class_folder: Folders of image files in one folder per class. No torch.
 - decoded_cache: Decoded data sets on this node's disk, so that its processes share one copy in the page cache.
 - decoded_images: A whole data set as arrays.
 - decoding: One encoded image to 8-bit pixels, gray or RGB, exactly or not at all. No torch.
-- folder_images: All images of a folder, decoded and checked.
-- hub_folder: Folders in Hugging Face Hub layout: their columns, their labels, their images. No torch.
-- hub_layout: Which Parquet files of a folder are its training images, and which its test images.
-- image_folder: What folders of images have in common, whatever their layout. No torch.
 - images: Image sets in memory.
 - labels: Labels of any values to classes 0 to k-1. No torch.
 - loading: Load a data set by name or folder; each source has its own function.
 - preparation: Prepares a data set before the first trial.
 - split: The validation split.
+- folders/: Data sets of people: folders of Parquet files or of image files, found, described and decoded.
 """

@@ -8,9 +8,9 @@ from typing import Any
 
 from lwq_tune.data.address import ALTERNATIVES, DatasetAddress
 from lwq_tune.data.builtin import BUILTIN_SETS
-from lwq_tune.data.class_folder import has_class_folders, open_class_folder
-from lwq_tune.data.hub_folder import open_hub_folder
-from lwq_tune.data.image_folder import ImageFolder, find_folder
+from lwq_tune.data.folders.class_folder import has_class_folders, open_class_folder
+from lwq_tune.data.folders.hub_folder import open_hub_folder
+from lwq_tune.data.folders.image_folder import ImageFolder, find_folder
 from lwq_tune.data.labels import Label
 from lwq_tune.data.split import n_validation_images
 from lwq_tune.errors import DatasetError, near_miss

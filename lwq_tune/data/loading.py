@@ -20,7 +20,7 @@ from lwq_tune.data.catalog import open_folder
 from lwq_tune.data.decoded_cache import FORMAT, default_cache
 from lwq_tune.data.decoded_images import check_memory
 from lwq_tune.data.decoding import resize
-from lwq_tune.data.folder_images import cached_folder, decode_folder
+from lwq_tune.data.folders.folder_images import cached_folder, decode_folder
 from lwq_tune.data.images import Dataset, ImageSet, as_arrays, as_dataset, make_dataset
 from lwq_tune.errors import DatasetError
 

@@ -43,7 +43,7 @@ def prepare_images(dataset: str, data_dir: Path, tell: Callable[[str], object]) 
 
         load_torchvision(address.place, data_dir, download=True)
         return 0
-    from lwq_tune.data.folder_images import cached_folder
+    from lwq_tune.data.folders.folder_images import cached_folder
 
     decoded = cached_folder(open_folder(dataset), tell)
     for note in decoded.notes:

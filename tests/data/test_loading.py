@@ -23,7 +23,7 @@ from lwq_tune.data import decoded_images
 from lwq_tune.data.builtin import BUILTIN_SETS
 from lwq_tune.data.catalog import describe_dataset, open_folder
 from lwq_tune.data.decoded_images import channel_statistics
-from lwq_tune.data.folder_images import decode_folder
+from lwq_tune.data.folders.folder_images import decode_folder
 from lwq_tune.data.loading import load_dataset, load_digits, load_folder, load_torchvision
 from lwq_tune.errors import DatasetError
 from lwq_tune.models.image_format import ImageFormat

@@ -1,6 +1,6 @@
 """Folders of image files in one folder per class, as in ``train/cat/1.png``. No torch.
 
-Start at `open_class_folder`, which reads no image; `lwq_tune.data.folder_images` reads all.
+Start at `open_class_folder`, which reads no image; `lwq_tune.data.folders.folder_images` reads all.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from lwq_tune.data.address import ALTERNATIVES, SETTINGS, DatasetAddress
-from lwq_tune.data.hub_layout import (
+from lwq_tune.data.folders.hub_layout import (
     SPLIT_WORDS,
     SPLITS,
     choose_test,
@@ -21,7 +21,7 @@ from lwq_tune.data.hub_layout import (
     splits_of_parquet,
     train_words,
 )
-from lwq_tune.data.image_folder import ImageFolder, file_digest, find_folder
+from lwq_tune.data.folders.image_folder import ImageFolder, file_digest, find_folder
 from lwq_tune.data.labels import map_labels
 from lwq_tune.errors import DatasetError
 

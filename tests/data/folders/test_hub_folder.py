@@ -13,8 +13,8 @@ import pytest
 
 from lwq_tune.data.catalog import describe_dataset
 from lwq_tune.data.decoded_cache import FOLDER_VARIABLE
-from lwq_tune.data.folder_images import cached_folder, decode_folder
-from lwq_tune.data.hub_folder import open_hub_folder
+from lwq_tune.data.folders.folder_images import cached_folder, decode_folder
+from lwq_tune.data.folders.hub_folder import open_hub_folder
 from lwq_tune.data.labels import UNKNOWN_CLASS
 from lwq_tune.errors import DatasetError
 from tests.support.hub_folders import png

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lwq_tune.data.address import DatasetAddress
-from lwq_tune.data.hub_folder import open_hub_folder
-from lwq_tune.data.hub_layout import check_shards, find_layout
+from lwq_tune.data.folders.hub_folder import open_hub_folder
+from lwq_tune.data.folders.hub_layout import check_shards, find_layout
 from lwq_tune.errors import DatasetError
 
 ONE = "00000-of-00001.parquet"

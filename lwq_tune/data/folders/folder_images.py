@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from lwq_tune.data.decoded_cache import FORMAT, default_cache
 from lwq_tune.data.decoded_images import DecodedImages, channel_statistics, check_memory
 from lwq_tune.data.decoding import BACKGROUND, DecodedImage, decode_image
-from lwq_tune.data.hub_layout import SPLITS
-from lwq_tune.data.image_folder import ImageFolder
+from lwq_tune.data.folders.hub_layout import SPLITS
+from lwq_tune.data.folders.image_folder import ImageFolder
 from lwq_tune.errors import DatasetError
 
 MIN_STD = 0.5 / 255  # half a level: below it, a channel holds rounding and no picture

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lwq_tune.data.catalog import count_images, describe_dataset, open_folder
-from lwq_tune.data.folder_images import decode_folder
+from lwq_tune.data.folders.folder_images import decode_folder
 from lwq_tune.data.labels import UNKNOWN_CLASS
 from lwq_tune.errors import DatasetError
 from tests.support.hub_folders import png, write_hub_folder

@@ -1,6 +1,6 @@
 """Folders in Hugging Face Hub layout: their columns, their labels, their images. No torch.
 
-Start at `open_hub_folder`, which reads no image; `lwq_tune.data.folder_images` reads all.
+Start at `open_hub_folder`, which reads no image; `lwq_tune.data.folders.folder_images` reads all.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from lwq_tune.data.address import SETTINGS, DatasetAddress
-from lwq_tune.data.hub_layout import SPLITS, HubLayout, find_layout, name_from_split, shown
-from lwq_tune.data.image_folder import ImageFolder, file_digest, find_folder
+from lwq_tune.data.folders.hub_layout import SPLITS, HubLayout, find_layout, name_from_split, shown
+from lwq_tune.data.folders.image_folder import ImageFolder, file_digest, find_folder
 from lwq_tune.data.labels import map_labels
 from lwq_tune.errors import DatasetError, near_miss
 

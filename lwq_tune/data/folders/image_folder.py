@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from lwq_tune.data.address import ALTERNATIVES, DatasetAddress, is_folder
-from lwq_tune.data.hub_layout import SPLITS
+from lwq_tune.data.folders.hub_layout import SPLITS
 from lwq_tune.data.labels import LabelMap
 from lwq_tune.errors import DatasetError
 from lwq_tune.models.image_format import ImageFormat
