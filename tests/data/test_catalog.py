@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lwq_tune.data import folder_images
 from lwq_tune.data.catalog import ImageCounts, count_images
+from lwq_tune.data.folders import folder_images
 from lwq_tune.data.loading import load_digits, load_folder
 from lwq_tune.errors import DatasetError
 from tests.support.hub_folders import write_hub_folder
